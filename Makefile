@@ -1,0 +1,52 @@
+# Every target does all of its own set-up: Python 3.11 or later and make are enough.
+# make test PYTHON=python3.12      chooses the interpreter
+# make test ARGS="-m 'not slow'"   hands arguments on to the job
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help demo test lint clean
+# Two installations into one environment at a time would break it.
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    fit and compare the estimators on real tables"
+	@echo "make test    run the tests"
+	@echo "make lint    check style, spelling and types"
+	@echo "make clean   remove the virtual environment and everything cached"
+
+demo: $(VENV)/.installed
+	$(RUN) benchmarks/compare.py $(ARGS)
+
+test: $(VENV)/.installed
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-lint
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m codespell_lib
+	$(RUN) -m mypy
+
+$(VENV)/.installed: EXTRAS := demo,test
+$(VENV)/.installed-lint: EXTRAS := dev
+$(VENV)/.installed $(VENV)/.installed-lint: pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "'$(PYTHON)' is not there:" \
+		"install Python 3.11 or later, or name it: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"mtlreg needs Python 3.11 or later, '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1):" \
+		"name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo \
+		"'$(PYTHON)' cannot create virtual environments (no ensurepip or venv): on" \
+		"Debian and Ubuntu install python3-venv, or name another Python:" \
+		"make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing mtlreg[$(EXTRAS)] into $(VENV) ..."
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(RUN) -m pip install -q --disable-pip-version-check \
+		-c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""Compilation: one set of numba options, and a cache that is never stale."""
+
+import functools
+import hashlib
+import pathlib
+
+import numba
+from numba.extending import overload
+
+
+@functools.cache
+def source_digest():
+    """Digest of every source file of the package, the salt of the kernel cache.
+
+    numba refreshes a cached kernel when its own file changes, but not when a kernel
+    that it calls in another file does, not even across an upgrade of the package.
+    """
+    digest = hashlib.sha256()
+    root = pathlib.Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def njit(function):
+    """Compile ``function`` without the GIL, cached where a folder is writable.
+
+    A kernel that calls a kernel of another file must be built inside a function that
+    takes `source_digest()` and mention it: numba's cache key contains the values that a
+    closure refers to, so any edit of the package makes such a kernel compile anew.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        # numba raises at decoration time where it finds no writable cache directory
+        return numba.njit(**options)(function)
+
+
+_ROW_PROXES: dict = {}
+
+
+def prox_row(params, row, step, scratch):
+    """Replace ``row`` by its prox: ``argmin_z h(z) + ||z - row||^2 / (2 step)``.
+
+    ``params`` is the NamedTuple of a row penalty ``h``, whose type selects the kernel;
+    ``scratch`` is a buffer of the row's length and dtype. Callable from kernels.
+    """
+    _ROW_PROXES[type(params)](params, row, step, scratch)
+
+
+@overload(prox_row)
+def _compiled_prox_row(params, row, step, scratch):
+    # params is a numba type here; a tuple type knows the NamedTuple it stands for
+    return _ROW_PROXES.get(getattr(params, "instance_class", None))
+
+
+def register_row_prox(params_type):
+    """Make the decorated plain function the `prox_row` of ``params_type``."""
+
+    def register(function):
+        _ROW_PROXES[params_type] = function
+        return function
+
+    return register
+
+
+def _build_prox_rows(salt):
+    @njit
+    def prox_rows(params, matrix, step, scratch):
+        salt  # noqa: B018  (in the cache key, see njit)
+        for j in range(matrix.shape[0]):
+            prox_row(params, matrix[j], step, scratch)
+
+    return prox_rows
+
+
+prox_rows = _build_prox_rows(source_digest())
+"""``prox_rows(params, matrix, step, scratch)``: `prox_row` on every row, in place."""

@@ -1,0 +1,450 @@
+"""The linear map from task parameters to predictions, and the data behind it."""
+
+import itertools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+_DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
+_CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
+
+
+@dataclass(frozen=True)
+class MultiTaskData:
+    """Rows of all tasks as plain arrays, checked and in the order solvers want.
+
+    Attributes
+    ----------
+    X : ndarray (C-contiguous) or csr_array of shape (n_rows, n_features)
+        float64 or float32, finite. Without ``offsets`` every task sees all rows.
+    y : ndarray of shape (n_rows,) with ``offsets``, else (n_rows, n_tasks)
+        float64, finite, and 0 where ``weight`` is 0.
+    weight : ndarray of the shape of ``y``
+        Weights w_ti >= 0 (float64), 0 where a target is not observed; every task has a
+        positive sum.
+    offsets : ndarray of shape (n_tasks + 1,) or None
+        Task t owns the rows ``offsets[t]:offsets[t + 1]``; None: one X for all tasks.
+    """
+
+    X: object
+    y: np.ndarray
+    weight: np.ndarray
+    offsets: np.ndarray | None = None
+
+    @property
+    def cells(self):
+        """The sums over the cells of a task, see `Cells`."""
+        return Cells(self.offsets)
+
+
+class Cells:
+    """Reductions over the cells (observed targets) of each task.
+
+    Parameters
+    ----------
+    offsets : ndarray of shape (n_tasks + 1,) or None
+        As in `MultiTaskData`; None: cells are rows by tasks.
+    """
+
+    def __init__(self, offsets):
+        self.offsets = offsets
+
+    def _reduce(self, ufunc, values):
+        if self.offsets is None:
+            return ufunc.reduce(values, axis=0)
+        return ufunc.reduceat(values, self.offsets[:-1])
+
+    def sum(self, values):
+        """Return the sum of each task, (n_tasks,)."""
+        return self._reduce(np.add, values)
+
+    def max(self, values):
+        """Return the maximum of each task, (n_tasks,)."""
+        return self._reduce(np.maximum, values)
+
+    def min(self, values):
+        """Return the minimum of each task, (n_tasks,)."""
+        return self._reduce(np.minimum, values)
+
+    def spread(self, per_task):
+        """Return an array that broadcasts a value of each task over its cells."""
+        if self.offsets is None:
+            return per_task
+        return np.repeat(per_task, np.diff(self.offsets))
+
+
+class Design(ABC):
+    """The map A -> (X_t - 1 xbar_t') a_t, one column of A a task.
+
+    With an intercept xbar_t is the weighted mean of the rows of task t: the intercept
+    of the centred problem is then independent of A up to the curvature of the loss,
+    whatever the offsets of the features. Dense rows are centred once, in a copy; sparse
+    rows stay as they are and the means are subtracted from the products.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    v : ndarray of the shape of ``data.y``
+        Weights ``c_t w_ti / W_t`` of the objective.
+    centred : bool
+        Whether there is an intercept.
+
+    Attributes
+    ----------
+    means : ndarray of shape (n_features, n_tasks)
+        xbar_t in the units of X; 0 without centring.
+    shift : ndarray like means, or None
+        What is left to subtract from the products.
+    square_norms : ndarray of shape (n_features, n_tasks)
+        ``sum_i v_ti (x_tij - xbar_tj)^2``, 0 where the column is constant in the task.
+    """
+
+    def __init__(self, data, v, centred):
+        self.v = v
+        self.centred = centred
+        self.cells = data.cells
+        self.n_features = data.X.shape[1]
+        self.dtype = data.X.dtype
+        self.task_weights = self.cells.sum(v)
+        self.n_tasks = self.task_weights.size
+        self.X, self.means, self.shift = self._centre(data)
+        self.square_norms = self._square_norms()
+        dead = self.square_norms == 0
+        self._dead = dead if dead.any() else None
+
+    @abstractmethod
+    def _centre(self, data):
+        """Return X (a centred copy where it is dense), the means and the shift."""
+
+    @abstractmethod
+    def _product(self, A):
+        """Return ``X_t a_t`` of the stored rows for every task."""
+
+    @abstractmethod
+    def _adjoint(self, R):
+        """Return ``X_t' r_t`` of the stored rows for every task, a (d, T) array."""
+
+    @abstractmethod
+    def rows(self, t):
+        """Return the stored rows of positive weight of task t and their weights v."""
+
+    @abstractmethod
+    def select(self, values, t):
+        """Return the cells of an array that belong to ``rows(t)``."""
+
+    def predict(self, A):
+        """Return the predictions without intercept, an array over cells.
+
+        They are computed in the precision of A, also where X is float32.
+        """
+        Z = self._product(A)
+        if self.shift is not None:
+            Z -= self.cells.spread(np.sum(self.shift * A, axis=0)).astype(Z.dtype)
+        return Z
+
+    def adjoint(self, R):
+        """Return ``(X_t - 1 xbar_t')' r_t``, shape (n_features, n_tasks), like R.
+
+        The entry of a feature that is constant within a task is exactly 0.
+        """
+        G = self._adjoint(R)
+        if self.shift is not None:
+            G -= (self.shift * self.cells.sum(R)).astype(G.dtype)
+        if self._dead is not None:
+            G[self._dead] = 0.0
+        return G
+
+    def _square_norms(self):
+        """Column norms of the centred rows; exact where they nearly vanish."""
+        shift = np.zeros_like(self.means) if self.shift is None else self.shift
+        uncentred = self._second_moments()
+        norms = np.maximum(uncentred - self.task_weights * shift**2, 0.0)
+        scale = norms + self.task_weights * self.means**2
+        if self.shift is not None:
+            doubtful = (norms <= 1e-8 * scale) & (scale > 0)
+            for t in np.flatnonzero(doubtful.any(axis=0)):
+                columns = np.flatnonzero(doubtful[:, t])
+                norms[columns, t] = self._exact_square_norms(t, columns)
+        norms[norms <= 1e-28 * scale] = 0.0
+        return norms
+
+    @abstractmethod
+    def _second_moments(self):
+        """Return ``sum_i v_ti x_tij^2`` of the stored rows, shape (d, T)."""
+
+    def _exact_square_norms(self, t, columns):
+        """Return the norms of some columns of task t from differences to the mean."""
+        rows, v = self.rows(t)
+        shift = self.shift[columns, t]
+        part = rows[:, columns]
+        if not sp.issparse(part):
+            rest = part.astype(np.float64) - shift
+            first, second = v @ rest, v @ rest**2
+        else:
+            part = part.tocoo()
+            i, j = part.coords
+            rest = part.data.astype(np.float64) - shift[j]
+            size = len(columns)
+            held = np.bincount(j, minlength=size) == len(v)
+            absent = np.sum(v) - np.bincount(j, weights=v[i], minlength=size)
+            absent[held] = 0.0
+            first = np.bincount(j, v[i] * rest, size) - absent * shift
+            second = np.bincount(j, v[i] * rest**2, size) + absent * shift**2
+        return np.maximum(second - first**2 / np.sum(v), 0.0)
+
+    def gram(self, t, weight=None):
+        """Return ``sum_i v_i (x_i - xbar)(x_i - xbar)'`` of task t, shape (d, d).
+
+        Parameters
+        ----------
+        t : int
+        weight : ndarray, optional
+            Weights of the rows of positive weight of task t in the place of v; the
+            rows are centred by their mean under these.
+        """
+        rows, v = self.rows(t)
+        v = v if weight is None else weight
+        if not sp.issparse(rows):
+            rows = rows.astype(np.float64, copy=False)
+        half = _scale_rows(rows, np.sqrt(v))
+        gram = half.T @ half
+        gram = gram.toarray() if sp.issparse(gram) else gram
+        if self.centred:
+            total = np.sum(v)
+            if total > 0:
+                mean = rows.T @ v / total
+                gram -= total * np.outer(mean, mean)
+        return gram
+
+    def _kernel(self, t):
+        """Return the inner products of the weighted centred rows of task t."""
+        rows, v = self.rows(t)
+        root = np.sqrt(v)
+        if not sp.issparse(rows):
+            rows = rows.astype(np.float64, copy=False)
+        half = _scale_rows(rows, root)
+        kernel = half @ half.T
+        kernel = kernel.toarray() if sp.issparse(kernel) else kernel
+        if self.centred:
+            mean = rows.T @ v / np.sum(v)
+            cross = np.outer(half @ mean, root)
+            kernel += (mean @ mean) * np.outer(root, root) - cross - cross.T
+        return kernel
+
+    def largest_eigenvalues(self):
+        """Return an upper bound of the largest eigenvalue of each H_t, (n_tasks,).
+
+        Exact up to rounding where the rows or the features of a task are at most 1000;
+        else the Lanczos value times 1.01, which a solver has to safeguard.
+        """
+        if self.same_rows:
+            first = self._largest_eigenvalue(0) / self.task_weights[0]
+            return first * self.task_weights
+        return np.array([self._largest_eigenvalue(t) for t in range(self.n_tasks)])
+
+    def _largest_eigenvalue(self, t):
+        rows, v = self.rows(t)
+        if not rows.size or not self.square_norms[:, t].any():
+            return 0.0
+        if min(rows.shape) <= _DENSE_LIMIT:
+            wide = rows.shape[0] < rows.shape[1]
+            matrix = self._kernel(t) if wide else self.gram(t)
+            return max(float(np.linalg.eigvalsh(matrix)[-1]), 0.0)
+        mean = rows.T @ v / np.sum(v) if self.centred else np.zeros(rows.shape[1])
+
+        def hessian(a):
+            a = a.ravel()
+            r = v * (rows @ a - mean @ a)
+            return rows.T @ r - mean * np.sum(r)
+
+        d = rows.shape[1]
+        operator = LinearOperator((d, d), matvec=hessian, dtype=np.float64)
+        # a start in feature space, so that a row of weight 2 and two rows agree
+        start = np.random.default_rng(0).normal(size=d)
+        value = eigsh(operator, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0]
+        return 1.01 * float(value)
+
+
+class SharedDesign(Design):
+    """One X for all tasks; cells are an array (n_rows, n_tasks)."""
+
+    def _centre(self, data):
+        X, v = data.X, self.v
+        units = v / self.task_weights
+        self.same_rows = bool(np.all(units == units[:, :1]))
+        if not self.centred:
+            return X, np.zeros((X.shape[1], self.n_tasks)), None
+        means = _adjoint64(X, units)
+        if sp.issparse(X):
+            return X, means, means
+        # a common centre first: the task means then differ from it by little
+        centre = means.mean(axis=1)
+        X = _minus(X, centre)
+        left = _adjoint64(X, units)
+        if self.same_rows:
+            # the rounding of the mean, which would hide that a column is constant
+            X -= left[:, 0].astype(X.dtype)
+            return X, means, None
+        return X, means, left
+
+    def _product(self, A):
+        return _product64(self.X, A) if _promotes(self.X, A) else self.X @ A
+
+    def _adjoint(self, R):
+        return _adjoint64(self.X, R) if _promotes(self.X, R) else self.X.T @ R
+
+    def _second_moments(self):
+        if sp.issparse(self.X):
+            return self.X.astype(np.float64).power(2).T @ self.v
+        return sum(
+            (chunk.astype(np.float64) ** 2).T @ self.v[rows]
+            for rows, chunk in _chunks(self.X)
+        )
+
+    def rows(self, t):
+        held = self.v[:, t] > 0
+        if held.all():
+            return self.X, self.v[:, t]
+        return self.X[held], self.v[held, t]
+
+    def select(self, values, t):
+        return values[self.v[:, t] > 0, t]
+
+
+class StackedDesign(Design):
+    """Every task has rows of its own; cells are an array (n_rows,)."""
+
+    same_rows = False
+
+    def _centre(self, data):
+        X, offsets = data.X, data.offsets
+        self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
+        self._blocks = _block_diagonal(X, offsets) if sp.issparse(X) else None
+        means = np.zeros((X.shape[1], self.n_tasks))
+        if not self.centred:
+            return X, means, None
+        units = self.v / self.cells.spread(self.task_weights)
+        for t, rows in enumerate(self._slices):
+            means[:, t] = _adjoint64(X[rows], units[rows])
+        if sp.issparse(X):
+            return X, means, means
+        centred = np.empty_like(X)
+        for t, rows in enumerate(self._slices):
+            centred[rows] = _minus(X[rows], means[:, t])
+            # the rounding of the mean, which would hide that a column is constant
+            left = _adjoint64(centred[rows], units[rows])
+            centred[rows] -= left.astype(X.dtype)
+        return centred, means, None
+
+    def _product(self, A):
+        columns = np.ascontiguousarray(A.T)
+        if self._blocks is not None:
+            return self._blocks @ columns.ravel()
+        Z = np.empty(self.X.shape[0], dtype=np.result_type(self.X, A))
+        for column, rows in zip(columns, self._slices, strict=True):
+            Z[rows] = self.X[rows] @ column
+        return Z
+
+    def _adjoint(self, R):
+        shape = (self.n_tasks, self.n_features)
+        if self._blocks is not None:
+            G = (self._blocks.T @ R).reshape(shape)
+        else:
+            G = np.empty(shape, dtype=np.result_type(self.X, R))
+            for row, rows in zip(G, self._slices, strict=True):
+                row[:] = R[rows] @ self.X[rows]
+        return np.ascontiguousarray(G.T)
+
+    def _second_moments(self):
+        if self._blocks is not None:
+            moments = self._blocks.astype(np.float64).power(2).T @ self.v
+            return np.ascontiguousarray(moments.reshape(self.n_tasks, -1).T)
+        moments = np.empty((self.n_features, self.n_tasks))
+        for t, rows in enumerate(self._slices):
+            moments[:, t] = self.v[rows] @ self.X[rows].astype(np.float64) ** 2
+        return moments
+
+    def rows(self, t):
+        return self.X[self._slices[t]], self.v[self._slices[t]]
+
+    def select(self, values, t):
+        return values[self._slices[t]]
+
+
+def make_design(data, v, centred):
+    """Return the `Design` of the layout of ``data``."""
+    layout = SharedDesign if data.offsets is None else StackedDesign
+    return layout(data, v, centred)
+
+
+def predict_rows(X, coef, intercept, codes):
+    """Return ``x_i . coef[codes_i] + intercept[codes_i]`` for every row of X.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_rows, n_features)
+    coef : ndarray of shape (n_tasks, n_features)
+    intercept : ndarray of shape (n_tasks,)
+    codes : ndarray of int, shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(coef.shape[0] + 1))
+    z = np.empty(X.shape[0], dtype=np.result_type(X.dtype, coef))
+    for t in np.flatnonzero(np.diff(bounds)):
+        rows = order[bounds[t] : bounds[t + 1]]
+        z[rows] = X[rows] @ coef[t] + intercept[t]
+    return z
+
+
+def _block_diagonal(X, offsets):
+    """Return the block-diagonal matrix of the tasks, sharing the entries of X."""
+    n_tasks, d = len(offsets) - 1, X.shape[1]
+    index = np.int64 if n_tasks * d > np.iinfo(np.int32).max else X.indices.dtype
+    counts = np.diff(X.indptr[offsets])
+    starts = np.arange(n_tasks, dtype=index) * d
+    indices = X.indices.astype(index) + np.repeat(starts, counts)
+    return sp.csr_array(
+        (X.data, indices, X.indptr.astype(index)), shape=(X.shape[0], n_tasks * d)
+    )
+
+
+def _scale_rows(X, factors):
+    if sp.issparse(X):
+        return sp.dia_array((factors[None], [0]), shape=(len(factors),) * 2) @ X
+    return factors[:, None] * X
+
+
+def _minus(X, centre):
+    """Return ``X - centre`` in the precision of X, subtracted in float64."""
+    out = np.empty_like(X)
+    for rows, chunk in _chunks(X):
+        out[rows] = chunk - centre
+    return out
+
+
+def _chunks(X):
+    for start in range(0, X.shape[0], _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        yield rows, X[rows]
+
+
+def _promotes(X, other):
+    return not sp.issparse(X) and np.result_type(X, other) != X.dtype
+
+
+def _product64(X, A):
+    return np.concatenate([chunk.astype(np.float64) @ A for _, chunk in _chunks(X)])
+
+
+def _adjoint64(X, R):
+    """Return ``X' R`` in float64, taking a float32 X to float64 a chunk at a time."""
+    if sp.issparse(X) or X.dtype == np.float64:
+        return X.T @ np.asarray(R, dtype=np.float64)
+    return sum(chunk.T.astype(np.float64) @ R[rows] for rows, chunk in _chunks(X))

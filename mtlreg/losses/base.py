@@ -1,0 +1,101 @@
+"""The contract of a loss: a function of predictions that never sees X."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Loss(ABC):
+    """Convex loss of a linear prediction, summed over cells with weights ``v``.
+
+    A cell is one observed target of one task. Predictions ``z``, targets ``y`` and
+    weights ``v`` are arrays of one shape (the rows of stacked tasks, or rows by tasks);
+    a cell of weight 0 takes no part. A perfect prediction has loss 0.
+
+    Attributes
+    ----------
+    curvature : float
+        ``sup_z`` of the second derivative of the loss; the gradient of ``value`` is
+        Lipschitz with this constant in the metric of ``v``.
+    """
+
+    curvature: float
+
+    @abstractmethod
+    def value(self, z, y, v):
+        """Return ``sum v loss(y, z)``."""
+
+    @abstractmethod
+    def gradient(self, z, y, v):
+        """Return ``v loss'(y, z)``, the derivative by ``z``, an array like ``z``."""
+
+    @abstractmethod
+    def hessian(self, z, y, v):
+        """Return ``v loss''(y, z)``, an array like ``z``."""
+
+    @abstractmethod
+    def conjugate(self, u, y, v):
+        """Return ``sum v loss*(y, u / v)``, the Fenchel conjugate of ``value``."""
+
+    @abstractmethod
+    def divergence(self, z, u, y, v):
+        """Return ``value(z) + conjugate(u) - <u, z>`` as a sum of terms >= 0.
+
+        It is 0 exactly at ``u = gradient(z)``; unlike the three parts it does not
+        cancel near there.
+        """
+
+    @abstractmethod
+    def constant(self, mean):
+        """Return the best constant prediction for targets of the weighted ``mean``."""
+
+    @abstractmethod
+    def check_target(self, y):
+        """Raise ValueError unless every target is in the domain of the loss."""
+
+    @abstractmethod
+    def inverse_link(self, z):
+        """Return the expected target at prediction ``z``."""
+
+    def fit_intercept(self, z, y, v, cells, start=None):
+        """Return the intercepts b (n_tasks,) that minimise ``value(z + b)``.
+
+        Newton's method on every task at once, kept inside a bracket: the best constant
+        b_0 of the task satisfies ``b_0 - max z <= b <= b_0 - min z``, because ``loss'``
+        grows with the prediction. Stops when the slope is rounding error.
+
+        Parameters
+        ----------
+        z, y, v : ndarray
+            Predictions without intercept, targets, weights.
+        cells : Cells
+            Sums over the cells of a task.
+        start : ndarray of shape (n_tasks,), optional
+            Where to start, such as the optimum of a nearby ``z``.
+        """
+        constant = self.constant(cells.sum(v * y) / cells.sum(v))
+        lower, upper = constant - cells.max(z), constant - cells.min(z)
+        b = np.clip(constant if start is None else start, lower, upper)
+        for _ in range(100):
+            shifted = z + cells.spread(b)
+            slopes = self.gradient(shifted, y, v)
+            slope = cells.sum(slopes)
+            noise = 4 * np.finfo(float).eps * cells.sum(np.abs(slopes))
+            if np.all(np.abs(slope) <= noise):
+                break
+            lower = np.where(slope < 0, b, lower)
+            upper = np.where(slope > 0, b, upper)
+            bend = cells.sum(self.hessian(shifted, y, v))
+            newton = b - slope / np.where(bend > 0, bend, np.inf)
+            inside = (newton > lower) & (newton < upper) & (bend > 0)
+            moved = np.where(inside, newton, 0.5 * (lower + upper))
+            moved = np.where(np.abs(slope) <= noise, b, moved)
+            if np.array_equal(moved, b):
+                break
+            b = moved
+        return b
+
+
+def ratio(u, v):
+    """Return ``u / v``, and 0 in the cells of weight 0."""
+    return np.divide(u, v, out=np.zeros_like(u, dtype=float), where=v > 0)

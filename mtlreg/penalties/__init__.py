@@ -1,0 +1,36 @@
+"""Penalties on the task matrix A of shape (n_features, n_tasks)."""
+
+from mtlreg.penalties.base import Penalty, RowPenalty
+from mtlreg.penalties.dirty import Dirty
+from mtlreg.penalties.infimal import InfimalSum
+from mtlreg.penalties.l1 import L1
+from mtlreg.penalties.l1linf import L1Linf
+from mtlreg.penalties.l21 import L21
+from mtlreg.penalties.mean import MeanRegularization
+from mtlreg.penalties.sparse_group import SparseGroup
+from mtlreg.penalties.trace import TraceNorm
+
+PENALTIES = {
+    "l1": L1,
+    "l21": L21,
+    "l1linf": L1Linf,
+    "sparse_group": SparseGroup,
+    "trace": TraceNorm,
+    "mean": MeanRegularization,
+    "dirty": Dirty,
+    "infimal_sum": InfimalSum,
+}
+
+__all__ = [
+    "L1",
+    "L21",
+    "PENALTIES",
+    "Dirty",
+    "InfimalSum",
+    "L1Linf",
+    "MeanRegularization",
+    "Penalty",
+    "RowPenalty",
+    "SparseGroup",
+    "TraceNorm",
+]

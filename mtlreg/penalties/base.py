@@ -1,0 +1,139 @@
+"""The contract of a penalty: a function of the task matrix that never sees data."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+
+from mtlreg._numba import prox_rows
+
+
+class Penalty(ABC):
+    """Convex penalty on the task matrix A of shape (n_features, n_tasks).
+
+    A penalty is a frozen dataclass that owns its strengths. The variable of a solver is
+    A itself, or ``n_blocks`` stacked matrices whose `combine` is A.
+
+    Attributes
+    ----------
+    strengths : tuple of str
+        The fields that multiply the penalty; `scaled` scales them all.
+    is_gauge : bool
+        Whether the penalty is positively homogeneous; then it has a `polar`. A penalty
+        that is not is quadratic, with `gradient` and `conjugate`.
+    row_separable : bool
+        Whether the penalty is a sum over rows of A, each with an exact prox.
+    n_blocks : int
+        Number of stacked blocks of the variable.
+    """
+
+    strengths: ClassVar[tuple[str, ...]] = ("alpha",)
+    is_gauge = True
+    row_separable = False
+    n_blocks = 1
+
+    @abstractmethod
+    def value(self, A):
+        """Return the penalty at A, strengths included."""
+
+    @abstractmethod
+    def prox(self, A, step, out=None):
+        """Return ``argmin_Z value(Z) + ||Z - A||_F^2 / (2 step)``.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n_features, n_tasks)
+            Not written to, unless it is ``out``.
+        step : float
+            Positive.
+        out : ndarray like A, optional
+            Where to write the result; C-contiguous.
+        """
+
+    def polar(self, G):
+        """Return the smallest s with ``<G, A> <= s value(A)`` for every A."""
+        raise NotImplementedError(f"{type(self).__name__} is no gauge")
+
+    def gradient(self, A):
+        """Return Q A of a quadratic penalty ``1/2 <A, Q A>``."""
+        raise NotImplementedError(f"{type(self).__name__} is not quadratic")
+
+    def conjugate(self, G):
+        """Return ``1/2 <G, Q^-1 G>`` on what the penalty sees of G.
+
+        The component of G along the `free_directions` is left out.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not quadratic")
+
+    def free_directions(self, n_tasks):
+        """Return the task patterns that are not penalised, (n_tasks, k).
+
+        With C the patterns, ``value(A + M C') = value(A)`` for every M.
+        """
+        return np.zeros((n_tasks, 0))
+
+    def absent_task(self, A):
+        """Return the column that a task without data gets beside the tasks of A."""
+        return np.zeros(A.shape[0], dtype=A.dtype)
+
+    def combine(self, blocks):
+        """Return A for the variable of a solver, the sum of its blocks."""
+        return blocks if self.n_blocks == 1 else blocks.sum(axis=0)
+
+    def scaled(self, factor):
+        """Return the same penalty with every strength multiplied by ``factor``."""
+        return replace(self, **{s: factor * getattr(self, s) for s in self.strengths})
+
+
+class RowPenalty(Penalty):
+    """Penalty that is a sum over the rows of A.
+
+    The prox of a row is compiled: a subclass returns its hyper-parameters as a
+    NamedTuple in `row_params` and registers a kernel for its type with
+    `mtlreg._numba.register_row_prox`.
+    """
+
+    row_separable = True
+
+    @property
+    @abstractmethod
+    def row_params(self):
+        """The NamedTuple that compiled solvers receive; it selects the row kernel."""
+
+    def prox(self, A, step, out=None):
+        if out is None:
+            out = np.array(A, order="C", dtype=np.result_type(A, np.float32))
+        elif out is not A:
+            out[...] = A
+        scratch = np.empty(out.shape[1], dtype=out.dtype)
+        prox_rows(self.row_params, out, float(step), scratch)
+        return out
+
+
+def check_strengths(penalty, allow_zero=()):
+    """Raise ValueError unless the strengths are finite and > 0 (or 0 where allowed)."""
+    for name in penalty.strengths:
+        value = getattr(penalty, name)
+        bound = "0 or more" if name in allow_zero else "more than 0"
+        if (
+            not isinstance(value, Real)
+            or not np.isfinite(value)
+            or value < 0
+            or (value == 0 and name not in allow_zero)
+        ):
+            raise ValueError(
+                f"{name} of {type(penalty).__name__} must be a finite number, {bound}; "
+                f"got {value!r}"
+            )
+
+
+def sorted_magnitudes(G):
+    """Return ``|G|`` in float64 with every row in decreasing order."""
+    return -np.sort(-np.abs(np.asarray(G, dtype=np.float64)), axis=-1)
+
+
+def max_or_zero(values):
+    """Return the largest entry as a float, 0 for an empty array."""
+    return float(np.max(values, initial=0.0))

@@ -1,0 +1,201 @@
+"""The dirty model: a shared row pattern plus entries of single tasks, as one gauge."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from mtlreg._numba import register_row_prox
+from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
+from mtlreg.penalties.l1 import L1
+from mtlreg.penalties.sparse_group import NORMS
+
+
+class DirtyLinfRow(NamedTuple):
+    """What compiled solvers see of `Dirty` with an L1/Linf block."""
+
+    shared: float
+    specific: float
+
+
+class DirtyL2Row(NamedTuple):
+    """What compiled solvers see of `Dirty` with an L1/L2 block."""
+
+    shared: float
+    specific: float
+
+
+@register_row_prox(DirtyLinfRow)
+def _prox_linf_row(params, row, step, scratch):
+    # v - p with p the projection of v onto {||p||_1 <= r, |p| <= c}, that is
+    # |p| = min(c, (|v| - lam)_+), so |prox| = min(|v|, max(lam, |v| - c))
+    radius, cap = step * params.shared, step * params.specific
+    size = row.size
+    total = 0.0
+    for t in range(size):
+        scratch[t] = abs(row[t])
+        total += min(scratch[t], cap)
+    lam = 0.0
+    if total > radius:
+        # sum_t min(c, (|v_t| - lam)_+) grows as lam falls: an entry starts to count at
+        # lam = |v_t| and stops at |v_t| - c; both lists are walked from the top
+        scratch.sort()
+        starts, stops = size - 1, size - 1
+        lam, total = scratch[size - 1], 0.0
+        while True:
+            start = scratch[starts] if starts >= 0 else -np.inf
+            stop = scratch[stops] - cap if stops >= 0 else -np.inf
+            below = max(start, stop, 0.0)
+            slope = stops - starts
+            if total + slope * (lam - below) >= radius or below == 0.0:
+                if slope > 0:
+                    lam -= (radius - total) / slope
+                break
+            total += slope * (lam - below)
+            lam = below
+            if start >= stop:
+                starts -= 1
+            else:
+                stops -= 1
+        lam = max(lam, 0.0)
+    for t in range(size):
+        size_t = abs(row[t])
+        kept = min(size_t, max(lam, size_t - cap))
+        row[t] = kept if row[t] > 0.0 else (-kept if kept > 0.0 else 0.0)
+
+
+@register_row_prox(DirtyL2Row)
+def _prox_l2_row(params, row, step, scratch):
+    # v - p with p the projection of v onto {||p||_2 <= r, |p| <= c}, that is
+    # |p| = min(c, mu |v|) with the largest mu <= 1
+    radius, cap = step * params.shared, step * params.specific
+    size = row.size
+    for t in range(size):
+        scratch[t] = abs(row[t])
+    scratch.sort()
+    largest = scratch[size - 1]
+    mu = 1.0
+    if largest > 0.0:
+        # in units of the largest entry, against overflow
+        radius_unit, cap_unit = radius / largest, cap / largest
+        inside = 0.0
+        for t in range(size):
+            scratch[t] /= largest
+            inside += min(scratch[t], cap_unit) ** 2
+        if inside > radius_unit**2:
+            rest = 0.0
+            for t in range(size):
+                # mu if exactly the entries above the t-th smallest are cut at c; it is
+                # too small as long as the next entry would not be cut by it
+                rest += scratch[t] ** 2
+                free = radius_unit**2 - (size - 1 - t) * cap_unit**2
+                mu = np.sqrt(max(free, 0.0) / rest) if rest > 0.0 else 0.0
+                if t + 1 == size or mu * scratch[t + 1] > cap_unit:
+                    break
+    for t in range(size):
+        size_t = abs(row[t])
+        kept = max(size_t - cap, (1.0 - mu) * size_t)
+        if kept <= 0.0:
+            row[t] = 0.0
+        else:
+            row[t] = kept if row[t] > 0.0 else -kept
+
+
+@dataclass(frozen=True)
+class Dirty(RowPenalty):
+    """``min_{B + S = A} alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1``.
+
+    The infimal sum of two row norms is again a gauge of A that is a sum over rows, so
+    the variable is A; `split` gives B and S.
+
+    Parameters
+    ----------
+    alpha_shared, alpha_specific : float
+        Strengths, > 0.
+    norm : {"linf", "l2"}
+        The norm q of a row of B.
+
+    References
+    ----------
+    Jalali, Ravikumar, Sanghavi, Ruan (2010), A dirty model for multi-task learning,
+    eq. 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import Dirty
+    >>> shared, specific = Dirty(2.5, 1.0).split(np.array([[1.0, 1.0, 1.0, 5.0]]))
+    >>> shared, specific
+    (array([[1., 1., 1., 1.]]), array([[0., 0., 0., 4.]]))
+    """
+
+    alpha_shared: float
+    alpha_specific: float
+    norm: str = "linf"
+
+    strengths: ClassVar[tuple[str, ...]] = ("alpha_shared", "alpha_specific")
+
+    def __post_init__(self):
+        check_strengths(self)
+        if self.norm not in NORMS:
+            raise ValueError(f"norm must be one of {list(NORMS)}, got {self.norm!r}")
+
+    @property
+    def _parts(self):
+        group, _ = NORMS[self.norm]
+        return group(self.alpha_shared), L1(self.alpha_specific)
+
+    @property
+    def row_params(self):
+        row = DirtyLinfRow if self.norm == "linf" else DirtyL2Row
+        return row(float(self.alpha_shared), float(self.alpha_specific))
+
+    def value(self, A):
+        return sum(
+            part.value(block)
+            for part, block in zip(self._parts, self.split(A), strict=True)
+        )
+
+    def polar(self, G):
+        return max(part.polar(G) for part in self._parts)
+
+    def split(self, A):
+        """Return (B, S): ``B = clip(A_j, -tau_j, tau_j)`` with the smallest such tau.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n_features, n_tasks)
+
+        Returns
+        -------
+        shared, specific : ndarrays like A
+            They add up to A, and no other split of A costs less.
+        """
+        tau = self._clip_levels(A).astype(A.dtype)[:, None]
+        shared = np.clip(A, -tau, tau)
+        return shared, A - shared
+
+    def _clip_levels(self, A):
+        a = sorted_magnitudes(A)
+        n_rows, n_tasks = a.shape
+        ratio = self.alpha_shared / self.alpha_specific
+        counts = np.arange(n_tasks + 1)
+        if self.norm == "linf":
+            # slope in tau: alpha_shared - alpha_specific #{|a| > tau} >= 0
+            above = int(np.sum(counts[1:] <= ratio))
+            return a[:, above] if above < n_tasks else np.zeros(n_rows)
+        # with m entries above tau: tau^2 (ratio^2 - m) = sum of the other squares; the
+        # root belongs to the m with a_m+1 <= tau <= a_m, found as the first root that
+        # reaches a_m+1 from the largest m down
+        tau = a[:, 0].copy()
+        tails = np.concatenate(
+            [np.cumsum(a[:, ::-1] ** 2, axis=1)[:, ::-1], np.zeros((n_rows, 1))], axis=1
+        )
+        following = np.concatenate([a, np.zeros((n_rows, 1))], axis=1)
+        for m in counts[1:]:
+            if ratio**2 <= m:
+                break
+            root = np.sqrt(tails[:, m] / (ratio**2 - m))
+            better = (root >= following[:, m]) & (root <= a[:, m - 1])
+            tau = np.where(better, np.minimum(tau, root), tau)
+        return tau

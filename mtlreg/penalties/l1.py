@@ -1,0 +1,61 @@
+"""The L1 penalty: every entry of A on its own."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mtlreg._numba import register_row_prox
+from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
+
+
+class L1Row(NamedTuple):
+    """What compiled solvers see of `L1`."""
+
+    alpha: float
+
+
+@register_row_prox(L1Row)
+def _prox_row(params, row, step, scratch):
+    # soft threshold: sign(v) (|v| - step alpha)_+
+    level = step * params.alpha
+    for t in range(row.size):
+        if row[t] > level:
+            row[t] -= level
+        elif row[t] < -level:
+            row[t] += level
+        else:
+            row[t] = 0.0
+
+
+@dataclass(frozen=True)
+class L1(RowPenalty):
+    """Entrywise L1 norm, ``alpha sum_jt |A_jt|``: one lasso a task.
+
+    Parameters
+    ----------
+    alpha : float
+        Strength, > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import L1
+    >>> L1(0.5).prox(np.array([[2.0, -0.25]]), step=1.0)
+    array([[1.5, 0. ]])
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        check_strengths(self)
+
+    @property
+    def row_params(self):
+        return L1Row(float(self.alpha))
+
+    def value(self, A):
+        return self.alpha * float(np.sum(np.abs(A), dtype=np.float64))
+
+    def polar(self, G):
+        return max_or_zero(np.abs(G)) / self.alpha

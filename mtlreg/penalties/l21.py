@@ -1,0 +1,78 @@
+"""The L2,1 penalty: a feature is used by all tasks or by none."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mtlreg._numba import register_row_prox
+from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
+
+
+class L21Row(NamedTuple):
+    """What compiled solvers see of `L21`."""
+
+    alpha: float
+
+
+@register_row_prox(L21Row)
+def _prox_row(params, row, step, scratch):
+    # (1 - step alpha / ||v||)_+ v, the norm taken of v / max |v| against overflow
+    largest = 0.0
+    for t in range(row.size):
+        largest = max(largest, abs(row[t]))
+    level = step * params.alpha
+    shrink = 0.0
+    if largest > 0.0:
+        squares = 0.0
+        for t in range(row.size):
+            squares += (row[t] / largest) ** 2
+        norm = largest * np.sqrt(squares)
+        if norm > level:
+            shrink = 1.0 - level / norm
+    for t in range(row.size):
+        row[t] = shrink * row[t] if shrink > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class L21(RowPenalty):
+    """Sum of the Euclidean norms of the rows, ``alpha sum_j ||A_j||_2``.
+
+    Parameters
+    ----------
+    alpha : float
+        Strength, > 0.
+
+    References
+    ----------
+    Obozinski, Taskar, Jordan (2010), Joint covariate selection and joint subspace
+    selection for multiple classification problems, eq. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import L21
+    >>> L21(2.5).prox(np.array([[3.0, 4.0], [1.0, 1.0]]), step=1.0)
+    array([[1.5, 2. ],
+           [0. , 0. ]])
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        check_strengths(self)
+
+    @property
+    def row_params(self):
+        return L21Row(float(self.alpha))
+
+    def value(self, A):
+        return self.alpha * float(np.sum(row_norms(A)))
+
+    def polar(self, G):
+        return max_or_zero(row_norms(G)) / self.alpha
+
+
+def row_norms(A):
+    """Return the Euclidean norms of the rows of A, in float64."""
+    return np.linalg.norm(np.asarray(A, dtype=np.float64), axis=1)

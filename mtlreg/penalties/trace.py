@@ -1,0 +1,69 @@
+"""The trace norm: the tasks share a subspace."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlreg.penalties.base import Penalty, check_strengths
+
+
+@dataclass(frozen=True)
+class TraceNorm(Penalty):
+    """Sum of the singular values, ``alpha ||A||_*``.
+
+    Parameters
+    ----------
+    alpha : float
+        Strength, > 0.
+
+    References
+    ----------
+    Argyriou, Evgeniou, Pontil (2008), Convex multi-task feature learning, section 4;
+    the prox: Cai, Candes, Shen (2010), A singular value thresholding algorithm for
+    matrix completion, theorem 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import TraceNorm
+    >>> TraceNorm(1.0).prox(np.diag([3.0, 0.5]), step=1.0)
+    array([[2., 0.],
+           [0., 0.]])
+    """
+
+    alpha: float
+
+    def __post_init__(self):
+        check_strengths(self)
+
+    def value(self, A):
+        sigma = np.linalg.svd(np.asarray(A, dtype=np.float64), compute_uv=False)
+        return self.alpha * float(np.sum(sigma))
+
+    def prox(self, A, step, out=None):
+        exact = np.asarray(A, dtype=np.float64)
+        gram, wide = _smaller_gram(exact)
+        eigenvalues, vectors = np.linalg.eigh(gram)
+        sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
+        level = step * self.alpha
+        kept = sigma > level
+        V = vectors[:, kept]
+        # sum over the kept directions of (1 - level / sigma) times the projection of A
+        shrunk = V * (1.0 - level / sigma[kept])
+        result = shrunk @ (V.T @ exact) if wide else (exact @ shrunk) @ V.T
+        if out is None:
+            return result.astype(np.result_type(A, np.float32), copy=False)
+        out[...] = result
+        return out
+
+    def polar(self, G):
+        gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))
+        if gram.size == 0:
+            return 0.0
+        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) / self.alpha
+
+
+def _smaller_gram(A):
+    """Return the smaller of A A' and A'A, and whether it is A A'."""
+    wide = A.shape[0] < A.shape[1]
+    return (A @ A.T if wide else A.T @ A), wide

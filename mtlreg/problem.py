@@ -1,0 +1,299 @@
+"""The optimisation problem: smooth term plus penalty, and its certificate.
+
+The objective, for tasks t = 1..T with rows (x_ti, y_ti) and weights w_ti >= 0::
+
+    F(A, b) = sum_t (c_t / W_t) sum_i w_ti loss(y_ti, x_ti . a_t + b_t) + penalty(A)
+
+with W_t the sum of the weights of task t. Solvers work on A alone: the intercepts b are
+optimal for the A at hand, and this module alone moves them back to the units of X.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import pinvh
+
+from mtlreg.design import make_design
+
+_EPS = np.finfo(np.float64).eps
+_FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
+
+
+class DataTerm:
+    """The data-fitting part of F, minimised over the intercepts, as a function of A.
+
+    Its gradient at A needs only the linear image ``Z = X A``, so that a solver can
+    extrapolate images instead of multiplying again.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    loss : Loss
+    task_scale : ndarray of shape (n_tasks,)
+        The weights c_t > 0 of the tasks.
+    fit_intercept : bool
+    """
+
+    def __init__(self, data, loss, task_scale, fit_intercept):
+        self.loss = loss
+        self.cells = data.cells
+        self.y = data.y
+        total = self.cells.sum(data.weight)
+        self.v = data.weight * self.cells.spread(task_scale / total)
+        self.fit_intercept = fit_intercept
+        self.design = make_design(data, self.v, fit_intercept)
+        self._last_intercept = None
+
+    def image(self, A):
+        """Return the predictions without intercept, an array over cells."""
+        return self.design.predict(A)
+
+    def intercept(self, Z):
+        """Return the best intercepts at the image Z, in the centred coordinates."""
+        if not self.fit_intercept:
+            return np.zeros(self.design.n_tasks)
+        b = self.loss.fit_intercept(
+            Z, self.y, self.v, self.cells, start=self._last_intercept
+        )
+        self._last_intercept = b
+        return b
+
+    def slopes(self, Z):
+        """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""
+        z = Z + self.cells.spread(self.intercept(Z))
+        return self.loss.gradient(z, self.y, self.v)
+
+    def gradient(self, Z):
+        """Return the gradient by A at the image Z, in the precision of Z."""
+        return self.design.adjoint(self.slopes(Z).astype(Z.dtype, copy=False))
+
+    def value(self, Z):
+        """Return the loss at the image Z with its best intercepts."""
+        z = Z + self.cells.spread(self.intercept(Z))
+        return self.loss.value(z, self.y, self.v)
+
+    def value_and_gradient(self, A):
+        """Return the loss at A with its best intercepts, and the gradient by A."""
+        Z = self.image(A)
+        return self.value(Z), self.gradient(Z)
+
+    def lipschitz(self):
+        """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""
+        return self.loss.curvature * float(np.max(self.design.largest_eigenvalues()))
+
+    def bend(self, Z):
+        """Return ``kappa sum v Z^2``, the most that the term curves along the image."""
+        return self.loss.curvature * float(np.sum(self.v * Z**2))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is known of a point: its intercepts and its distance from the optimum.
+
+    Attributes
+    ----------
+    gap : float
+        Duality gap, at least ``F(A, b) - min F`` and >= 0; inf where there is no dual
+        point.
+    intercept : ndarray of shape (n_tasks,)
+        b in the units of X and the precision of X; the gap is that of (A, b).
+    """
+
+    gap: float
+    intercept: np.ndarray
+
+
+class Problem:
+    """Data term plus penalty.
+
+    The variable of a solver has the shape ``shape``: A itself, or the stacked blocks of
+    the penalty. All certificates are computed in float64.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    loss : Loss
+    penalty : Penalty
+    task_scale : ndarray of shape (n_tasks,)
+        The weights c_t > 0 of the tasks.
+    fit_intercept : bool
+
+    Attributes
+    ----------
+    null_value : float
+        F0, the objective of the null model: A = 0, or what the directions that nothing
+        penalises make of it, and the best intercepts.
+    alpha_factor : float
+        What the strengths of a gauge are to be multiplied by for A = 0 to become
+        optimal; inf for any other penalty, unless A = 0 is optimal as it stands.
+
+    Raises
+    ------
+    ValueError
+        If the squares of the features or targets overflow.
+    """
+
+    def __init__(self, data, loss, penalty, task_scale, fit_intercept=True):
+        self.penalty = penalty
+        self.loss = loss
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.term = DataTerm(data, loss, task_scale, fit_intercept)
+            self.design = self.term.design
+            d, n_tasks = self.design.n_features, self.design.n_tasks
+            blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
+            self.shape = (*blocks, d, n_tasks)
+            self._patterns = penalty.free_directions(n_tasks)
+            Z = self.term.image(np.zeros((d, n_tasks)))
+            self.scale = loss.value(np.zeros_like(Z), data.y, self.term.v)
+            _, shift = self._free_optimum(Z)
+            Z = Z + self.term.image(shift)
+            self.null_value = self.term.value(Z)
+            G = -self.term.gradient(Z)
+            finite = np.all(np.isfinite(self.design.square_norms))
+            if not (finite and np.isfinite(self.null_value) and np.isfinite(G).all()):
+                raise ValueError(
+                    "X or y holds values so large that their squares overflow; "
+                    "rescale the features and the target"
+                )
+        if penalty.is_gauge:
+            self.alpha_factor = penalty.polar(G)
+        else:
+            self.alpha_factor = np.inf if penalty.conjugate(G) > 0 else 0.0
+        self._null_shift = shift
+
+    @property
+    def dtype(self):
+        """Precision of the iterates, that of X."""
+        return self.design.dtype
+
+    @property
+    def is_null(self):
+        """Whether A = 0, or the null model, is the optimum."""
+        return self.alpha_factor <= 1 + 4 * _EPS
+
+    def null_point(self):
+        """Return the variable of the null model."""
+        A = np.zeros(self.shape, dtype=self.dtype)
+        return A if not self._patterns.size else A + self._null_shift.astype(self.dtype)
+
+    def gap_target(self, tol):
+        """Return the gap to stop at: ``tol F0``, but nothing below the rounding."""
+        if self.dtype == np.float32:
+            tol = max(tol, _FLOAT32_TOL)
+        return max(tol * self.null_value, 16 * _EPS * self.scale)
+
+    def objective(self, A):
+        """Return F at the variable A with its best intercepts."""
+        exact = np.asarray(A, dtype=np.float64)
+        Z = self.term.image(self.penalty.combine(exact))
+        return self.term.value(Z) + self.penalty.value(exact)
+
+    def certificate(self, A, Z=None):
+        """Return the `Certificate` of the variable A.
+
+        With theta the residual at the optimum over everything that nothing penalises,
+        G = X'theta and s = min(1, 1 / polar(G)) the gap is the sum of two terms >= 0::
+
+            sum [v loss(z) + v loss*(-s theta / v) + s theta z]
+                + [penalty(A) - s <A, G>]
+
+        and for a quadratic penalty 1/2 <A, Q A>, with s = 1, the second term is
+        1/2 ||G - Q A||^2 in the metric of Q^-1.
+
+        Parameters
+        ----------
+        A : ndarray of shape ``shape``
+        Z : ndarray, optional
+            The image of A, where it is at hand in float64.
+        """
+        exact = np.asarray(A, dtype=np.float64)
+        matrix = self.penalty.combine(exact)
+        if Z is None or Z.dtype != np.float64:
+            Z = self.term.image(matrix)
+        slopes, _ = self._free_optimum(Z)
+        if slopes is None:
+            return Certificate(np.inf, self._intercept(matrix, Z)[0])
+        intercept, z = self._intercept(matrix, Z)
+        G = -self.design.adjoint(slopes)
+        if self.penalty.is_gauge:
+            polar = self.penalty.polar(G)
+            s = 1.0 if polar <= 1 else 1.0 / polar
+            rest = self.penalty.value(exact) - s * float(np.sum(matrix * G))
+        else:
+            s = 1.0
+            rest = self.penalty.conjugate(G - self.penalty.gradient(matrix))
+        gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
+        return Certificate(gap + max(rest, 0.0), intercept)
+
+    def _intercept(self, A, Z):
+        """Return b in the units and precision of X, and the predictions with it."""
+        if not self.term.fit_intercept:
+            return np.zeros(self.design.n_tasks, dtype=self.dtype), Z
+        inner = np.sum(self.design.means * A, axis=0)
+        b = (self.term.intercept(Z) - inner).astype(self.dtype)
+        return b, Z + self.term.cells.spread(b + inner)
+
+    def _free_optimum(self, Z):
+        """Minimise the data term over ``Z + image(M C')``, C the free patterns.
+
+        Newton's method in M with a pseudo-inverse; for the squared loss its first step
+        is exact and the second takes the rounding off.
+
+        Returns
+        -------
+        slopes : ndarray over cells, or None
+            ``v loss'`` there; its adjoint has no component along the free directions
+            beyond rounding. None where Newton's method did not get there.
+        shift : ndarray of shape (n_features, n_tasks)
+            ``M C'``.
+        """
+        term, patterns = self.term, self._patterns
+        d, k = self.design.n_features, patterns.shape[1]
+        shift = np.zeros((d, self.design.n_tasks))
+        slopes = term.slopes(Z)
+        if k == 0:
+            return slopes, shift
+        size = term.cells.sum(term.v * (np.abs(term.y) + np.abs(Z)) ** 2)
+        noise = 16 * _EPS * np.sqrt(self.design.square_norms * size) @ np.abs(patterns)
+        value, moved = term.value(Z), True
+        for _ in range(50):
+            gradient = self.design.adjoint(slopes) @ patterns
+            if not moved or np.all(np.abs(gradient) <= noise):
+                break
+            move = _solve(self._free_hessian(Z + term.image(shift)), -gradient.ravel())
+            move = move.reshape(d, k) @ patterns.T
+            shift, reached = self._damped(Z, shift, move, value)
+            slopes = term.slopes(Z + term.image(shift))
+            moved, value = reached < value, min(reached, value)
+        return (slopes if np.all(np.abs(gradient) <= 1e3 * noise) else None), shift
+
+    def _damped(self, Z, shift, move, value):
+        """Halve a Newton step until the data term does not grow beyond rounding."""
+        for halvings in range(40):
+            candidate = shift + 0.5**halvings * move
+            reached = self.term.value(Z + self.term.image(candidate))
+            if reached <= value + 4 * _EPS * abs(value):
+                return candidate, reached
+        return shift, value
+
+    def _free_hessian(self, Z):
+        """Return the Hessian of the data term by M at the image Z, (d k, d k)."""
+        term = self.term
+        z = Z + term.cells.spread(term.intercept(Z))
+        curved = term.loss.hessian(z, term.y, term.v)
+        return sum(
+            np.kron(
+                self.design.gram(t, self.design.select(curved, t)),
+                np.outer(pattern, pattern),
+            )
+            for t, pattern in enumerate(self._patterns)
+        )
+
+
+def _solve(hessian, target):
+    """Return the minimum-norm solution, in units in which the diagonal is 1."""
+    diagonal = np.sqrt(np.diag(hessian))
+    unit = np.where(diagonal > 0, diagonal, 1.0)
+    cutoff = 10 * len(hessian) * _EPS
+    inverse = pinvh(hessian / np.outer(unit, unit), rtol=cutoff)
+    return inverse @ (target / unit) / unit

@@ -1,0 +1,132 @@
+"""The contract of a solver."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver returns.
+
+    Attributes
+    ----------
+    A : ndarray of the shape ``problem.shape``
+    intercept : ndarray of shape (n_tasks,)
+        In the units of X.
+    n_iter : int
+        Iterations made, at least 1.
+    gap : float
+        Duality gap at (A, intercept), in the units of F.
+    converged : bool
+        Whether the gap reached its target.
+    history : list of (int, float)
+        Iteration and gap of every check.
+    """
+
+    A: np.ndarray
+    intercept: np.ndarray
+    n_iter: int
+    gap: float
+    converged: bool
+    history: list
+
+
+@dataclass(frozen=True)
+class Solver(ABC):
+    """Options of a solver; the object holds no state and may solve many problems.
+
+    Parameters
+    ----------
+    max_iter : int
+    tol : float
+        Stop when the duality gap is at most ``tol F0``, see `Problem.gap_target`.
+    """
+
+    max_iter: int = 10_000
+    tol: float = 1e-6
+
+    def check(self, problem):
+        """Raise ValueError, naming a solver that works, for a problem it refuses."""
+        reason = self.refuses(problem.loss, problem.penalty)
+        if reason:
+            raise ValueError(reason)
+
+    @abstractmethod
+    def refuses(self, loss, penalty):
+        """Return why the solver cannot take this loss and penalty, or None."""
+
+    def solve(self, problem, init=None, monitor=None):
+        """Minimise the objective of ``problem``.
+
+        Parameters
+        ----------
+        problem : Problem
+        init : ndarray of the shape ``problem.shape``, optional
+            Where to start; not written to.
+        monitor : callable, optional
+            ``monitor(iteration, A, gap) -> bool`` is called once per gap check; True
+            stops.
+
+        Returns
+        -------
+        Solution
+        """
+        self.check(problem)
+        if problem.is_null:
+            A = problem.null_point()
+            certificate = problem.certificate(A)
+            # A = 0 is the optimum by the test that also defines alpha_max
+            return Solution(
+                A, certificate.intercept, 1, certificate.gap, True, [(0, 0.0)]
+            )
+        return self._solve(problem, init, monitor)
+
+    @abstractmethod
+    def _solve(self, problem, init, monitor):
+        """Solve a problem whose optimum is not the null model."""
+
+
+class GapCheck:
+    """The gap checks of one run: certificate, history, monitor, verdict.
+
+    Parameters
+    ----------
+    problem : Problem
+    tol : float
+    monitor : callable or None
+    """
+
+    def __init__(self, problem, tol, monitor):
+        self.problem = problem
+        self.target = problem.gap_target(tol)
+        self.monitor = monitor
+        self.history = []
+
+    def __call__(self, iteration, A, Z=None):
+        """Certify A, rounded to the precision of X; return whether to stop."""
+        A = A.astype(self.problem.dtype, copy=False)
+        self._A = A
+        self._certificate = self.problem.certificate(A, Z if A.dtype == float else None)
+        gap = self._certificate.gap
+        self.history.append((iteration, gap))
+        stopped = self.monitor is not None and self.monitor(iteration, A, gap)
+        return stopped or gap <= self.target
+
+    def stalled(self, checks):
+        """Return whether the last ``checks`` gaps brought nothing."""
+        gaps = [gap for _, gap in self.history]
+        return len(gaps) > checks and min(gaps[-checks:]) > 0.9 * min(gaps[:-checks])
+
+    def solution(self):
+        """Return the `Solution` at the point that was certified last."""
+        iteration, gap = self.history[-1]
+        return Solution(
+            self._A,
+            self._certificate.intercept,
+            max(iteration, 1),
+            gap,
+            gap <= self.target,
+            self.history,
+        )

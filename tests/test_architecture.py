@@ -1,0 +1,155 @@
+"""Layers, exports and sizes of the source, read from the files themselves."""
+
+import ast
+import importlib
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# from the bottom up: a module imports from the groups before its own, and from itself
+LAYERS = [
+    {"_numba"},
+    {"losses", "penalties"},
+    {"design"},
+    {"_statistics"},
+    {"problem"},
+    {"solvers"},
+    {"path"},
+    {"_frames"},
+    {"_labels"},
+    {"_stack"},
+    {"tasks"},
+    {"statistics"},
+    {"estimators"},
+    {"model_selection", "metrics", "inspection", "plotting", "distributed"},
+    {"__init__"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+CORE = {name for name in RANK if RANK[name] <= RANK["path"]}
+CORE_DEPENDENCIES = {"numpy", "scipy", "numba", "mtlreg", *sys.stdlib_module_names}
+ALONE = "datasets"
+
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "mtlreg").rglob("*.py"))
+}
+
+
+def part_of(module):
+    """First name below mtlreg: "mtlreg.penalties.l1" is a part of "penalties"."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imported_modules(source):
+    """Every module that ``source`` imports, wherever in the file and in dotted form."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "mtlreg":
+            for alias in node.names:
+                is_part = alias.name in {*RANK, ALONE}
+                yield f"mtlreg.{alias.name}" if is_part else "mtlreg"
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def import_faults(module, source):
+    """What is wrong with the imports of ``module``, in words."""
+    part = part_of(module)
+    if part not in {*RANK, ALONE}:
+        return [f"{part} has no layer"]
+    faults = []
+    for name in imported_modules(source):
+        package = name.split(".")[0]
+        if name.startswith("."):
+            faults.append(f"{name} is relative")
+        elif part in CORE and package not in CORE_DEPENDENCIES:
+            faults.append(f"{name} is no dependency of the core")
+        elif package == "mtlreg" and not may_import(part, part_of(name)):
+            faults.append(f"{name} stands above or beside {part}")
+    return faults
+
+
+def may_import(part, other):
+    if part == other:
+        return True
+    return ALONE not in (part, other) and RANK.get(other, len(LAYERS)) < RANK[part]
+
+
+def calls_print(source):
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+every_module = pytest.mark.parametrize("module", SOURCES)
+
+
+@every_module
+def test_imports_point_downwards(module):
+    assert not import_faults(module, SOURCES[module].read_text())
+
+
+@every_module
+def test_no_module_prints(module):
+    assert not calls_print(SOURCES[module].read_text())
+
+
+@every_module
+def test_every_file_is_short_enough(module):
+    assert len(SOURCES[module].read_text().splitlines()) <= 500
+
+
+@every_module
+def test_exports_resolve(module):
+    imported = importlib.import_module(module.removesuffix(".__init__"))
+    names = getattr(imported, "__all__", [])
+    assert all(isinstance(name, str) for name in names)
+    assert [name for name in names if not hasattr(imported, name)] == []
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("mtlreg.design", "from mtlreg.problem import Problem"),
+        ("mtlreg.losses.squared", "import mtlreg.penalties.l1"),
+        ("mtlreg.penalties.l1", "def f():\n    from mtlreg import design"),
+        ("mtlreg.solvers.fista", "from mtlreg import alpha_max"),
+        ("mtlreg.tasks", "import mtlreg"),
+        ("mtlreg.tasks", "import mtlreg.helpers"),
+        ("mtlreg.path", "from sklearn.utils import Bunch"),
+        ("mtlreg.problem", "import narwhals.stable.v2 as nw"),
+        ("mtlreg.solvers.fista", "from .base import solve"),
+        ("mtlreg.estimators.base", "from mtlreg.datasets import make"),
+        ("mtlreg.datasets", "from mtlreg.design import MultiTaskData"),
+        ("mtlreg.helpers", ""),
+    ],
+)
+def test_forbidden_imports_are_found(module, source):
+    assert len(import_faults(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("mtlreg.problem", "import scipy.sparse\nfrom mtlreg.losses import Squared"),
+        ("mtlreg.penalties.dirty", "from mtlreg.penalties.l1 import L1"),
+        ("mtlreg.estimators.base", "from sklearn.base import BaseEstimator"),
+        ("mtlreg.__init__", "from mtlreg.estimators import DirtyModelRegressor"),
+        ("mtlreg.datasets", "import pandas"),
+    ],
+)
+def test_allowed_imports_pass(module, source):
+    assert import_faults(module, source) == []
+
+
+def test_print_is_found():
+    assert calls_print("if True:\n    print(1)")
+    assert not calls_print("def print_report():\n    return 'print(1)'")

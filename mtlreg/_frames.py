@@ -1,0 +1,102 @@
+"""Tables of any library: their columns, and the one that names the task."""
+
+import difflib
+import numbers
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from scipy import sparse
+
+
+def as_frame(X, name="X"):
+    """A narwhals DataFrame, or None for what is no data frame."""
+    try:
+        frame = nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"{name}: {error}. Rename these columns.") from error
+    if isinstance(frame, nw.LazyFrame):
+        raise ValueError(f"{name} is a lazy frame. Pass {name}.collect().")
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def column_names(y):
+    """Names of the columns of a frame (strings as objects), or None."""
+    frame = as_frame(y, "y")
+    if frame is None:
+        return None
+    plain = all(isinstance(name, int) for name in frame.columns)
+    return np.fromiter(frame.columns, dtype=np.int64 if plain else object)
+
+
+def check_task_column(column):
+    """Refuse what is neither a name nor a position."""
+    is_bool = isinstance(column, (bool, np.bool_))
+    if is_bool or not isinstance(column, (str, numbers.Integral)):
+        raise TypeError(
+            f"task_column={column!r} must be a column's name (str), its position (int) "
+            "or None."
+        )
+
+
+def split_column(X, frame, column, names):
+    """Labels, the other columns, and the position of the task column."""
+    if frame is None and sparse.issparse(X):
+        X = sparse.csr_array(X)
+    elif frame is None and not hasattr(X, "__array__"):
+        X = np.array(X, dtype=object)
+    elif frame is None:
+        X = np.asarray(X)
+    shape = X.shape if frame is None else frame.shape
+    if len(shape) != 2:
+        raise ValueError(
+            f"Expected 2D array, got X of shape {shape}. Reshape your data: one row "
+            "per sample, one column per feature and one for the task."
+        )
+    position = _task_position(column, names, shape[1])
+    if shape[1] == 1:
+        raise ValueError(
+            f"X has 0 feature(s) beside the task column {column!r} (shape={shape}) "
+            "while a minimum of 1 is required. Give X more columns."
+        )
+    rest = [j for j in range(shape[1]) if j != position]
+    if frame is not None:
+        return frame[:, position].to_native(), frame[:, rest].to_native(), position
+    if sparse.issparse(X):
+        return X[:, [position]].toarray().ravel(), X[:, rest], position
+    return X[:, position], np.delete(X, position, axis=1), position
+
+
+def _task_position(column, names, n_columns):
+    if not isinstance(column, str):
+        if not -n_columns <= column < n_columns:
+            raise ValueError(
+                f"task_column={column} is not a position in X with {n_columns} columns."
+                f" Use {-n_columns} to {n_columns - 1}."
+            )
+        return int(column) % n_columns
+    if names is None:
+        raise ValueError(
+            f"task_column={column!r} is a name, but X has no column names. Use an "
+            "integer position (-1: the last column), pass a data frame, or let the "
+            "steps before keep names with set_output(transform='pandas')."
+        )
+    names = list(names)
+    if column in names:
+        return names.index(column)
+    texts = [name for name in names if isinstance(name, str)]
+    renamed = [name for name in texts if name.endswith(f"__{column}")]
+    if len(renamed) == 1:
+        return names.index(renamed[0])
+    close = renamed or difflib.get_close_matches(column, texts) or names[:10]
+    raise ValueError(
+        f"task_column={column!r} is not a column of X. Name one of its columns, for "
+        f"example {listed(close)}, or give an integer position."
+    )
+
+
+def listed(values, most=10):
+    """The first values, as an error message shows them."""
+    if isinstance(values, np.ndarray):
+        values = values.astype(str if values.dtype.kind == "M" else object).tolist()
+    more = ", ..." if len(values) > most else ""
+    return f"[{', '.join(repr(value) for value in values[:most])}{more}]"

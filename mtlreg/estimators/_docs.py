@@ -1,0 +1,76 @@
+"""The parts of the docstrings that every estimator shares."""
+
+_PARTS = {
+    "parameters": """fit_intercept : bool, default=True
+    Whether every task has an intercept b_t, which is never penalised.
+task_column : str or int, optional
+    The column of X that says which task a row belongs to: a str is a name, an int a
+    position (negative counts from the end). It is no feature.
+unseen_task : {"error", "mean"}, default="error"
+    What `predict` does with a task that `fit` has not seen: refuse it, or use the
+    unweighted mean of ``coef_`` and ``intercept_`` over the tasks.
+task_weight : {"equal", "proportional"}, dict or array-like, default="equal"
+    The c_t of the objective: 1, so that the mean loss of every task counts the same;
+    ``T W_t / sum_t W_t``, so that every row counts the same; or positive numbers, by
+    task or in the order of ``tasks_`` (extra keys of a dict are ignored).
+max_iter : int, default=10_000
+    Most iterations of the solver.
+tol : float, default=1e-6
+    Stop when the duality gap is at most ``tol F0``, with F0 the objective at A = 0 and
+    the best intercepts (float32 data: at most ``2e-6 F0`` is asked for).
+warm_start : bool, default=False
+    Start from the coefficients of the previous fit if tasks and features are the same.
+solver : {"auto", "fista", "direct"}, default="auto"
+    "fista": accelerated proximal gradient; "direct": exact, for mean regularisation
+    with the squared loss; "auto": "direct" where it applies, else "fista".""",
+    "attributes": """coef_ : ndarray of shape (n_tasks, n_features)
+    Slopes, one row a task; without the task column.
+intercept_ : ndarray of shape (n_tasks,)
+    Intercepts, 0 without ``fit_intercept``.
+tasks_ : ndarray of shape (n_tasks,)
+    Sorted task labels, names of the columns of a 2-D y, or the classes.
+n_iter_ : int
+    Iterations of the solver, at least 1.
+dual_gap_ : float
+    Duality gap at ``coef_`` and ``intercept_`` in the units of F: F is at most that
+    much above its minimum.
+coef_feature_names_ : ndarray of shape (n_features,)
+    Names of the columns of ``coef_``.
+n_features_in_ : int
+    Number of columns of X, the task column included.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns of X, if they are all strings.""",
+    "classes": """classes_ : ndarray of shape (n_classes,) or (n_tasks, 2)
+    Class labels: one pair for all tasks; more than two for a 1-D y without tasks,
+    which has a one-vs-rest task a class; a pair a column for a 2-D y.""",
+    "rows": """The rows of X belong to tasks in one of three ways: ``task_column`` names
+a column of X; ``fit`` and ``predict`` take the labels as ``tasks=``; or y is 2-D, a
+column a task, all with the same X (NaN: not observed). The objective, for tasks
+t = 1..T with weights w_ti of W_t in all, is::
+
+    F(A, b) = sum_t (c_t / W_t) sum_i w_ti loss(y_ti, x_ti . a_t + b_t) + penalty(A)
+
+with a_t the t-th row of ``coef_``, b_t of ``intercept_``, and""",
+    "squared": "``loss(y, z) = 1/2 (y - z)^2``",
+    "logistic": "``loss(y, z) = log(1 + exp(-y z))``, y in {-1, 1}",
+    "one_class": """A task (or column of y) with one class has no finite optimum with an
+intercept. It is left out of the problem: its slopes are what the penalty makes of a
+task without data, its intercept is ``log((k + 1/2) / (W - k + 1/2))`` with k of its
+weight W in the second class, and a warning names it.""",
+}
+
+
+def document(cls):
+    """Fill the ``%(part)s`` of the docstring of a class with the shared parts."""
+    lines = []
+    for line in cls.__doc__.splitlines():
+        text = line.lstrip()
+        name = text.removeprefix("%(").removesuffix(")s")
+        if text == f"%({name})s":
+            indent = line[: len(line) - len(text)]
+            part = _PARTS[name].splitlines()
+            lines.extend((indent + inner).rstrip() for inner in part)
+        else:
+            lines.append(line)
+    cls.__doc__ = "\n".join(lines)
+    return cls

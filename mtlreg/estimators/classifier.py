@@ -1,0 +1,138 @@
+"""What the classifiers share: the logistic loss, decisions and probabilities."""
+
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.base import ClassifierMixin
+
+from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.losses import Logistic
+from mtlreg.tasks import read_score_target
+
+
+class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
+    """Base of the classifiers."""
+
+    __metadata_request__decision_function: ClassVar = {"tasks": True}
+    __metadata_request__predict_proba: ClassVar = {"tasks": True}
+    __metadata_request__predict_log_proba: ClassVar = {"tasks": True}
+
+    def _loss(self):
+        return Logistic()
+
+    def decision_function(self, X, *, tasks=None):
+        """Return the log-odds of the second class, or of every class.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
+        tasks : array-like of shape (n_samples,), optional
+            Task labels, if and only if `fit` took them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_tasks) after a 2-D y, or
+        (n_samples, n_classes) with more than two classes
+
+        Raises
+        ------
+        ValueError
+            For a task that `fit` has not seen, unless ``unseen_task="mean"``.
+        """
+        return self._linear_prediction(X, tasks)
+
+    def predict(self, X, *, tasks=None):
+        """Return the likelier class.
+
+        Parameters
+        ----------
+        X, tasks
+            As in `decision_function`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_tasks) after a 2-D y
+        """
+        z = self.decision_function(X, tasks=tasks)
+        if self._layout == "multiclass":
+            return self.classes_[np.argmax(z, axis=1)]
+        if self._layout == "columns":
+            return np.where(z > 0, self.classes_[:, 1], self.classes_[:, 0])
+        return self.classes_[(z > 0).astype(np.intp)]
+
+    def predict_proba(self, X, *, tasks=None):
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X, tasks
+            As in `decision_function`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; with more than two classes the one-vs-rest
+            sigmoids divided by their sum. After a 2-D y of shape (n_samples, n_tasks):
+            the probability of ``classes_[t, 1]``.
+        """
+        z = self.decision_function(X, tasks=tasks)
+        if self._layout == "multiclass":
+            return np.exp(_log_proba(z))
+        if self._layout == "columns":
+            return expit(z)
+        return np.stack([expit(-z), expit(z)], axis=1)
+
+    def predict_log_proba(self, X, *, tasks=None):
+        """Return the logarithm of `predict_proba`, without underflow.
+
+        Parameters
+        ----------
+        X, tasks
+            As in `decision_function`.
+
+        Returns
+        -------
+        ndarray of the shape of `predict_proba`
+        """
+        z = self.decision_function(X, tasks=tasks)
+        if self._layout == "multiclass":
+            return _log_proba(z)
+        if self._layout == "columns":
+            return log_expit(z)
+        return np.stack([log_expit(-z), log_expit(z)], axis=1)
+
+    def score(self, X, y, sample_weight=None, *, tasks=None):
+        """Return the accuracy: over all rows, or the mean of the columns of a 2-D y.
+
+        Parameters
+        ----------
+        X, y, sample_weight, tasks
+            As in `fit`. Cells of a 2-D y that are not observed do not count; a column
+            without any is left out of the mean.
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X, tasks=tasks)
+        y, weight = read_score_target(self, y, sample_weight, predicted.shape)
+        hits = np.where(weight > 0, predicted == y, False)
+        if predicted.ndim == 1:
+            return float(np.average(hits, weights=weight))
+        total = weight.sum(axis=0)
+        scores = np.sum(weight * hits, axis=0)[total > 0] / total[total > 0]
+        return float(np.mean(scores))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # with a decision_function the checks and scorers of scikit-learn agree on a
+        # 2-D y only if it is declared as multilabel
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = False
+        return tags
+
+
+def _log_proba(z):
+    """Return ``log (p_k / sum_l p_l)`` with p the sigmoids of z, without underflow."""
+    return log_softmax(log_expit(z), axis=1)

@@ -1,0 +1,159 @@
+"""The dirty model."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from mtlreg.estimators._docs import document
+from mtlreg.estimators.base import check_choice, check_real
+from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.penalties import Dirty
+from mtlreg.penalties.sparse_group import NORMS
+
+
+class _DirtyModel:
+    """The parameters of the dirty model."""
+
+    _strengths: ClassVar[tuple[str, ...]] = ("alpha_shared", "alpha_specific")
+
+    def __init__(
+        self,
+        alpha_shared=0.14,
+        alpha_specific=0.1,
+        *,
+        norm="linf",
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        warm_start=False,
+        solver="auto",
+    ):
+        self.alpha_shared = alpha_shared
+        self.alpha_specific = alpha_specific
+        self.norm = norm
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_strengths(self):
+        check_real(self.alpha_shared, "alpha_shared", minimum=0.0, strict=True)
+        check_real(self.alpha_specific, "alpha_specific", minimum=0.0, strict=True)
+        check_choice(self.norm, "norm", list(NORMS))
+
+    def _penalty(self):
+        return Dirty(self.alpha_shared, self.alpha_specific, self.norm)
+
+    def _penalty_attributes(self, A):
+        shared, specific = self._penalty().split(A)
+        return {
+            "shared_coef_": np.ascontiguousarray(shared.T),
+            "specific_coef_": np.ascontiguousarray(specific.T),
+        }
+
+
+@document
+class DirtyModelRegressor(_DirtyModel, MultiTaskRegressor):
+    """Features shared by all tasks plus features of single tasks: a dirty model.
+
+    %(rows)s
+    %(squared)s. The penalty on A = ``coef_.T``, split into B + S, is::
+
+        min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
+
+    with q = inf or 2. Three regimes: ``alpha_specific > alpha_shared`` makes S zero,
+    ``alpha_shared > T alpha_specific`` (q = 2: ``sqrt(T) alpha_specific``) makes B
+    zero, and in between both are used.
+
+    Parameters
+    ----------
+    alpha_shared : float, default=0.14
+        Strength of the shared block B, > 0.
+    alpha_specific : float, default=0.1
+        Strength of the block S of single entries, > 0.
+    norm : {"linf", "l2"}, default="linf"
+        Norm q of a row of B.
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    shared_coef_, specific_coef_ : ndarrays of shape (n_tasks, n_features)
+        B and S, transposed: ``coef_`` is their sum. Of all optimal splits the one that
+        clips every row of A at the lowest level.
+
+    References
+    ----------
+    Jalali, Ravikumar, Sanghavi, Ruan (2010), A dirty model for multi-task learning,
+    eq. 1.
+
+    Examples
+    --------
+    >>> from mtlreg import DirtyModelRegressor
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(
+    ...     n_tasks=5, structure="dirty", random_state=0
+    ... )
+    >>> model = DirtyModelRegressor(alpha_shared=0.7, alpha_specific=0.5)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).shared_coef_.shape
+    (5, 20)
+    """
+
+
+@document
+class DirtyModelClassifier(_DirtyModel, MultiTaskClassifier):
+    """Binary tasks with shared features plus features of single tasks: a dirty model.
+
+    %(rows)s
+    %(logistic)s. The penalty on A = ``coef_.T``, split into B + S, is::
+
+        min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
+
+    with q = inf or 2. Three regimes: ``alpha_specific > alpha_shared`` makes S zero,
+    ``alpha_shared > T alpha_specific`` (q = 2: ``sqrt(T) alpha_specific``) makes B
+    zero, and in between both are used.
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    alpha_shared : float, default=0.14
+        Strength of the shared block B, > 0.
+    alpha_specific : float, default=0.1
+        Strength of the block S of single entries, > 0.
+    norm : {"linf", "l2"}, default="linf"
+        Norm q of a row of B.
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    shared_coef_, specific_coef_ : ndarrays of shape (n_tasks, n_features)
+        B and S, transposed: ``coef_`` is their sum. Of all optimal splits the one that
+        clips every row of A at the lowest level.
+
+    References
+    ----------
+    Jalali, Ravikumar, Sanghavi, Ruan (2010), A dirty model for multi-task learning,
+    eq. 1, there with the squared loss.
+
+    Examples
+    --------
+    >>> from mtlreg import DirtyModelClassifier
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(
+    ...     n_tasks=5, structure="dirty", random_state=0
+    ... )
+    >>> model = DirtyModelClassifier(alpha_shared=0.03, alpha_specific=0.02)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).specific_coef_.shape
+    (5, 20)
+    """

@@ -1,0 +1,139 @@
+"""Mean regularisation."""
+
+from typing import ClassVar
+
+from mtlreg.estimators._docs import document
+from mtlreg.estimators.base import check_real
+from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.penalties import MeanRegularization
+
+
+class _MeanRegularized:
+    """The parameters of mean regularisation."""
+
+    _strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
+
+    def __init__(
+        self,
+        alpha=0.1,
+        *,
+        alpha_mean=0.001,
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        warm_start=False,
+        solver="auto",
+    ):
+        self.alpha = alpha
+        self.alpha_mean = alpha_mean
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_strengths(self):
+        check_real(self.alpha, "alpha", minimum=0.0, strict=True)
+        check_real(self.alpha_mean, "alpha_mean", minimum=0.0)
+
+    def _penalty(self):
+        return MeanRegularization(self.alpha, self.alpha_mean)
+
+    def _penalty_attributes(self, A):
+        return {"mean_coef_": A.mean(axis=1)}
+
+
+@document
+class MeanRegularizedRegressor(_MeanRegularized, MultiTaskRegressor):
+    """Ridge regression of every task towards the mean of the tasks.
+
+    %(rows)s
+    %(squared)s. The penalty, with m the mean of the a_t, is::
+
+        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
+
+    Equal strengths are independent ridge regressions; with ``alpha`` to infinity all
+    tasks have the same slopes, but each its own intercept.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the deviations from the mean, > 0.
+    alpha_mean : float, default=0.001
+        Strength of the mean, >= 0; 0 leaves it free (where the data do not determine
+        it, it is the one of minimum norm).
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    mean_coef_ : ndarray of shape (n_features,)
+        Mean of ``coef_`` over the tasks.
+
+    References
+    ----------
+    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
+
+    Examples
+    --------
+    >>> from mtlreg import MeanRegularizedRegressor
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(
+    ...     n_tasks=5, structure="mean", random_state=0
+    ... )
+    >>> model = MeanRegularizedRegressor(alpha=1.0)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).mean_coef_.shape
+    (20,)
+    """
+
+
+@document
+class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
+    """Logistic regression of every task towards the mean of the tasks.
+
+    %(rows)s
+    %(logistic)s. The penalty, with m the mean of the a_t, is::
+
+        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the deviations from the mean, > 0.
+    alpha_mean : float, default=0.001
+        Strength of the mean, >= 0. With 0 the classes must overlap: on separable data
+        there is then no optimum, and the fit ends in a `ConvergenceWarning`.
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    mean_coef_ : ndarray of shape (n_features,)
+        Mean of ``coef_`` over the tasks.
+
+    References
+    ----------
+    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2), there
+    with the hinge loss.
+
+    Examples
+    --------
+    >>> from mtlreg import MeanRegularizedClassifier
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(
+    ...     n_tasks=5, structure="mean", random_state=0
+    ... )
+    >>> model = MeanRegularizedClassifier(alpha=0.5)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).mean_coef_.shape
+    (20,)
+    """

@@ -1,0 +1,80 @@
+"""What the regressors share: the squared loss, predict and score."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.losses import Squared
+from mtlreg.tasks import read_score_target
+
+
+class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
+    """Base of the regressors."""
+
+    def _loss(self):
+        return Squared()
+
+    def predict(self, X, *, tasks=None):
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
+        tasks : array-like of shape (n_samples,), optional
+            Task labels, if and only if `fit` took them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_tasks) after a 2-D y
+
+        Raises
+        ------
+        ValueError
+            For a task that `fit` has not seen, unless ``unseen_task="mean"``.
+        """
+        return self._linear_prediction(X, tasks)
+
+    def score(self, X, y, sample_weight=None, *, tasks=None):
+        """Return R2: over all rows, or the mean of the columns of a 2-D y.
+
+        Parameters
+        ----------
+        X, y, sample_weight, tasks
+            As in `fit`. Cells of a 2-D y that are NaN do not count.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If no column of y has two observed targets.
+        """
+        z = self.predict(X, tasks=tasks)
+        y, weight = read_score_target(self, y, sample_weight, z.shape)
+        if z.ndim == 1:
+            return r2_score(y, z, sample_weight=weight)
+        scores = []
+        for observed, target, prediction, w in zip(
+            (weight > 0).T, y.T, z.T, weight.T, strict=True
+        ):
+            if observed.sum() >= 2:
+                scores.append(
+                    r2_score(
+                        target[observed],
+                        prediction[observed],
+                        sample_weight=w[observed],
+                    )
+                )
+        if not scores:
+            raise ValueError(
+                "R2 needs at least two observed targets in some column of y"
+            )
+        return float(np.mean(scores))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = self.task_column is None
+        return tags

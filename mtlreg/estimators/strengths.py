@@ -1,0 +1,115 @@
+"""The scale of the strengths: alpha_max and grids below it."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_scalar
+
+
+def alpha_max(estimator, X, y, sample_weight=None, *, tasks=None):
+    """Return the smallest leading strength at which no feature is used.
+
+    It is the smallest factor by which all strengths of the estimator can be multiplied
+    so that A = 0 is optimal, times its leading strength: ``alpha``, or ``alpha_shared``
+    of the dirty model. Ratios of strengths stay as they are.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted or fitted; it is not changed.
+    X, y, sample_weight, tasks
+        As in its ``fit``.
+
+    Returns
+    -------
+    float
+        With this strength ``fit`` returns exact zeros. 0 where no strength is needed.
+
+    Raises
+    ------
+    ValueError
+        For a penalty whose optimum is 0 at no finite strength; use `alpha_grid`.
+
+    Examples
+    --------
+    >>> from mtlreg import GroupLassoRegressor, alpha_max
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(shared_X=True, random_state=0)
+    >>> largest = alpha_max(GroupLassoRegressor(), data.X, data.y)
+    >>> bool(GroupLassoRegressor(alpha=largest).fit(data.X, data.y).coef_.any())
+    False
+    """
+    return _alpha_max(estimator, _problem(estimator, X, y, sample_weight, tasks))
+
+
+def alpha_grid(
+    estimator, X, y, sample_weight=None, *, tasks=None, n_alphas=100, eps=1e-3
+):
+    """Return a grid of leading strengths, from the largest that makes sense down.
+
+    Where `alpha_max` exists the grid is ``alpha_max * geomspace(1, eps, n_alphas)``.
+    For other penalties it is ``h * geomspace(1e3, 1e-3, n_alphas)`` with the mean
+    curvature ``h = sum_t trace(H_t) / (n_tasks n_features)``, where H_t is the weighted
+    centred Gram matrix of task t.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted or fitted; it is not changed.
+    X, y, sample_weight, tasks
+        As in its ``fit``.
+    n_alphas : int, default=100
+    eps : float, default=1e-3
+        Smallest over largest strength, in (0, 1), where `alpha_max` exists.
+
+    Returns
+    -------
+    ndarray of shape (n_alphas,)
+        Decreasing.
+
+    Raises
+    ------
+    ValueError
+        If the null model fits the target exactly, or no feature varies.
+
+    Examples
+    --------
+    >>> from mtlreg import MeanRegularizedRegressor, alpha_grid
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(random_state=0)
+    >>> grid = alpha_grid(
+    ...     MeanRegularizedRegressor(), data.X, data.y, tasks=data.tasks, n_alphas=3
+    ... )
+    >>> grid.shape
+    (3,)
+    """
+    check_scalar(n_alphas, "n_alphas", Integral, min_val=1)
+    check_scalar(
+        eps, "eps", float, min_val=0.0, max_val=1.0, include_boundaries="neither"
+    )
+    problem = _problem(estimator, X, y, sample_weight, tasks)
+    if problem.penalty.is_gauge:
+        largest = _alpha_max(estimator, problem)
+        shape = np.geomspace(1.0, eps, n_alphas)
+    else:
+        largest = float(np.mean(problem.design.square_norms))
+        shape = np.geomspace(1e3, 1e-3, n_alphas)
+    if largest <= 0:
+        raise ValueError(
+            "there is no scale for the strengths: X has no feature that varies with y"
+        )
+    return largest * shape
+
+
+def _problem(estimator, X, y, sample_weight, tasks):
+    return clone(estimator)._read_fit(X, y, sample_weight, tasks).problem
+
+
+def _alpha_max(estimator, problem):
+    if not problem.penalty.is_gauge:
+        raise ValueError(
+            f"{type(estimator).__name__} has no alpha_max: its coefficients are 0 at "
+            f"no finite strength; use alpha_grid for a range of strengths"
+        )
+    return problem.alpha_factor * float(getattr(estimator, estimator._strengths[0]))

@@ -1,0 +1,167 @@
+"""Trace-norm regularisation."""
+
+from typing import ClassVar
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.extmath import svd_flip
+from sklearn.utils.validation import check_is_fitted
+
+from mtlreg.estimators._docs import document
+from mtlreg.estimators.base import check_real
+from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.penalties import TraceNorm
+from mtlreg.tasks import read_features
+
+
+class _TraceNorm(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """The parameters of the trace norm, and the shared subspace."""
+
+    _strengths: ClassVar[tuple[str, ...]] = ("alpha",)
+
+    def __init__(
+        self,
+        alpha=0.1,
+        *,
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        warm_start=False,
+        solver="auto",
+    ):
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.solver = solver
+
+    def _check_strengths(self):
+        check_real(self.alpha, "alpha", minimum=0.0, strict=True)
+
+    def _penalty(self):
+        return TraceNorm(self.alpha)
+
+    def _penalty_attributes(self, A):
+        U, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
+        rounding = max(A.shape) * np.finfo(A.dtype).eps
+        rank = int(np.sum(sigma > rounding * np.max(sigma, initial=0.0)))
+        _, components = svd_flip(U, Vt, u_based_decision=False)
+        return {
+            "rank_": rank,
+            "components_": np.ascontiguousarray(components[:rank], dtype=A.dtype),
+        }
+
+    def transform(self, X):
+        """Return the features of the subspace that the tasks share.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, rank_)
+            X without the task column, times ``components_.T``.
+        """
+        check_is_fitted(self)
+        return read_features(self, X) @ self.components_.T
+
+    @property
+    def _n_features_out(self):
+        return self.rank_
+
+
+@document
+class TraceNormRegressor(_TraceNorm, MultiTaskRegressor):
+    """Tasks in a common subspace: a low-rank task matrix by the trace norm.
+
+    %(rows)s
+    %(squared)s. The penalty on A = ``coef_.T`` is the sum of its singular values::
+
+        alpha ||A||_*
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the penalty, > 0; see `mtlreg.alpha_max` for its scale.
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    rank_ : int
+        Rank of ``coef_``.
+    components_ : ndarray of shape (rank_, n_features)
+        Orthonormal basis of the subspace of the tasks, the right singular vectors of
+        ``coef_``; the largest entry of each is positive.
+
+    References
+    ----------
+    Argyriou, Evgeniou, Pontil (2008), Convex multi-task feature learning, section 4;
+    Pong, Tseng, Ji, Ye (2010), Trace norm regularization: reformulations, algorithms,
+    and multi-task learning, eq. 2.
+
+    Examples
+    --------
+    >>> from mtlreg import TraceNormRegressor
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(
+    ...     n_tasks=8, structure="low_rank", rank=2, noise=0.1, random_state=0
+    ... )
+    >>> model = TraceNormRegressor(alpha=0.5).fit(data.X, data.y, tasks=data.tasks)
+    >>> model.rank_, model.transform(data.X).shape
+    (2, (400, 2))
+    """
+
+
+@document
+class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
+    """Binary tasks in a common subspace: a low-rank task matrix by the trace norm.
+
+    %(rows)s
+    %(logistic)s. The penalty on A = ``coef_.T`` is the sum of its singular values::
+
+        alpha ||A||_*
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the penalty, > 0; see `mtlreg.alpha_max` for its scale.
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    rank_ : int
+        Rank of ``coef_``.
+    components_ : ndarray of shape (rank_, n_features)
+        Orthonormal basis of the subspace of the tasks, the right singular vectors of
+        ``coef_``; the largest entry of each is positive.
+
+    References
+    ----------
+    Amit, Fink, Srebro, Ullman (2007), Uncovering shared structures in multiclass
+    classification, eq. 4.
+
+    Examples
+    --------
+    >>> from mtlreg import TraceNormClassifier
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(
+    ...     n_tasks=8, structure="low_rank", rank=2, random_state=0
+    ... )
+    >>> model = TraceNormClassifier(alpha=0.1).fit(data.X, data.y, tasks=data.tasks)
+    >>> model.components_.shape == (model.rank_, 20)
+    True
+    """

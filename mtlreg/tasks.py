@@ -1,0 +1,451 @@
+"""From user input to plain task data: labels, layouts, targets and weights.
+
+Everything about X, y, tasks and weights is checked here, once, and every complaint
+about them is raised here.
+"""
+
+import numbers
+from dataclasses import dataclass
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from mtlreg._frames import (
+    as_frame,
+    check_task_column,
+    column_names,
+    listed,
+    split_column,
+)
+from mtlreg._labels import (
+    check_target,
+    encode,
+    encode_classes,
+    encode_columns,
+    is_missing,
+    label_array,
+    label_kind,
+    read_classes,
+    unique_labels,
+)
+from mtlreg._stack import stack_tasks
+from mtlreg.design import MultiTaskData
+
+__all__ = [
+    "FitInput",
+    "keep_tasks",
+    "read_features",
+    "read_fit_input",
+    "read_predict_input",
+    "read_score_target",
+    "stack_tasks",
+]
+
+# what numpy says of strings, of other objects, and of dates beside numbers
+_NO_NUMBERS = ("could not convert string", "must be a string", "could not be promoted")
+
+
+@dataclass(frozen=True)
+class FitInput:
+    """What ``fit`` was given, checked.
+
+    Attributes
+    ----------
+    data : MultiTaskData
+        Without the rows of weight 0; stacked rows stably sorted by task.
+    layout : {"single", "rows", "columns", "multiclass"}
+        Which statement of the tasks was used: none, a label per row, the columns of a
+        2-D y, or one one-vs-rest task per class.
+    tasks : ndarray of shape (n_tasks,)
+        ``tasks_``: [0], the sorted labels, the columns of y, or the classes.
+    classes : ndarray of shape (2,), (n_classes,) or (n_tasks, 2), or None
+        ``classes_`` of a classifier.
+    feature_names : ndarray of shape (n_features,)
+        Names (object) of the columns of ``coef_``, the task column taken out.
+    """
+
+    data: MultiTaskData
+    layout: str
+    tasks: np.ndarray
+    classes: np.ndarray | None
+    feature_names: np.ndarray
+
+
+def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
+    """Check the input of ``fit`` and lay it out by task.
+
+    Sets ``n_features_in_`` (the task column counts) and ``feature_names_in_``.
+
+    Parameters
+    ----------
+    estimator : estimator with a ``task_column`` parameter
+    X : array-like, frame or sparse matrix of shape (n_rows, n_features)
+    y : array-like, series or frame of shape (n_rows,) or (n_rows, n_tasks)
+    sample_weight : None, float or array-like of the shape of y or (n_rows,)
+    tasks : None or array-like of shape (n_rows,)
+    classifier : bool
+        Targets are classes; ``data.y`` then holds -1 and +1, the later class.
+
+    Returns
+    -------
+    FitInput
+
+    Raises
+    ------
+    ValueError
+        If X, y, tasks or weights cannot be used; the message names the remedy.
+    TypeError
+        If ``task_column`` is neither a name nor a position.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but "
+            "the target y is None."
+        )
+    X, labels, names = _read_X(estimator, X, tasks, reset=True)
+    y, observed, columns = (read_classes if classifier else _read_numbers)(y)
+    _check_rows(X.shape[0], y=y, tasks=labels)
+    if columns is not None and labels is not None:
+        used = "tasks=" if estimator.task_column is None else "task_column"
+        raise ValueError(
+            f"y of shape {y.shape} is 2-D and {used} is given: either the columns of y "
+            "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
+            f"column) or leave out {used}."
+        )
+    weight = np.where(observed, _read_weight(sample_weight, y.shape), 0.0)
+    classes = None
+    if columns is not None:
+        _check_weighted(weight.sum(axis=0), columns)
+        if classifier:
+            y, classes = encode_columns(y, observed, weight, columns)
+    elif classifier:
+        y, classes = encode_classes(y, weight, by_task=labels is not None)
+    data, layout, tasks = _lay_out(X, y, weight, columns, labels, classes)
+    return FitInput(data, layout, tasks, classes, names)
+
+
+def _lay_out(X, y, weight, columns, labels, classes):
+    """Data, layout and tasks of checked input."""
+    if columns is not None:
+        return _by_columns(X, y, weight), "columns", columns
+    if labels is not None:
+        tasks = unique_labels(labels)
+        return _by_rows(X, y, weight, encode(labels, tasks), tasks), "rows", tasks
+    if y.ndim == 2:
+        weight = np.repeat(weight[:, None], len(classes), axis=1)
+        return _by_columns(X, y, weight), "multiclass", classes
+    tasks, codes = np.array([0]), np.zeros(len(y), dtype=np.intp)
+    return _by_rows(X, y, weight, codes, tasks), "single", tasks
+
+
+def read_predict_input(estimator, X, tasks):
+    """Check the input of ``predict`` against the fit.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        ``tasks_``, ``_layout``, ``task_column`` and ``unseen_task`` are read.
+    X : array-like, frame or sparse matrix of shape (n_rows, n_features)
+    tasks : None or array-like of shape (n_rows,)
+
+    Returns
+    -------
+    X : C-contiguous ndarray or csr_array of shape (n_rows, n_features)
+        Without the task column.
+    codes : ndarray of shape (n_rows,) or None
+        Position of every row's task in ``tasks_``, -1 where it was not seen in fit
+        (only with ``unseen_task="mean"``); None when rows have no labels.
+
+    Raises
+    ------
+    ValueError
+        If X does not fit, labels are missing, superfluous, of another kind than in
+        fit, or unseen with ``unseen_task="error"``.
+    """
+    by_rows = estimator._layout == "rows"
+    name = type(estimator).__name__
+    if by_rows and tasks is None and estimator.task_column is None:
+        raise ValueError(
+            f"This {name} was fitted with tasks=; pass tasks= here too, one label per "
+            "row. Where no argument can be passed (scorers, cross_val_predict), keep "
+            "the labels in a column of X and name it with task_column."
+        )
+    if not by_rows and tasks is not None:
+        raise ValueError(
+            f"tasks= is given, but this {name} was fitted without it. Leave it out, or "
+            "fit with tasks= too."
+        )
+    X, labels, _ = _read_X(estimator, X, tasks, reset=False)
+    if labels is None:
+        return X, None
+    _check_rows(X.shape[0], tasks=labels)
+    fitted = estimator.tasks_
+    if label_kind(labels) != label_kind(fitted):
+        raise ValueError(
+            f"task labels are {label_kind(labels)} here, such as {listed(labels, 3)}, "
+            f"but were {label_kind(fitted)} in fit, such as {listed(fitted, 3)}. "
+            "Convert them to the type used in fit."
+        )
+    codes = encode(labels, fitted)
+    unseen = unique_labels(labels[codes < 0])
+    if unseen.size and estimator.unseen_task == "error":
+        raise ValueError(
+            f"{unseen.size} task(s) not seen in fit: {listed(unseen)}. Fit with rows "
+            "of them, or set unseen_task='mean' to predict with the mean of the "
+            "fitted tasks."
+        )
+    return X, codes
+
+
+def read_features(estimator, X):
+    """Check X of a fitted estimator; return it without the task column.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    X : array-like, frame or sparse matrix of shape (n_rows, n_features)
+
+    Returns
+    -------
+    C-contiguous ndarray or csr_array of shape (n_rows, n_features)
+    """
+    X, _, _ = _read_X(estimator, X, None, reset=False)
+    return X
+
+
+def read_score_target(estimator, y, sample_weight, shape):
+    """Check y and weights of ``score`` against a prediction.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+    y : array-like, series or frame of shape (n_rows,) or (n_rows, n_tasks)
+    sample_weight : None, float or array-like of the shape of y or (n_rows,)
+    shape : tuple
+        Shape of the prediction.
+
+    Returns
+    -------
+    y : ndarray of that shape
+        float64, or the labels of a classifier; any finite value or label where a
+        target is not observed.
+    weight : ndarray of that shape
+        0 where a target is not observed.
+
+    Raises
+    ------
+    ValueError
+        If y or sample_weight cannot be used or have another shape.
+    """
+    if y is None:
+        raise ValueError("score needs the target, but y is None.")
+    read = read_classes if is_classifier(estimator) else _read_numbers
+    y, observed, columns = read(y)
+    _check_rows(shape[0], y=y)
+    if y.size == np.prod(shape) and 1 in (*y.shape[1:], *shape[1:]):
+        y, observed = y.reshape(shape), observed.reshape(shape)
+    if y.shape != tuple(shape):
+        raise ValueError(
+            f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
+            "one target per prediction."
+        )
+    fitted = estimator.tasks_
+    if columns is not None and "O" in (columns.dtype.kind, fitted.dtype.kind):
+        given, known = columns.tolist(), fitted.tolist()
+        if given != known and set(given) == set(known):
+            raise ValueError(
+                f"the columns of y are {given}, but tasks_ is {known}. Select them in "
+                "the order of tasks_."
+            )
+    weight = np.where(observed, _read_weight(sample_weight, y.shape), 0.0)
+    if not weight.any():
+        raise ValueError("y has no observed target of positive weight to score.")
+    return y, weight
+
+
+def keep_tasks(data, keep):
+    """The sub-problem on some tasks.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    keep : ndarray of bool of shape (n_tasks,)
+
+    Returns
+    -------
+    MultiTaskData
+        Without the other tasks and without rows that no kept task uses.
+    """
+    if data.offsets is None:
+        return _by_columns(data.X, data.y[:, keep], data.weight[:, keep])
+    sizes = np.diff(data.offsets)
+    rows = np.flatnonzero(np.repeat(keep, sizes))
+    offsets = np.concatenate([[0], np.cumsum(sizes[keep])])
+    return MultiTaskData(data.X[rows], data.y[rows], data.weight[rows], offsets)
+
+
+def _read_X(estimator, X, tasks, *, reset):
+    """Features, labels (or None) and names of the features."""
+    column = estimator.task_column
+    if column is not None and tasks is not None:
+        raise ValueError(
+            f"tasks= and task_column={column!r} are both given. Pass the labels once: "
+            "leave out tasks=, or set task_column=None."
+        )
+    if np.ma.is_masked(X):
+        raise ValueError("X has masked values. Fill them or drop their rows.")
+    frame = as_frame(X)
+    position = []
+    if column is None:
+        Z = _check_features(X, estimator)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        labels = None if tasks is None else label_array(tasks, "tasks")
+    else:
+        check_task_column(column)
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        names = getattr(estimator, "feature_names_in_", None)
+        names = names if frame is None else frame.columns
+        values, rest, position = split_column(X, frame, column, names)
+        labels = label_array(values, f"task_column={column!r}")
+        Z = _check_features(rest, estimator)
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = [f"x{j}" for j in range(estimator.n_features_in_)]
+    return Z, labels, np.delete(np.array(names, dtype=object), position)
+
+
+def _check_features(X, estimator):
+    frame = as_frame(X)
+    if frame is not None and set(frame.schema.values()) == {nw.Float32}:
+        X = frame.to_numpy()  # check_array would widen polars and pyarrow
+    try:
+        X = check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C",
+            input_name="X",
+            estimator=estimator,
+        )
+    except (TypeError, ValueError) as error:
+        if not any(reason in str(error) for reason in _NO_NUMBERS):
+            raise
+        remedy = "Encode it, for example with OneHotEncoder"
+        if estimator.task_column is None:
+            remedy += "; if it says which task a row belongs to, name it: task_column="
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"X has a column that does not hold numbers ({error}). {remedy}"
+        ) from error
+    if not sparse.issparse(X):
+        return X
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _check_rows(n_rows, **lengths):
+    for name, values in lengths.items():
+        if values is not None and len(values) != n_rows:
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: X has "
+                f"{n_rows} rows, {name} has {len(values)}. Pass one row of {name} per "
+                "row of X."
+            )
+
+
+def _read_numbers(y):
+    """Targets of a regressor (float64, 0 where missing), observed, names."""
+    names = column_names(y)
+    try:
+        if isinstance(y, np.ma.MaskedArray):
+            y = y.astype(np.float64).filled(np.nan)
+        y = np.asarray(y.toarray() if sparse.issparse(y) else y)
+        if y.dtype.kind == "O":
+            y = np.where(is_missing(y), np.nan, y)
+        y = check_array(
+            y,
+            ensure_2d=False,
+            ensure_all_finite=False,
+            dtype=np.float64,
+            copy=True,
+            input_name="y",
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y of a regressor must hold numbers: {error}") from error
+    missing = np.isnan(y)
+    check_target(np.isinf(y), "infinity or a value too large for dtype('float64')")
+    if y.ndim == 1:
+        check_target(missing, "NaN")
+    elif names is None:
+        names = np.arange(y.shape[1])
+    y[missing] = 0.0
+    return y, ~missing, names
+
+
+def _read_weight(sample_weight, shape):
+    """A new float64 array of weights >= 0 of the shape of y."""
+    if sample_weight is None:
+        return np.ones(shape)
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(shape[0], sample_weight, dtype=np.float64)
+    try:
+        weight = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sample_weight must hold finite numbers, one per row: {error}"
+        ) from error
+    _check_rows(shape[0], sample_weight=weight)
+    if weight.ndim == 1:
+        weight = weight.reshape(-1, *[1] * (len(shape) - 1))
+    elif weight.shape != tuple(shape):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}; it must be a number, one weight "
+            f"per row, shape ({shape[0]},), or have the shape {tuple(shape)} of y."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"sample_weight has negative values, the smallest is {weight.min()}. "
+            "Weights must be >= 0; 0 leaves a row out."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero everywhere. Give rows weights > 0.")
+    return np.array(np.broadcast_to(weight, shape))
+
+
+def _check_weighted(totals, tasks):
+    empty = tasks[totals <= 0]
+    if empty.size:
+        raise ValueError(
+            f"task(s) {listed(empty)} have no observed target in y with "
+            "sample_weight > 0. Leave these tasks out or give them data."
+        )
+
+
+def _by_rows(X, y, weight, codes, tasks):
+    """Rows of positive weight, stably sorted by task."""
+    n_tasks = len(tasks)
+    _check_weighted(np.bincount(codes, weights=weight, minlength=n_tasks), tasks)
+    rows = np.argsort(codes, kind="stable")
+    rows = rows[weight[rows] > 0]
+    if not np.array_equal(rows, np.arange(len(y))):
+        X, y, weight, codes = X[rows], y[rows], weight[rows], codes[rows]
+    counts = np.bincount(codes, minlength=n_tasks)
+    return MultiTaskData(X, y, weight, np.concatenate([[0], np.cumsum(counts)]))
+
+
+def _by_columns(X, y, weight):
+    """Rows in which some task has a target of positive weight."""
+    y = np.where(weight > 0, y, 0.0)
+    rows = np.flatnonzero((weight > 0).any(axis=1))
+    if len(rows) < len(y):
+        X, y, weight = X[rows], y[rows], weight[rows]
+    return MultiTaskData(X, y, weight)

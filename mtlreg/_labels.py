@@ -32,7 +32,7 @@ def as_1d(values, name):
         plain = dtype.is_numeric() or dtype.is_temporal() or dtype == nw.Boolean
         values = series.to_numpy() if plain else series.to_list()
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(object).filled(None)
+        values = _unmasked(values)
     if not hasattr(values, "__array__"):
         values = np.array(values, dtype=object)
     values = np.asarray(values)
@@ -42,6 +42,10 @@ def as_1d(values, name):
             f"{values.shape}. Pass a single column."
         )
     return values
+
+
+def _unmasked(values):
+    return np.where(np.ma.getmaskarray(values), None, values.data)
 
 
 def is_missing(values):
@@ -245,7 +249,7 @@ def _cells(y):
     if sparse.issparse(y):
         y = y.toarray()
     elif isinstance(y, np.ma.MaskedArray):
-        y = y.astype(object).filled(None)
+        y = _unmasked(y)
     y = np.asarray(y) if hasattr(y, "__array__") else np.array(y, dtype=object)
     if y.ndim == 2 and y.shape[1] > 0:
         return list(y.T)

@@ -38,32 +38,42 @@ def njit(function):
         return numba.njit(**options)(function)
 
 
-_ROW_PROXES: dict = {}
+def chosen_by_type(stub):
+    """Make ``stub`` a function whose kernel the type of its first argument selects.
+
+    The first argument is a NamedTuple; ``stub.register(type)`` decorates the plain
+    function that is the kernel for a type. Callable from Python and from kernels, and
+    unlike a kernel passed as an argument it keeps its callers in the disk cache.
+    """
+    kernels = {}
+
+    @functools.wraps(stub)
+    def call(params, *args):
+        return kernels[type(params)](params, *args)
+
+    # params is a numba type here; a tuple type knows the NamedTuple it stands for
+    @overload(call, strict=False)
+    def compiled(params, *args):
+        return kernels.get(getattr(params, "instance_class", None))
+
+    def register(params_type):
+        def keep(function):
+            kernels[params_type] = function
+            return function
+
+        return keep
+
+    call.register = register
+    return call
 
 
+@chosen_by_type
 def prox_row(params, row, step, scratch):
     """Replace ``row`` by its prox: ``argmin_z h(z) + ||z - row||^2 / (2 step)``.
 
-    ``params`` is the NamedTuple of a row penalty ``h``, whose type selects the kernel;
-    ``scratch`` is a buffer of the row's length and dtype. Callable from kernels.
+    ``params`` is the NamedTuple of a row penalty ``h``; ``scratch`` is a buffer of the
+    row's length and dtype.
     """
-    _ROW_PROXES[type(params)](params, row, step, scratch)
-
-
-@overload(prox_row)
-def _compiled_prox_row(params, row, step, scratch):
-    # params is a numba type here; a tuple type knows the NamedTuple it stands for
-    return _ROW_PROXES.get(getattr(params, "instance_class", None))
-
-
-def register_row_prox(params_type):
-    """Make the decorated plain function the `prox_row` of ``params_type``."""
-
-    def register(function):
-        _ROW_PROXES[params_type] = function
-        return function
-
-    return register
 
 
 def _build_prox_rows(salt):

@@ -92,7 +92,7 @@ class RowPenalty(Penalty):
 
     The prox of a row is compiled: a subclass returns its hyper-parameters as a
     NamedTuple in `row_params` and registers a kernel for its type with
-    `mtlreg._numba.register_row_prox`.
+    `mtlreg._numba.prox_row.register`.
     """
 
     row_separable = True

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
@@ -25,7 +25,7 @@ class DirtyL2Row(NamedTuple):
     specific: float
 
 
-@register_row_prox(DirtyLinfRow)
+@prox_row.register(DirtyLinfRow)
 def _prox_linf_row(params, row, step, scratch):
     # v - p with p the projection of v onto {||p||_1 <= r, |p| <= c}, that is
     # |p| = min(c, (|v| - lam)_+), so |prox| = min(|v|, max(lam, |v| - c))
@@ -64,7 +64,7 @@ def _prox_linf_row(params, row, step, scratch):
         row[t] = kept if row[t] > 0.0 else (-kept if kept > 0.0 else 0.0)
 
 
-@register_row_prox(DirtyL2Row)
+@prox_row.register(DirtyL2Row)
 def _prox_l2_row(params, row, step, scratch):
     # v - p with p the projection of v onto {||p||_2 <= r, |p| <= c}, that is
     # |p| = min(c, mu |v|) with the largest mu <= 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
 
 
@@ -15,7 +15,7 @@ class L1Row(NamedTuple):
     alpha: float
 
 
-@register_row_prox(L1Row)
+@prox_row.register(L1Row)
 def _prox_row(params, row, step, scratch):
     # soft threshold: sign(v) (|v| - step alpha)_+
     level = step * params.alpha

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
 
 
@@ -15,7 +15,7 @@ class L1LinfRow(NamedTuple):
     alpha: float
 
 
-@register_row_prox(L1LinfRow)
+@prox_row.register(L1LinfRow)
 def _prox_row(params, row, step, scratch):
     # sign(v) min(|v|, cap) with sum_t (|v_t| - cap)_+ = step alpha, or 0 if no cap >= 0
     radius = step * params.alpha

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
 
 
@@ -15,7 +15,7 @@ class L21Row(NamedTuple):
     alpha: float
 
 
-@register_row_prox(L21Row)
+@prox_row.register(L21Row)
 def _prox_row(params, row, step, scratch):
     # (1 - step alpha / ||v||)_+ v, the norm taken of v / max |v| against overflow
     largest = 0.0

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import RowPenalty, check_strengths
 
 
@@ -16,7 +16,7 @@ class MeanRow(NamedTuple):
     alpha_mean: float
 
 
-@register_row_prox(MeanRow)
+@prox_row.register(MeanRow)
 def _prox_row(params, row, step, scratch):
     # m / (1 + step alpha_mean) + (v - m) / (1 + step alpha) with m the mean of v
     mean = 0.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row, register_row_prox
+from mtlreg._numba import prox_row
 from mtlreg.penalties.base import (
     RowPenalty,
     check_strengths,
@@ -27,7 +27,7 @@ class SparseGroupRow(NamedTuple):
     group: NamedTuple
 
 
-@register_row_prox(SparseGroupRow)
+@prox_row.register(SparseGroupRow)
 def _prox_row(params, row, step, scratch):
     # soft threshold first: for the l2 norm the other order is no prox
     prox_row(params.entries, row, step, scratch)

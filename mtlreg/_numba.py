@@ -76,6 +76,16 @@ def prox_row(params, row, step, scratch):
     """
 
 
+@chosen_by_type
+def solve_row(params, z, curvature, row, scratch):
+    """Set ``row`` to ``argmin_a sum_t (curvature_t a_t^2 / 2 - z_t a_t) + h(a)``.
+
+    ``params`` is the NamedTuple of a row penalty ``h``; what ``row`` held before is
+    where an iterative kernel starts. ``z`` may be overwritten. A task of curvature 0
+    has ``z_t = 0`` and gets 0.
+    """
+
+
 def _build_prox_rows(salt):
     @njit
     def prox_rows(params, matrix, step, scratch):

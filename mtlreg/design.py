@@ -3,6 +3,7 @@
 import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -112,6 +113,7 @@ class Design(ABC):
         self.n_tasks = self.task_weights.size
         self.X, self.means, self.shift = self._centre(data)
         self.square_norms = self._square_norms()
+        self._gathers = not sp.issparse(self.X)
         dead = self.square_norms == 0
         self._dead = dead if dead.any() else None
 
@@ -120,8 +122,8 @@ class Design(ABC):
         """Return X (a centred copy where it is dense), the means and the shift."""
 
     @abstractmethod
-    def _product(self, A):
-        """Return ``X_t a_t`` of the stored rows for every task."""
+    def _product(self, A, features=slice(None)):
+        """Return ``X_t a_t`` of the stored rows for every task, of some features."""
 
     @abstractmethod
     def _adjoint(self, R):
@@ -140,7 +142,12 @@ class Design(ABC):
 
         They are computed in the precision of A, also where X is float32.
         """
-        Z = self._product(A)
+        # few rows of A: it pays to gather their columns
+        used = np.flatnonzero(np.any(A != 0, axis=1))
+        if self._gathers and 4 * len(used) < len(A):
+            Z = self._product(A[used], used)
+        else:
+            Z = self._product(A)
         if self.shift is not None:
             Z -= self.cells.spread(np.sum(self.shift * A, axis=0)).astype(Z.dtype)
         return Z
@@ -195,7 +202,12 @@ class Design(ABC):
             second = np.bincount(j, v[i] * rest**2, size) + absent * shift**2
         return np.maximum(second - first**2 / np.sum(v), 0.0)
 
-    def gram(self, t, weight=None):
+    @cached_property
+    def columns(self):
+        """The stored rows by columns, a csc_array, where X is sparse."""
+        return sp.csc_array(self.X)
+
+    def gram(self, t, weight=None, features=None):
         """Return ``sum_i v_i (x_i - xbar)(x_i - xbar)'`` of task t, shape (d, d).
 
         Parameters
@@ -204,8 +216,11 @@ class Design(ABC):
         weight : ndarray, optional
             Weights of the rows of positive weight of task t in the place of v; the
             rows are centred by their mean under these.
+        features : ndarray of int, optional
+            Only these features.
         """
         rows, v = self.rows(t)
+        rows = rows if features is None else rows[:, features]
         v = v if weight is None else weight
         if not sp.issparse(rows):
             rows = rows.astype(np.float64, copy=False)
@@ -290,8 +305,9 @@ class SharedDesign(Design):
             return X, means, None
         return X, means, left
 
-    def _product(self, A):
-        return _product64(self.X, A) if _promotes(self.X, A) else self.X @ A
+    def _product(self, A, features=slice(None)):
+        X = self.X[:, features]
+        return _product64(X, A) if _promotes(X, A) else X @ A
 
     def _adjoint(self, R):
         return _adjoint64(self.X, R) if _promotes(self.X, R) else self.X.T @ R
@@ -339,13 +355,14 @@ class StackedDesign(Design):
             centred[rows] -= left.astype(X.dtype)
         return centred, means, None
 
-    def _product(self, A):
+    def _product(self, A, features=slice(None)):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
             return self._blocks @ columns.ravel()
-        Z = np.empty(self.X.shape[0], dtype=np.result_type(self.X, A))
+        X = self.X[:, features]
+        Z = np.empty(X.shape[0], dtype=np.result_type(X, A))
         for column, rows in zip(columns, self._slices, strict=True):
-            Z[rows] = self.X[rows] @ column
+            Z[rows] = X[rows] @ column
         return Z
 
     def _adjoint(self, R):

@@ -97,10 +97,16 @@ class Certificate:
         point.
     intercept : ndarray of shape (n_tasks,)
         b in the units of X and the precision of X; the gap is that of (A, b).
+    slopes : ndarray over cells, or None
+        ``v loss'`` at the optimum over what nothing penalises; minus theta.
+    gradient : ndarray of shape (n_features, n_tasks), or None
+        Its adjoint, -G.
     """
 
     gap: float
     intercept: np.ndarray
+    slopes: np.ndarray | None = None
+    gradient: np.ndarray | None = None
 
 
 class Problem:
@@ -223,7 +229,7 @@ class Problem:
             s = 1.0
             rest = self.penalty.conjugate(G - self.penalty.gradient(matrix))
         gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
-        return Certificate(gap + max(rest, 0.0), intercept)
+        return Certificate(gap + max(rest, 0.0), intercept, slopes, -G)
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""

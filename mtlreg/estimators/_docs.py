@@ -20,9 +20,10 @@ tol : float, default=1e-6
     the best intercepts (float32 data: at most ``2e-6 F0`` is asked for).
 warm_start : bool, default=False
     Start from the coefficients of the previous fit if tasks and features are the same.
-solver : {"auto", "fista", "direct"}, default="auto"
-    "fista": accelerated proximal gradient; "direct": exact, for mean regularisation
-    with the squared loss; "auto": "direct" where it applies, else "fista".""",
+solver : {"auto", "fista", "bcd", "direct"}, default="auto"
+    "fista": accelerated proximal gradient, for every model; "bcd": block coordinate
+    descent over features, for group lasso and dirty models; "direct": exact, for mean
+    regularisation with the squared loss; "auto": the fastest that applies.""",
     "attributes": """coef_ : ndarray of shape (n_tasks, n_features)
     Slopes, one row a task; without the task column.
 intercept_ : ndarray of shape (n_tasks,)

@@ -17,9 +17,12 @@ class Loss(ABC):
     curvature : float
         ``sup_z`` of the second derivative of the loss; the gradient of ``value`` is
         Lipschitz with this constant in the metric of ``v``.
+    quadratic : bool
+        Whether the second derivative is constant.
     """
 
     curvature: float
+    quadratic = False
 
     @abstractmethod
     def value(self, z, y, v):

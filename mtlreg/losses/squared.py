@@ -17,6 +17,7 @@ class Squared(Loss):
     """
 
     curvature = 1.0
+    quadratic = True
 
     def value(self, z, y, v):
         return 0.5 * float(np.sum(v * (z - y) ** 2))

@@ -102,6 +102,13 @@ class RowPenalty(Penalty):
     def row_params(self):
         """The NamedTuple that compiled solvers receive; it selects the row kernel."""
 
+    def row_polars(self, G):
+        """Return the polar of every row of G, (n_features,); of gauges only."""
+        raise NotImplementedError(f"{type(self).__name__} is no gauge")
+
+    def polar(self, G):
+        return float(np.max(self.row_polars(G), initial=0.0))
+
     def prox(self, A, step, out=None):
         if out is None:
             out = np.array(A, order="C", dtype=np.result_type(A, np.float32))
@@ -132,8 +139,3 @@ def check_strengths(penalty, allow_zero=()):
 def sorted_magnitudes(G):
     """Return ``|G|`` in float64 with every row in decreasing order."""
     return -np.sort(-np.abs(np.asarray(G, dtype=np.float64)), axis=-1)
-
-
-def max_or_zero(values):
-    """Return the largest entry as a float, 0 for an empty array."""
-    return float(np.max(values, initial=0.0))

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row
+from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
@@ -101,6 +101,100 @@ def _prox_l2_row(params, row, step, scratch):
             row[t] = kept if row[t] > 0.0 else -kept
 
 
+@solve_row.register(DirtyLinfRow)
+def _solve_linf_row(params, z, curvature, row, scratch):
+    # z - curvature a is the g in {||g||_1 <= shared, |g| <= specific} nearest to z in
+    # the metric of 1 / curvature: |g| = min(specific, (|z| - lam curvature)_+)
+    cap = params.specific
+    total = 0.0
+    lower, upper = 0.0, 0.0
+    for t in range(row.size):
+        total += min(abs(z[t]), cap)
+        if curvature[t] > 0.0:
+            upper = max(upper, abs(z[t]) / curvature[t])
+    lam = 0.0
+    if total > params.shared:
+        # piecewise linear and decreasing in lam: Newton's method inside a bracket
+        while True:
+            total = -params.shared
+            bend = 0.0
+            for t in range(row.size):
+                size_t = abs(z[t]) - lam * curvature[t]
+                if size_t >= cap:
+                    total += cap
+                elif size_t > 0.0:
+                    total += size_t
+                    bend += curvature[t]
+            if total > 0.0:
+                lower = lam
+            else:
+                upper = lam
+            following = lam + total / bend if bend > 0.0 else -1.0
+            if abs(following - lam) <= 1e-15 * lam:
+                break
+            if following <= lower or following >= upper:
+                following = 0.5 * (lower + upper)
+                if following <= lower or following >= upper:
+                    break
+            lam = following
+    for t in range(row.size):
+        kept = 0.0
+        if curvature[t] > 0.0:
+            size_t = abs(z[t])
+            kept = max(lam, (size_t - cap) / curvature[t])
+            kept = min(size_t / curvature[t], kept)
+        row[t] = kept if z[t] > 0.0 else (-kept if kept > 0.0 else 0.0)
+
+
+@solve_row.register(DirtyL2Row)
+def _solve_l2_row(params, z, curvature, row, scratch):
+    # z - curvature a is the g in {||g||_2 <= shared, |g| <= specific} nearest to z in
+    # the metric of 1 / curvature: |g| = min(specific, |z| / (1 + lam curvature))
+    cap, radius = params.specific, params.shared
+    total = 0.0
+    for t in range(row.size):
+        total += min(abs(z[t]), cap) ** 2
+    lam = 0.0
+    if total > radius * radius:
+        lower, upper = 0.0, np.inf
+        while True:
+            squares = 0.0
+            slope = 0.0
+            for t in range(row.size):
+                size_t = abs(z[t]) / (1.0 + lam * curvature[t])
+                if size_t >= cap:
+                    squares += cap * cap
+                else:
+                    squares += size_t * size_t
+                    slope += size_t * size_t * curvature[t] / (1.0 + lam * curvature[t])
+            norm = np.sqrt(squares)
+            if norm > radius:
+                lower = lam
+            else:
+                upper = lam
+            # Newton's method on 1 / norm, inside a bracket
+            following = np.inf
+            if slope > 0.0:
+                following = lam + (norm / radius - 1.0) * squares / slope
+            if abs(following - lam) <= 1e-15 * lam:
+                break
+            if following <= lower or following >= upper:
+                if upper == np.inf:
+                    following = max(2.0 * lam, radius)
+                else:
+                    following = 0.5 * (lower + upper)
+                if following <= lower or following >= upper:
+                    break
+            lam = following
+    for t in range(row.size):
+        kept = 0.0
+        if curvature[t] > 0.0:
+            size_t = abs(z[t])
+            drawn = size_t * lam / (1.0 + lam * curvature[t])
+            kept = max(drawn, (size_t - cap) / curvature[t])
+        row[t] = kept if z[t] > 0.0 else (-kept if kept > 0.0 else 0.0)
+
+
 @dataclass(frozen=True)
 class Dirty(RowPenalty):
     """``min_{B + S = A} alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1``.
@@ -156,8 +250,9 @@ class Dirty(RowPenalty):
             for part, block in zip(self._parts, self.split(A), strict=True)
         )
 
-    def polar(self, G):
-        return max(part.polar(G) for part in self._parts)
+    def row_polars(self, G):
+        shared, specific = self._parts
+        return np.maximum(shared.row_polars(G), specific.row_polars(G))
 
     def split(self, A):
         """Return (B, S): ``B = clip(A_j, -tau_j, tau_j)`` with the smallest such tau.

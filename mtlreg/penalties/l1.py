@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties.base import RowPenalty, check_strengths
 
 
 class L1Row(NamedTuple):
@@ -24,6 +24,18 @@ def _prox_row(params, row, step, scratch):
             row[t] -= level
         elif row[t] < -level:
             row[t] += level
+        else:
+            row[t] = 0.0
+
+
+@solve_row.register(L1Row)
+def _solve_row(params, z, curvature, row, scratch):
+    # soft(z, alpha) / curvature
+    for t in range(row.size):
+        if z[t] > params.alpha and curvature[t] > 0.0:
+            row[t] = (z[t] - params.alpha) / curvature[t]
+        elif z[t] < -params.alpha and curvature[t] > 0.0:
+            row[t] = (z[t] + params.alpha) / curvature[t]
         else:
             row[t] = 0.0
 
@@ -57,5 +69,5 @@ class L1(RowPenalty):
     def value(self, A):
         return self.alpha * float(np.sum(np.abs(A), dtype=np.float64))
 
-    def polar(self, G):
-        return max_or_zero(np.abs(G)) / self.alpha
+    def row_polars(self, G):
+        return np.max(np.abs(G), axis=1, initial=0.0) / self.alpha

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties.base import RowPenalty, check_strengths
 
 
 class L1LinfRow(NamedTuple):
@@ -37,6 +37,33 @@ def _prox_row(params, row, step, scratch):
             row[t] = cap
         elif row[t] < -cap:
             row[t] = -cap
+
+
+@solve_row.register(L1LinfRow)
+def _solve_row(params, z, curvature, row, scratch):
+    # sign(z) min(|z| / curvature, cap) with sum_t (|z_t| - curvature_t cap)_+ = alpha;
+    # the sum is convex in cap, so that Newton's method goes up to the root, and ends
+    # there after finitely many steps because it is piecewise linear
+    cap = 0.0
+    count = -1
+    while True:
+        total = -params.alpha
+        bend = 0.0
+        above = 0
+        for t in range(row.size):
+            if abs(z[t]) > curvature[t] * cap:
+                total += abs(z[t])
+                bend += curvature[t]
+                above += 1
+        if total <= 0.0 or bend == 0.0 or above == count:
+            break
+        cap = total / bend
+        count = above
+    for t in range(row.size):
+        if abs(z[t]) <= curvature[t] * cap:
+            row[t] = z[t] / curvature[t] if curvature[t] > 0.0 else 0.0
+        else:
+            row[t] = cap if z[t] > 0.0 else -cap
 
 
 @dataclass(frozen=True)
@@ -74,5 +101,5 @@ class L1Linf(RowPenalty):
         largest = np.max(np.abs(A), axis=1, initial=0.0)
         return self.alpha * float(np.sum(largest, dtype=np.float64))
 
-    def polar(self, G):
-        return max_or_zero(np.sum(np.abs(G), axis=1, dtype=np.float64)) / self.alpha
+    def row_polars(self, G):
+        return np.sum(np.abs(G), axis=1, dtype=np.float64) / self.alpha

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, max_or_zero
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties.base import RowPenalty, check_strengths
 
 
 class L21Row(NamedTuple):
@@ -32,6 +32,40 @@ def _prox_row(params, row, step, scratch):
             shrink = 1.0 - level / norm
     for t in range(row.size):
         row[t] = shrink * row[t] if shrink > 0.0 else 0.0
+
+
+@solve_row.register(L21Row)
+def _solve_row(params, z, curvature, row, scratch):
+    # a_t = r z_t / (curvature_t r + alpha) with r = ||a||, the root of
+    # 1 / ||z / (curvature r + alpha)|| = 1; the left side is concave and grows with r,
+    # so that Newton's method goes to the root from below
+    alpha = params.alpha
+    squares = 0.0
+    before = 0.0
+    for t in range(row.size):
+        squares += z[t] * z[t]
+        before += row[t] * row[t]
+    if squares <= alpha * alpha:
+        for t in range(row.size):
+            row[t] = 0.0
+        return
+    r = np.sqrt(before)
+    for _ in range(50):
+        squares = 0.0
+        slope = 0.0
+        for t in range(row.size):
+            denominator = curvature[t] * r + alpha
+            share = z[t] / denominator
+            squares += share * share
+            slope += share * share * curvature[t] / denominator
+        norm = np.sqrt(squares)
+        # slope of 1 / norm is slope / norm^3
+        change = (norm - 1.0) * squares / slope if slope > 0.0 else 0.0
+        r = max(r + change, 0.0)
+        if abs(change) <= 1e-15 * r:
+            break
+    for t in range(row.size):
+        row[t] = r * z[t] / (curvature[t] * r + alpha)
 
 
 @dataclass(frozen=True)
@@ -69,8 +103,8 @@ class L21(RowPenalty):
     def value(self, A):
         return self.alpha * float(np.sum(row_norms(A)))
 
-    def polar(self, G):
-        return max_or_zero(row_norms(G)) / self.alpha
+    def row_polars(self, G):
+        return row_norms(G) / self.alpha
 
 
 def row_norms(A):

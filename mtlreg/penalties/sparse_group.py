@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row
+from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import (
     RowPenalty,
     check_strengths,
-    max_or_zero,
     sorted_magnitudes,
 )
 from mtlreg.penalties.l1 import L1, L1Row
@@ -32,6 +31,12 @@ def _prox_row(params, row, step, scratch):
     # soft threshold first: for the l2 norm the other order is no prox
     prox_row(params.entries, row, step, scratch)
     prox_row(params.group, row, step, scratch)
+
+
+@solve_row.register(SparseGroupRow)
+def _solve_row(params, z, curvature, row, scratch):
+    prox_row(params.entries, z, 1.0, scratch)
+    solve_row(params.group, z, curvature, row, scratch)
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,8 @@ class SparseGroup(RowPenalty):
     def value(self, A):
         return sum(part.value(A) for part in self._parts)
 
-    def polar(self, G):
-        """Return the largest root s over rows of ``||soft(g, s l)||_{q*} = s m``.
+    def row_polars(self, G):
+        """Return the root s of ``||soft(g, s l)||_{q*} = s m`` of every row g of G.
 
         Here ``l = alpha l1_ratio``, ``m = alpha (1 - l1_ratio)``, and q* is dual to q.
         """
@@ -100,7 +105,7 @@ class SparseGroup(RowPenalty):
         sums = np.cumsum(g, axis=1)
         if self.norm == "linf":
             # sum_{i <= k} (g_i - s l) = s m; every k gives a lower bound, one the root
-            return max_or_zero(sums / (counts * entry + group))
+            return np.max(sums / (counts * entry + group), axis=1, initial=0.0)
         squares = np.cumsum(g**2, axis=1)
         # the k entries above s l at the root are those with slack < 0 at s = g_k / l
         slack = np.sqrt(np.maximum(squares - 2 * g * sums + counts * g**2, 0.0))
@@ -110,4 +115,6 @@ class SparseGroup(RowPenalty):
         first, second = sums[rows, k - 1] * entry, squares[rows, k - 1]
         # (k l^2 - m^2) s^2 - 2 l S_1 s + S_2 = 0, the smaller root without cancelling
         disc = np.maximum(first**2 - (k * entry**2 - group**2) * second, 0.0)
-        return max_or_zero(second / (first + np.sqrt(disc)))
+        roots = np.zeros(len(g))
+        roots[rows] = second / (first + np.sqrt(disc))
+        return roots

@@ -108,8 +108,8 @@ class GapCheck:
         """Certify A, rounded to the precision of X; return whether to stop."""
         A = A.astype(self.problem.dtype, copy=False)
         self._A = A
-        self._certificate = self.problem.certificate(A, Z if A.dtype == float else None)
-        gap = self._certificate.gap
+        self.certificate = self.problem.certificate(A, Z if A.dtype == float else None)
+        gap = self.certificate.gap
         self.history.append((iteration, gap))
         stopped = self.monitor is not None and self.monitor(iteration, A, gap)
         return stopped or gap <= self.target
@@ -124,7 +124,7 @@ class GapCheck:
         iteration, gap = self.history[-1]
         return Solution(
             self._A,
-            self._certificate.intercept,
+            self.certificate.intercept,
             max(iteration, 1),
             gap,
             gap <= self.target,

@@ -1,0 +1,270 @@
+"""Quadratic models on some rows of A, as block coordinate descent wants them.
+
+A model is ``1/2 sum_i w_i (r_i + x_i . D + b)^2`` over the cells of each task,
+minimised over the intercept b, with D the change of the rows of A in the block. A block
+keeps a state up to date, column by column: the residual r of all cells, or the gradient
+of all its rows through their Gram matrix. Which of the two, dense or sparse, shared or
+stacked, is the type of the NamedTuple; the one loop over rows, `run_epochs`, is the
+same for all.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from mtlreg._numba import chosen_by_type, njit, solve_row, source_digest
+
+# sums may be reordered, which lets them be vectorised; nothing here tests for NaN
+_summing = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+@chosen_by_type
+def gradient_row(columns, j, out):
+    """Write the gradient of the model by row j, (n_tasks,), to ``out``."""
+
+
+@chosen_by_type
+def move_row(columns, j, delta):
+    """Bring the state up to date after row j has moved by ``delta`` (n_tasks,)."""
+
+
+class SharedGram(NamedTuple):
+    """Gram matrix of one X for all tasks; H_t is ``scale_t gram``."""
+
+    gram: np.ndarray  # (k, k)
+    scale: np.ndarray  # (n_tasks,)
+    gradient: np.ndarray  # state, (k, n_tasks)
+
+
+@gradient_row.register(SharedGram)
+def _shared_gram_gradient(columns, j, out):
+    out[:] = columns.gradient[j]
+
+
+@_summing
+def _add_outer(left, right, out):
+    for i in range(left.size):
+        for t in range(right.size):
+            out[i, t] += left[i] * right[t]
+
+
+@move_row.register(SharedGram)
+def _shared_gram_move(columns, j, delta):
+    for t in range(delta.size):
+        delta[t] *= columns.scale[t]
+    _add_outer(columns.gram[j], delta, columns.gradient)
+
+
+class StackedGram(NamedTuple):
+    """Gram matrices of the tasks, stored so that tasks are contiguous."""
+
+    gram: np.ndarray  # (k, k, n_tasks)
+    gradient: np.ndarray  # state, (k, n_tasks)
+
+
+@gradient_row.register(StackedGram)
+def _stacked_gram_gradient(columns, j, out):
+    out[:] = columns.gradient[j]
+
+
+@_summing
+def _add_product(left, right, out):
+    for i in range(left.shape[0]):
+        for t in range(right.size):
+            out[i, t] += left[i, t] * right[t]
+
+
+@move_row.register(StackedGram)
+def _stacked_gram_move(columns, j, delta):
+    _add_product(columns.gram[j], delta, columns.gradient)
+
+
+class Rows(NamedTuple):
+    """Dense centred columns, times the roots of weights that are part of the columns.
+
+    The residuals of task t are ``residual[bounds[t]:bounds[t + 1]]``; they belong to
+    the entries of a column from ``starts[t]`` on: 0 for one X for all tasks.
+    """
+
+    columns: np.ndarray  # (k, n)
+    starts: np.ndarray  # (n_tasks,)
+    bounds: np.ndarray  # (n_tasks + 1,)
+    scale: np.ndarray  # (n_tasks,), what is left of the weights
+    residual: np.ndarray  # state, (n_cells,)
+
+
+@_summing
+def _dot(left, right):
+    total = 0.0
+    for i in range(left.size):
+        total += left[i] * right[i]
+    return total
+
+
+@_summing
+def _add(factor, column, out):
+    for i in range(column.size):
+        out[i] += factor * column[i]
+
+
+@gradient_row.register(Rows)
+def _rows_gradient(columns, j, out):
+    for t in range(out.size):
+        cells = columns.residual[columns.bounds[t] : columns.bounds[t + 1]]
+        first = columns.starts[t]
+        column = columns.columns[j, first : first + cells.size]
+        out[t] = columns.scale[t] * _dot(column, cells)
+
+
+@move_row.register(Rows)
+def _rows_move(columns, j, delta):
+    for t in range(delta.size):
+        if delta[t] != 0.0:
+            cells = columns.residual[columns.bounds[t] : columns.bounds[t + 1]]
+            first = columns.starts[t]
+            _add(delta[t], columns.columns[j, first : first + cells.size], cells)
+
+
+class WeightedRows(NamedTuple):
+    """Dense columns, with a weight for every cell; cells as in `Rows`."""
+
+    columns: np.ndarray  # (k, n)
+    starts: np.ndarray  # (n_tasks,)
+    bounds: np.ndarray  # (n_tasks + 1,)
+    weight: np.ndarray  # (n_cells,)
+    means: np.ndarray  # (k, n_tasks), weighted; 0 without intercept
+    residual: np.ndarray  # state, (n_cells,), without the intercept
+    intercept: np.ndarray  # state, (n_tasks,)
+
+
+@_summing
+def _weighted_dot(left, weight, right, shift):
+    total = 0.0
+    for i in range(left.size):
+        total += left[i] * (weight[i] * (right[i] + shift))
+    return total
+
+
+@gradient_row.register(WeightedRows)
+def _weighted_rows_gradient(columns, j, out):
+    for t in range(out.size):
+        cells = columns.residual[columns.bounds[t] : columns.bounds[t + 1]]
+        weight = columns.weight[columns.bounds[t] : columns.bounds[t + 1]]
+        first = columns.starts[t]
+        column = columns.columns[j, first : first + cells.size]
+        out[t] = _weighted_dot(column, weight, cells, columns.intercept[t])
+
+
+@move_row.register(WeightedRows)
+def _weighted_rows_move(columns, j, delta):
+    for t in range(delta.size):
+        if delta[t] != 0.0:
+            cells = columns.residual[columns.bounds[t] : columns.bounds[t + 1]]
+            first = columns.starts[t]
+            _add(delta[t], columns.columns[j, first : first + cells.size], cells)
+            columns.intercept[t] -= columns.means[j, t] * delta[t]
+
+
+class SparseSharedRows(NamedTuple):
+    """Sparse columns of one X with weights for each row and task."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    weight: np.ndarray  # (n, n_tasks)
+    means: np.ndarray  # (k, n_tasks), weighted; 0 without intercept
+    residual: np.ndarray  # state, (n, n_tasks), without the intercept
+    intercept: np.ndarray  # state, (n_tasks,)
+
+
+@gradient_row.register(SparseSharedRows)
+def _sparse_shared_gradient(columns, j, out):
+    out[:] = 0.0
+    for entry in range(columns.indptr[j], columns.indptr[j + 1]):
+        i, x = columns.indices[entry], columns.data[entry]
+        for t in range(out.size):
+            moved = columns.residual[i, t] + columns.intercept[t]
+            out[t] += x * columns.weight[i, t] * moved
+
+
+@move_row.register(SparseSharedRows)
+def _sparse_shared_move(columns, j, delta):
+    for entry in range(columns.indptr[j], columns.indptr[j + 1]):
+        i, x = columns.indices[entry], columns.data[entry]
+        for t in range(delta.size):
+            columns.residual[i, t] += x * delta[t]
+    for t in range(delta.size):
+        columns.intercept[t] -= columns.means[j, t] * delta[t]
+
+
+class SparseStackedRows(NamedTuple):
+    """Sparse columns of stacked tasks with weights."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    task: np.ndarray  # (N,), of each row
+    weight: np.ndarray  # (N,)
+    means: np.ndarray  # (k, n_tasks), weighted; 0 without intercept
+    residual: np.ndarray  # state, (N,), without the intercept
+    intercept: np.ndarray  # state, (n_tasks,)
+
+
+@gradient_row.register(SparseStackedRows)
+def _sparse_stacked_gradient(columns, j, out):
+    out[:] = 0.0
+    for entry in range(columns.indptr[j], columns.indptr[j + 1]):
+        i = columns.indices[entry]
+        t = columns.task[i]
+        moved = columns.residual[i] + columns.intercept[t]
+        out[t] += columns.data[entry] * columns.weight[i] * moved
+
+
+@move_row.register(SparseStackedRows)
+def _sparse_stacked_move(columns, j, delta):
+    for entry in range(columns.indptr[j], columns.indptr[j + 1]):
+        i = columns.indices[entry]
+        columns.residual[i] += columns.data[entry] * delta[columns.task[i]]
+    for t in range(delta.size):
+        columns.intercept[t] -= columns.means[j, t] * delta[t]
+
+
+def _build_run_epochs(salt):
+    @njit
+    def run_epochs(columns, params, curvature, A, n_epochs, active_only, buffers):
+        salt  # noqa: B018  (in the cache key, see njit)
+        z, before, scratch = buffers[0], buffers[1], buffers[2]
+        for _ in range(n_epochs):
+            for j in range(A.shape[0]):
+                row = A[j]
+                active = False
+                for t in range(row.size):
+                    before[t] = row[t]
+                    active = active or row[t] != 0.0
+                if active_only and not active:
+                    continue
+                gradient_row(columns, j, z)
+                for t in range(row.size):
+                    bend = curvature[j, t]
+                    z[t] = bend * row[t] - z[t] if bend > 0.0 else 0.0
+                solve_row(params, z, curvature[j], row, scratch)
+                moved = False
+                for t in range(row.size):
+                    before[t] = row[t] - before[t]
+                    moved = moved or before[t] != 0.0
+                if moved:
+                    move_row(columns, j, before)
+
+    return run_epochs
+
+
+run_epochs = _build_run_epochs(source_digest())
+"""Minimise model plus penalty over one row of A after the other, ``n_epochs`` times.
+
+``run_epochs(columns, params, curvature, A, n_epochs, active_only, buffers)`` with
+``columns`` the NamedTuple of a block, ``params`` of a row penalty, ``curvature``
+(k, n_tasks) the second derivatives of the model and ``buffers`` (3, n_tasks). Rows that
+are 0 are passed over if ``active_only``. A and the state of ``columns`` are changed in
+place.
+"""

@@ -1,0 +1,128 @@
+"""Block coordinate descent on a working set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtlreg.solvers._models import make_model
+from mtlreg.solvers.base import GapCheck, Solver
+
+_INNER_SHARE = 0.1  # of the gap, to which a working set is solved
+_LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
+_PATIENCE = 10  # gap checks without progress, which then is rounding error
+
+
+@dataclass(frozen=True)
+class BCD(Solver):
+    """Block coordinate descent over the rows of A, for gauges that are sums over rows.
+
+    The free rows are those that are not 0 and those nearest to leaving 0, at least
+    twice as many as are active. On them a quadratic model of the data term (for the
+    squared loss, the term itself) plus the penalty is minimised to a share of the
+    duality gap: rows exactly, one after the other, with the curvature of every task,
+    extrapolated every few epochs. Other losses take the model at each point as a Newton
+    step, shortened until the objective falls.
+
+    Parameters
+    ----------
+    max_iter : int, default=10_000
+        Most epochs.
+    tol : float, default=1e-6
+        Stop when the duality gap is at most ``tol F0``.
+    first_size : int, default=100
+        Size of the first working set.
+
+    References
+    ----------
+    Massias, Gramfort, Salmon (2018), Celer: a fast solver for the Lasso with dual
+    extrapolation, section 4 (working sets); Bertrand, Massias (2021), Anderson
+    acceleration of coordinate descent, algorithm 2.
+    """
+
+    first_size: int = 100
+
+    def refuses(self, loss, penalty):
+        if penalty.row_separable and penalty.is_gauge:
+            return None
+        return (
+            f"solver 'bcd' needs a gauge that is a sum over features, which "
+            f"{type(penalty).__name__} is not; use 'fista'"
+        )
+
+    def _solve(self, problem, init, monitor):
+        check = GapCheck(problem, self.tol, monitor)
+        A = np.zeros(problem.shape, dtype=problem.dtype)
+        if init is not None:
+            A[...] = init
+        quadratic = problem.loss.quadratic
+        held, size, epochs = None, self.first_size, 0
+        while True:
+            Z = problem.term.image(A.astype(np.float64, copy=False))
+            if check(epochs, A, Z) or epochs >= self.max_iter:
+                return check.solution()
+            if check.stalled(_PATIENCE):
+                if A.dtype == np.float64:
+                    return check.solution()
+                # rounding keeps the gap up, go on from here in float64
+                A, held = A.astype(np.float64), None
+            rows, complete = _working_set(problem, A, check.certificate, size)
+            size = len(rows)
+            if not quadratic or held is None or not np.array_equal(rows, held):
+                model = self._model(problem, rows, A, Z, check.certificate)
+                held = rows
+            gap = check.history[-1][1]
+            target = 0.5 * check.target
+            if not (quadratic and complete and epochs):
+                target = max(target, _INNER_SHARE * gap)
+            before = model.n_epochs
+            model.solve(target, self.max_iter - epochs)
+            epochs += model.n_epochs - before
+            if quadratic:
+                A[rows] = model.A
+            else:
+                A = _line_search(problem, A, Z, rows, model.A)
+
+    def _model(self, problem, rows, A, Z, certificate):
+        term, weight = problem.term, None
+        if not problem.loss.quadratic:
+            z = Z + term.cells.spread(term.intercept(Z))
+            flattest = _LEAST_CURVATURE * problem.loss.curvature * term.v
+            weight = np.maximum(problem.loss.hessian(z, term.y, term.v), flattest)
+        return make_model(term, problem.penalty, rows, A, certificate, weight)
+
+
+def _working_set(problem, A, certificate, size):
+    """Return the rows to free, and whether no other row leaves 0 as things stand.
+
+    The rows are the active ones and those with the least distance to the boundary of
+    the dual domain, ``(1 - polar) / ||x_j||`` in units of their column norms.
+    """
+    norms = np.sqrt(problem.design.square_norms.max(axis=1))
+    polars = problem.penalty.row_polars(certificate.gradient)
+    active = np.any(A != 0, axis=1)
+    size = min(len(A), max(size, 2 * int(active.sum())))
+    scaled = polars / max(1.0, polars.max())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.where(norms > 0, (1 - scaled) / norms, np.inf)
+    distance[active] = -np.inf
+    free = np.argpartition(distance, size - 1)[:size]
+    outside = np.ones(len(A), dtype=bool)
+    outside[free] = False
+    return np.sort(free), not np.any(polars[outside] > 1)
+
+
+def _line_search(problem, A, Z, rows, proposed):
+    """Return the point from A towards the proposed rows at which F is no higher."""
+    move = np.zeros_like(A)
+    move[rows] = proposed - A[rows]
+    image = problem.term.image(move.astype(np.float64, copy=False))
+    before = problem.term.value(Z) + problem.penalty.value(A)
+    # what is left near the optimum is below the rounding of F, but not of the gap
+    before += 4 * np.finfo(np.float64).eps * abs(before)
+    for halvings in range(30):
+        step = 0.5**halvings
+        candidate = A + A.dtype.type(step) * move
+        value = problem.term.value(Z + step * image)
+        if value + problem.penalty.value(candidate) <= before:
+            return candidate
+    return A

@@ -279,18 +279,19 @@ class Dirty(RowPenalty):
             # slope in tau: alpha_shared - alpha_specific #{|a| > tau} >= 0
             above = int(np.sum(counts[1:] <= ratio))
             return a[:, above] if above < n_tasks else np.zeros(n_rows)
-        # with m entries above tau: tau^2 (ratio^2 - m) = sum of the other squares; the
-        # root belongs to the m with a_m+1 <= tau <= a_m, found as the first root that
-        # reaches a_m+1 from the largest m down
+        # with m entries above tau the slope is >= 0 where tau^2 (ratio^2 - m) >= the sum
+        # of the other squares; the smallest such tau of all m, each in its segment
         tau = a[:, 0].copy()
         tails = np.concatenate(
             [np.cumsum(a[:, ::-1] ** 2, axis=1)[:, ::-1], np.zeros((n_rows, 1))], axis=1
         )
         following = np.concatenate([a, np.zeros((n_rows, 1))], axis=1)
         for m in counts[1:]:
-            if ratio**2 <= m:
+            if ratio**2 < m:
                 break
-            root = np.sqrt(tails[:, m] / (ratio**2 - m))
-            better = (root >= following[:, m]) & (root <= a[:, m - 1])
-            tau = np.where(better, np.minimum(tau, root), tau)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                root = np.sqrt(tails[:, m] / (ratio**2 - m))
+            root[tails[:, m] == 0] = 0.0
+            level = np.maximum(root, following[:, m])
+            tau = np.where(level <= a[:, m - 1], np.minimum(tau, level), tau)
         return tau

@@ -279,8 +279,8 @@ class Dirty(RowPenalty):
             # slope in tau: alpha_shared - alpha_specific #{|a| > tau} >= 0
             above = int(np.sum(counts[1:] <= ratio))
             return a[:, above] if above < n_tasks else np.zeros(n_rows)
-        # with m entries above tau the slope is >= 0 where tau^2 (ratio^2 - m) >= the sum
-        # of the other squares; the smallest such tau of all m, each in its segment
+        # with m entries above tau the slope is >= 0 where tau^2 (ratio^2 - m) is at
+        # least the sum of the other squares; the smallest such tau in any segment
         tau = a[:, 0].copy()
         tails = np.concatenate(
             [np.cumsum(a[:, ::-1] ** 2, axis=1)[:, ::-1], np.zeros((n_rows, 1))], axis=1

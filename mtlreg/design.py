@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
 _CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
+_CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
 @dataclass(frozen=True)
@@ -111,15 +112,17 @@ class Design(ABC):
         self.dtype = data.X.dtype
         self.task_weights = self.cells.sum(v)
         self.n_tasks = self.task_weights.size
-        self.X, self.means, self.shift = self._centre(data)
-        self.square_norms = self._square_norms()
+        self.X, self.means, self.shift, squares = self._centre(data)
+        self.square_norms = self._square_norms(squares)
         self._gathers = not sp.issparse(self.X)
         dead = self.square_norms == 0
         self._dead = dead if dead.any() else None
 
     @abstractmethod
     def _centre(self, data):
-        """Return X (a centred copy where it is dense), the means and the shift."""
+        """Return X (a centred copy where it is dense), the means, the shift and the
+        weighted mean squares of the stored columns about their means, all (d, T).
+        """
 
     @abstractmethod
     def _product(self, A, features=slice(None)):
@@ -164,11 +167,9 @@ class Design(ABC):
             G[self._dead] = 0.0
         return G
 
-    def _square_norms(self):
+    def _square_norms(self, squares):
         """Column norms of the centred rows; exact where they nearly vanish."""
-        shift = np.zeros_like(self.means) if self.shift is None else self.shift
-        uncentred = self._second_moments()
-        norms = np.maximum(uncentred - self.task_weights * shift**2, 0.0)
+        norms = self.task_weights * np.maximum(squares, 0.0)
         scale = norms + self.task_weights * self.means**2
         if self.shift is not None:
             doubtful = (norms <= 1e-8 * scale) & (scale > 0)
@@ -177,10 +178,6 @@ class Design(ABC):
                 norms[columns, t] = self._exact_square_norms(t, columns)
         norms[norms <= 1e-28 * scale] = 0.0
         return norms
-
-    @abstractmethod
-    def _second_moments(self):
-        """Return ``sum_i v_ti x_tij^2`` of the stored rows, shape (d, T)."""
 
     def _exact_square_norms(self, t, columns):
         """Return the norms of some columns of task t from differences to the mean."""
@@ -290,20 +287,19 @@ class SharedDesign(Design):
         X, v = data.X, self.v
         units = v / self.task_weights
         self.same_rows = bool(np.all(units == units[:, :1]))
-        if not self.centred:
-            return X, np.zeros((X.shape[1], self.n_tasks)), None
-        means = _adjoint64(X, units)
         if sp.issparse(X):
-            return X, means, means
-        # a common centre first: the task means then differ from it by little
-        centre = means.mean(axis=1)
-        X = _minus(X, centre)
-        left = _adjoint64(X, units)
-        if self.same_rows:
-            # the rounding of the mean, which would hide that a column is constant
-            X -= left[:, 0].astype(X.dtype)
-            return X, means, None
-        return X, means, left
+            means, squares = _sparse_moments(X, units)
+            if not self.centred:
+                return X, np.zeros_like(means), None, squares
+            return X, means, means, squares - means**2
+        units = units[:, :1] if self.same_rows else units
+        # a common centre: what the means of the tasks differ from it is left as a shift
+        X, means, left, squares = _centred(X, units, self.centred)
+        means, left, squares = (
+            np.broadcast_to(part, (X.shape[1], self.n_tasks))
+            for part in (means, left, squares)
+        )
+        return X, means, None if self.same_rows or not self.centred else left, squares
 
     def _product(self, A, features=slice(None)):
         X = self.X[:, features]
@@ -311,14 +307,6 @@ class SharedDesign(Design):
 
     def _adjoint(self, R):
         return _adjoint64(self.X, R) if _promotes(self.X, R) else self.X.T @ R
-
-    def _second_moments(self):
-        if sp.issparse(self.X):
-            return self.X.astype(np.float64).power(2).T @ self.v
-        return sum(
-            (chunk.astype(np.float64) ** 2).T @ self.v[rows]
-            for rows, chunk in _chunks(self.X)
-        )
 
     def rows(self, t):
         held = self.v[:, t] > 0
@@ -339,21 +327,24 @@ class StackedDesign(Design):
         X, offsets = data.X, data.offsets
         self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
         self._blocks = _block_diagonal(X, offsets) if sp.issparse(X) else None
-        means = np.zeros((X.shape[1], self.n_tasks))
-        if not self.centred:
-            return X, means, None
         units = self.v / self.cells.spread(self.task_weights)
+        if self._blocks is not None:
+            means, squares = (
+                np.ascontiguousarray(part.reshape(self.n_tasks, -1).T)
+                for part in _sparse_moments(self._blocks, units)
+            )
+            if not self.centred:
+                return X, np.zeros_like(means), None, squares
+            return X, means, means, squares - means**2
+        stored = np.empty_like(X) if self.centred else X
+        means, squares = np.empty((2, self.n_tasks, X.shape[1]))
         for t, rows in enumerate(self._slices):
-            means[:, t] = _adjoint64(X[rows], units[rows])
-        if sp.issparse(X):
-            return X, means, means
-        centred = np.empty_like(X)
-        for t, rows in enumerate(self._slices):
-            centred[rows] = _minus(X[rows], means[:, t])
-            # the rounding of the mean, which would hide that a column is constant
-            left = _adjoint64(centred[rows], units[rows])
-            centred[rows] -= left.astype(X.dtype)
-        return centred, means, None
+            part, mean, _, square = _centred(X[rows], units[rows, None], self.centred)
+            means[t], squares[t] = mean[:, 0], square[:, 0]
+            if self.centred:
+                stored[rows] = part
+        means, squares = np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
+        return stored, means, None, squares
 
     def _product(self, A, features=slice(None)):
         columns = np.ascontiguousarray(A.T)
@@ -374,15 +365,6 @@ class StackedDesign(Design):
             for row, rows in zip(G, self._slices, strict=True):
                 row[:] = R[rows] @ self.X[rows]
         return np.ascontiguousarray(G.T)
-
-    def _second_moments(self):
-        if self._blocks is not None:
-            moments = self._blocks.astype(np.float64).power(2).T @ self.v
-            return np.ascontiguousarray(moments.reshape(self.n_tasks, -1).T)
-        moments = np.empty((self.n_features, self.n_tasks))
-        for t, rows in enumerate(self._slices):
-            moments[:, t] = self.v[rows] @ self.X[rows].astype(np.float64) ** 2
-        return moments
 
     def rows(self, t):
         return self.X[self._slices[t]], self.v[self._slices[t]]
@@ -438,17 +420,67 @@ def _scale_rows(X, factors):
     return factors[:, None] * X
 
 
-def _minus(X, centre):
-    """Return ``X - centre`` in the precision of X, subtracted in float64."""
-    out = np.empty_like(X)
-    for rows, chunk in _chunks(X):
-        out[rows] = chunk - centre
-    return out
+def _sparse_moments(X, units):
+    """Return the weighted means and mean squares of sparse columns."""
+    exact = X.astype(np.float64)
+    return exact.T @ units, exact.power(2).T @ units
 
 
-def _chunks(X):
-    for start in range(0, X.shape[0], _CHUNK_ROWS):
-        rows = slice(start, start + _CHUNK_ROWS)
+def _centred(X, units, centred):
+    """Centre dense columns in a copy, by the mean of their weighted means.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    units : ndarray of shape (n, m)
+        m sets of weights that sum to 1.
+    centred : bool
+        If not, X is returned as it is.
+
+    Returns
+    -------
+    X : ndarray of shape (n, d)
+    means : ndarray of shape (d, m)
+        Of the columns that came in; 0 if not ``centred``.
+    left : ndarray of shape (d, m)
+        Of the columns that are returned; 0 if not ``centred``.
+    squares : ndarray of shape (d, m)
+        Weighted mean squares of those about ``left``.
+    """
+    d, m = X.shape[1], units.shape[1]
+    if not centred:
+        _, squares = _moments(X, units, 0.0, None)
+        return X, np.zeros((d, m)), np.zeros((d, m)), squares
+    means = _adjoint64(X, units)
+    centre = means.mean(axis=1)
+    stored = np.empty_like(X)
+    left, squares = _moments(X, units, centre, stored)
+    squares -= left**2
+    if m == 1 and np.any(left**2 > 1e-20 * squares):
+        # what is rounding to the mean may be much to a column of small variance
+        stored -= left[:, 0].astype(X.dtype)
+    return stored, means, left, squares
+
+
+def _moments(X, units, centre, stored):
+    """Return weighted means and mean squares of ``X - centre``, kept in ``stored``."""
+    means, squares = np.zeros((2, X.shape[1], units.shape[1]))
+    for rows, chunk in _chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
+        values = chunk.astype(np.float64)
+        if stored is not None:
+            values -= centre
+            stored[rows] = values
+            if stored.dtype != np.float64:
+                values[:] = stored[rows]
+            means += values.T @ units[rows]
+        np.multiply(values, values, out=values)
+        squares += values.T @ units[rows]
+    return means, squares
+
+
+def _chunks(X, size=_CHUNK_ROWS):
+    for start in range(0, X.shape[0], size):
+        rows = slice(start, start + size)
         yield rows, X[rows]
 
 

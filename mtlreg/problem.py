@@ -149,12 +149,14 @@ class Problem:
             blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
             self.shape = (*blocks, d, n_tasks)
             self._patterns = penalty.free_directions(n_tasks)
-            Z = self.term.image(np.zeros((d, n_tasks)))
+            Z = np.zeros(data.y.shape)
             self.scale = loss.value(np.zeros_like(Z), data.y, self.term.v)
-            _, shift = self._free_optimum(Z)
-            Z = Z + self.term.image(shift)
+            slopes, shift = self._free_optimum(Z)
+            if self._patterns.size:
+                Z = Z + self.term.image(shift)
+                slopes = self.term.slopes(Z)
             self.null_value = self.term.value(Z)
-            G = -self.term.gradient(Z)
+            G = -self.design.adjoint(slopes)
             finite = np.all(np.isfinite(self.design.square_norms))
             if not (finite and np.isfinite(self.null_value) and np.isfinite(G).all()):
                 raise ValueError(
@@ -166,6 +168,9 @@ class Problem:
         else:
             self.alpha_factor = np.inf if penalty.conjugate(G) > 0 else 0.0
         self._null_shift = shift
+        self._at_zero = None
+        if not self._patterns.size:
+            self._at_zero = self._certify(np.zeros(self.shape), Z, slopes, -G)
 
     @property
     def dtype(self):
@@ -213,23 +218,29 @@ class Problem:
             The image of A, where it is at hand in float64.
         """
         exact = np.asarray(A, dtype=np.float64)
+        if self._at_zero is not None and not exact.any():
+            return self._at_zero
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         slopes, _ = self._free_optimum(Z)
         if slopes is None:
             return Certificate(np.inf, self._intercept(matrix, Z)[0])
+        return self._certify(exact, Z, slopes, self.design.adjoint(slopes))
+
+    def _certify(self, A, Z, slopes, gradient):
+        """Return the certificate of A from the dual point and its adjoint -G."""
+        matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
-        G = -self.design.adjoint(slopes)
         if self.penalty.is_gauge:
-            polar = self.penalty.polar(G)
+            polar = self.penalty.polar(gradient)
             s = 1.0 if polar <= 1 else 1.0 / polar
-            rest = self.penalty.value(exact) - s * float(np.sum(matrix * G))
+            rest = self.penalty.value(A) + s * float(np.vdot(matrix, gradient))
         else:
             s = 1.0
-            rest = self.penalty.conjugate(G - self.penalty.gradient(matrix))
+            rest = self.penalty.conjugate(gradient + self.penalty.gradient(matrix))
         gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
-        return Certificate(gap + max(rest, 0.0), intercept, slopes, -G)
+        return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""

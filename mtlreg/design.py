@@ -207,6 +207,8 @@ class Design(ABC):
     def gram(self, t, weight=None, features=None):
         """Return ``sum_i v_i (x_i - xbar)(x_i - xbar)'`` of task t, shape (d, d).
 
+        The entries of a feature that is constant within the task are exactly 0.
+
         Parameters
         ----------
         t : int
@@ -229,6 +231,10 @@ class Design(ABC):
             if total > 0:
                 mean = rows.T @ v / total
                 gram -= total * np.outer(mean, mean)
+        norms = self.square_norms[:, t]
+        dead = (norms if features is None else norms[features]) == 0
+        gram[dead] = 0.0
+        gram[:, dead] = 0.0
         return gram
 
     def _kernel(self, t):

@@ -238,7 +238,7 @@ class Problem:
             rest = self.penalty.value(A) + s * float(np.vdot(matrix, gradient))
         else:
             s = 1.0
-            rest = self.penalty.conjugate(gradient + self.penalty.gradient(matrix))
+            rest = self.penalty.divergence(matrix, -gradient)
         gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
         return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
 
@@ -309,7 +309,7 @@ class Problem:
 
 def _solve(hessian, target):
     """Return the minimum-norm solution, in units in which the diagonal is 1."""
-    diagonal = np.sqrt(np.diag(hessian))
+    diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
     unit = np.where(diagonal > 0, diagonal, 1.0)
     cutoff = 10 * len(hessian) * _EPS
     inverse = pinvh(hessian / np.outer(unit, unit), rtol=cutoff)

@@ -67,6 +67,13 @@ class Penalty(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} is not quadratic")
 
+    def divergence(self, A, G):
+        """Return ``value(A) + conjugate(G) - <A, G>`` of a quadratic penalty.
+
+        It is ``conjugate(G - Q A)``, which is >= 0 and does not cancel.
+        """
+        return self.conjugate(G - self.gradient(A))
+
     def free_directions(self, n_tasks):
         """Return the task patterns that are not penalised, (n_tasks, k).
 

@@ -73,10 +73,19 @@ class MeanRegularization(RowPenalty):
         return self.alpha * deviation + self.alpha_mean * mean
 
     def conjugate(self, G):
-        mean, deviation = _split(G)
+        return self._conjugate(*_split(G))
+
+    def divergence(self, A, G):
+        # part by part: the rounding of alpha (A - m) is much to a small alpha_mean
+        (mean, deviation), (mean_A, deviation_A) = _split(G), _split(A)
+        return self._conjugate(
+            mean - self.alpha_mean * mean_A, deviation - self.alpha * deviation_A
+        )
+
+    def _conjugate(self, mean, deviation):
         value = np.sum(deviation**2) / self.alpha
         if self.alpha_mean > 0:
-            value += G.shape[1] * np.sum(mean**2) / self.alpha_mean
+            value += deviation.shape[1] * np.sum(mean**2) / self.alpha_mean
         return 0.5 * float(value)
 
     def absent_task(self, A):

@@ -13,77 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import pinvh
 
-from mtlreg.design import make_design
+from mtlreg._statistics import Statistics, statistics_pay
+from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
 _FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
-
-
-class DataTerm:
-    """The data-fitting part of F, minimised over the intercepts, as a function of A.
-
-    Its gradient at A needs only the linear image ``Z = X A``, so that a solver can
-    extrapolate images instead of multiplying again.
-
-    Parameters
-    ----------
-    data : MultiTaskData
-    loss : Loss
-    task_scale : ndarray of shape (n_tasks,)
-        The weights c_t > 0 of the tasks.
-    fit_intercept : bool
-    """
-
-    def __init__(self, data, loss, task_scale, fit_intercept):
-        self.loss = loss
-        self.cells = data.cells
-        self.y = data.y
-        total = self.cells.sum(data.weight)
-        self.v = data.weight * self.cells.spread(task_scale / total)
-        self.fit_intercept = fit_intercept
-        self.design = make_design(data, self.v, fit_intercept)
-        self._last_intercept = None
-
-    def image(self, A):
-        """Return the predictions without intercept, an array over cells."""
-        return self.design.predict(A)
-
-    def intercept(self, Z):
-        """Return the best intercepts at the image Z, in the centred coordinates."""
-        if not self.fit_intercept:
-            return np.zeros(self.design.n_tasks)
-        b = self.loss.fit_intercept(
-            Z, self.y, self.v, self.cells, start=self._last_intercept
-        )
-        self._last_intercept = b
-        return b
-
-    def slopes(self, Z):
-        """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""
-        z = Z + self.cells.spread(self.intercept(Z))
-        return self.loss.gradient(z, self.y, self.v)
-
-    def gradient(self, Z):
-        """Return the gradient by A at the image Z, in the precision of Z."""
-        return self.design.adjoint(self.slopes(Z).astype(Z.dtype, copy=False))
-
-    def value(self, Z):
-        """Return the loss at the image Z with its best intercepts."""
-        z = Z + self.cells.spread(self.intercept(Z))
-        return self.loss.value(z, self.y, self.v)
-
-    def value_and_gradient(self, A):
-        """Return the loss at A with its best intercepts, and the gradient by A."""
-        Z = self.image(A)
-        return self.value(Z), self.gradient(Z)
-
-    def lipschitz(self):
-        """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""
-        return self.loss.curvature * float(np.max(self.design.largest_eigenvalues()))
-
-    def bend(self, Z):
-        """Return ``kappa sum v Z^2``, the most that the term curves along the image."""
-        return self.loss.curvature * float(np.sum(self.v * Z**2))
 
 
 @dataclass(frozen=True)
@@ -181,6 +115,31 @@ class Problem:
     def is_null(self):
         """Whether A = 0, or the null model, is the optimum."""
         return self.alpha_factor <= 1 + 4 * _EPS
+
+    def fastest_term(self):
+        """Return the term to iterate on: the statistics of the data where they pay."""
+        if not (self.loss.quadratic and statistics_pay(self.design)):
+            return self.term
+        moments = -self.design.adjoint(self.term.slopes(np.zeros(self.term.y.shape)))
+        at_zero = self.term.value(np.zeros(self.term.y.shape))
+        return StatisticsTerm(Statistics(self.design, moments), at_zero)
+
+    def statistics_gap(self, A, term, Z):
+        """Return the duality gap of A from statistics, good to rounding of F0.
+
+        Parameters
+        ----------
+        A : ndarray of shape ``shape``
+        term : StatisticsTerm
+        Z : ndarray
+            The image of A by the term.
+        """
+        matrix, gradient = self.penalty.combine(A), term.gradient(Z)
+        if not self.penalty.is_gauge:
+            return self.penalty.divergence(matrix, -gradient)
+        s = 1 / max(1.0, self.penalty.polar(gradient))
+        rest = self.penalty.value(A) + s * float(np.vdot(matrix, gradient))
+        return (1 - s) ** 2 * max(term.value(matrix, Z), 0.0) + max(rest, 0.0)
 
     def null_point(self):
         """Return the variable of the null model."""

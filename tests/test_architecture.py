@@ -14,7 +14,7 @@ LAYERS = [
     {"_numba"},
     {"losses", "penalties"},
     {"design"},
-    {"_statistics"},
+    {"_statistics", "terms"},
     {"problem"},
     {"solvers"},
     {"path"},

@@ -106,13 +106,36 @@ class GapCheck:
 
     def __call__(self, iteration, A, Z=None):
         """Certify A, rounded to the precision of X; return whether to stop."""
+        gap = self._certify(iteration, A, Z)
+        stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
+        return stopped or gap <= self.target
+
+    def _certify(self, iteration, A, Z=None):
         A = A.astype(self.problem.dtype, copy=False)
         self._A = A
         self.certificate = self.problem.certificate(A, Z if A.dtype == float else None)
-        gap = self.certificate.gap
+        self.history.append((iteration, self.certificate.gap))
+        return self.certificate.gap
+
+    def estimate(self, iteration, A, gap, last=False):
+        """Note a gap that is good to rounding of F0; certify A where it would stop.
+
+        Parameters
+        ----------
+        iteration : int
+        A : ndarray
+        gap : float
+        last : bool
+            Whether A is returned whatever its gap.
+        """
+        if last or gap <= self.target:
+            return self(iteration, A)
         self.history.append((iteration, gap))
-        stopped = self.monitor is not None and self.monitor(iteration, A, gap)
-        return stopped or gap <= self.target
+        if self.monitor is not None and self.monitor(iteration, A, gap):
+            self.history.pop()
+            self._certify(iteration, A)
+            return True
+        return False
 
     def stalled(self, checks):
         """Return whether the last ``checks`` gaps brought nothing."""

@@ -54,18 +54,22 @@ class FISTA(Solver):
 
     def _solve(self, problem, init, monitor):
         check = GapCheck(problem, self.tol, monitor)
-        if init is None:
-            A = np.zeros(problem.shape, dtype=problem.dtype)
-        else:
-            A = np.array(init, dtype=problem.dtype, order="C")
-        Z = problem.term.image(problem.penalty.combine(A))
-        if check(0, A, Z):
+        A = np.zeros(problem.shape, dtype=problem.dtype)
+        if init is not None:
+            A[...] = init
+        if check(0, A):
             return check.solution()
+        term, combine = problem.fastest_term(), problem.penalty.combine
+        on_rows = term is problem.term
+        Z = term.image(combine(A))
+        A = A.astype(Z.dtype, copy=False)
         # a little above the constant, which is exact up to rounding only
-        lipschitz = (1 + 1e-10) * problem.penalty.n_blocks * problem.term.lipschitz()
+        lipschitz = (1 + 1e-10) * problem.penalty.n_blocks * term.lipschitz()
         Y, image, momentum = A, Z, 1.0
         for iteration in range(1, self.max_iter + 1):
-            following, following_image, lipschitz = _step(problem, Y, image, lipschitz)
+            following, following_image, lipschitz = _step(
+                term, problem.penalty, Y, image, lipschitz
+            )
             move = following - A
             if np.vdot(Y - following, move) > 0:
                 momentum = 1.0
@@ -74,29 +78,31 @@ class FISTA(Solver):
             Y = following + _scalar(beta, A) * move
             image = following_image + _scalar(beta, Z) * (following_image - Z)
             A, Z, momentum = following, following_image, grown
-            if iteration % self.check_every and iteration < self.max_iter:
+            last = iteration == self.max_iter
+            if iteration % self.check_every and not last:
                 continue
-            if check(iteration, A, Z):
+            if on_rows:
+                stop = check(iteration, A, Z)
+            else:
+                gap = problem.statistics_gap(A, term, Z)
+                stop = check.estimate(iteration, A, gap, last)
+            if stop:
                 break
-            if A.dtype != np.float64 and check.stalled(self._PATIENCE):
+            if on_rows and A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
                 A = Y = A.astype(np.float64)
-                Z = image = problem.term.image(problem.penalty.combine(A))
+                Z = image = term.image(combine(A))
                 momentum = 1.0
         return check.solution()
 
 
-def _step(problem, Y, image, lipschitz):
+def _step(term, penalty, Y, image, lipschitz):
     """Return a proximal gradient step from Y, its image, and the constant it took."""
-    penalty, term = problem.penalty, problem.term
     gradient = term.gradient(image)
-    # rounding of the two images, which hides the curvature of the smallest steps
-    noise = term.bend(8 * np.finfo(image.dtype).eps * np.abs(image))
     while True:
         A = penalty.prox(Y - gradient / _scalar(lipschitz, Y), 1 / lipschitz)
         Z = term.image(penalty.combine(A))
-        distance = float(np.sum((A - Y) ** 2, dtype=np.float64))
-        if term.bend(Z - image) <= lipschitz * distance + noise:
+        if not term.bends_more(lipschitz, A - Y, image, Z):
             return A, Z, lipschitz
         lipschitz *= 1.5
 

@@ -1,0 +1,75 @@
+"""Sufficient statistics of least squares: centred Gram matrices and moments."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from mtlreg._numba import njit
+
+_EXPECTED_ITERATIONS = 100  # over which building the statistics has to pay
+_MOST_BYTES = 2**30  # that Gram matrices may take
+
+
+@njit
+def _multiply_stacked(gram, A, out):
+    # out_jt = sum_k gram_jkt A_kt
+    for j in range(gram.shape[0]):
+        for t in range(out.shape[1]):
+            out[j, t] = 0.0
+        for k in range(gram.shape[1]):
+            for t in range(out.shape[1]):
+                out[j, t] += gram[j, k, t] * A[k, t]
+
+
+class Statistics:
+    """H_t and q_t of ``1/2 <a_t, H_t a_t> - <q_t, a_t>``, the least squares of task t.
+
+    Always float64; the cost of a product does not depend on the number of rows.
+
+    Parameters
+    ----------
+    design : Design
+    moments : ndarray of shape (n_features, n_tasks)
+        The q_t.
+    """
+
+    def __init__(self, design, moments):
+        self.moments = moments
+        d, n_tasks = moments.shape
+        if design.same_rows:
+            self._scale = design.task_weights
+            self._gram = design.gram(0) / self._scale[0]
+        else:
+            self._scale = None
+            self._gram = np.empty((d, d, n_tasks))
+            for t in range(n_tasks):
+                self._gram[:, :, t] = design.gram(t)
+
+    def multiply(self, A):
+        """Return the H_t a_t, shape (n_features, n_tasks)."""
+        A = np.ascontiguousarray(A, dtype=np.float64)
+        if self._scale is not None:
+            return (self._gram @ A) * self._scale
+        out = np.empty_like(A)
+        _multiply_stacked(self._gram, A, out)
+        return out
+
+    def largest_eigenvalue(self):
+        """Return ``max_t lambda_max(H_t)``."""
+        if self._scale is not None:
+            return float(np.linalg.eigvalsh(self._gram)[-1] * self._scale.max())
+        return float(np.linalg.eigvalsh(np.moveaxis(self._gram, 2, 0)).max())
+
+
+def statistics_pay(design):
+    """Return whether iterating on statistics beats iterating on the rows."""
+    d, n_tasks = design.n_features, design.n_tasks
+    shared = design.cells.offsets is None
+    grams = 1 if design.same_rows else n_tasks
+    if grams * d * d * 8 > _MOST_BYTES:
+        return False
+    entries = design.X.nnz if sp.issparse(design.X) else design.X.size
+    building = d * entries * (grams if shared else 1)
+    one_product = entries * (n_tasks if shared else 1)
+    # an iteration takes two products with the rows, one with the Gram matrices
+    saved = 2 * one_product - d * d * n_tasks
+    return building <= _EXPECTED_ITERATIONS * saved

@@ -1,0 +1,126 @@
+"""The data-fitting part of the objective, on rows or on sufficient statistics."""
+
+import numpy as np
+
+from mtlreg.design import make_design
+
+
+class DataTerm:
+    """The data-fitting part of F, minimised over the intercepts, as a function of A.
+
+    Its gradient at A needs only the linear image ``Z = X A``, so that a solver can
+    extrapolate images instead of multiplying again.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    loss : Loss
+    task_scale : ndarray of shape (n_tasks,)
+        The weights c_t > 0 of the tasks.
+    fit_intercept : bool
+    """
+
+    def __init__(self, data, loss, task_scale, fit_intercept):
+        self.loss = loss
+        self.cells = data.cells
+        self.y = data.y
+        total = self.cells.sum(data.weight)
+        self.v = data.weight * self.cells.spread(task_scale / total)
+        self.fit_intercept = fit_intercept
+        self.design = make_design(data, self.v, fit_intercept)
+        self._bend = loss.curvature * self.v
+        self._last_intercept = None
+
+    def image(self, A):
+        """Return the predictions without intercept, an array over cells."""
+        return self.design.predict(A)
+
+    def intercept(self, Z):
+        """Return the best intercepts at the image Z, in the centred coordinates."""
+        if not self.fit_intercept:
+            return np.zeros(self.design.n_tasks)
+        b = self.loss.fit_intercept(
+            Z, self.y, self.v, self.cells, start=self._last_intercept
+        )
+        self._last_intercept = b
+        return b
+
+    def slopes(self, Z):
+        """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""
+        z = Z + self.cells.spread(self.intercept(Z))
+        return self.loss.gradient(z, self.y, self.v)
+
+    def gradient(self, Z):
+        """Return the gradient by A at the image Z, in the precision of Z."""
+        return self.design.adjoint(self.slopes(Z).astype(Z.dtype, copy=False))
+
+    def value(self, Z):
+        """Return the loss at the image Z with its best intercepts."""
+        z = Z + self.cells.spread(self.intercept(Z))
+        return self.loss.value(z, self.y, self.v)
+
+    def value_and_gradient(self, A):
+        """Return the loss at A with its best intercepts, and the gradient by A."""
+        Z = self.image(A)
+        return self.value(Z), self.gradient(Z)
+
+    def lipschitz(self):
+        """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""
+        return self.loss.curvature * float(np.max(self.design.largest_eigenvalues()))
+
+    def bends_more(self, lipschitz, move, before, after):
+        """Return whether the term curves more along a move than a constant allows.
+
+        Parameters
+        ----------
+        lipschitz : float
+        move : ndarray
+            Of the variable.
+        before, after : ndarrays over cells
+            Images at its two ends; their rounding is allowed for.
+        """
+        rounding = 8 * np.finfo(before.dtype).eps
+        curve = np.sqrt(np.sum(self._bend * (after - before) ** 2))
+        noise = rounding * np.sqrt(np.sum(self._bend * before**2))
+        return curve > np.sqrt(lipschitz) * np.linalg.norm(move) + noise
+
+
+class StatisticsTerm:
+    """The same function as `DataTerm` for the squared loss, through its statistics.
+
+    The image of A is here ``H_t a_t``, a column a task.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    null_value : float
+        Value at A = 0.
+    """
+
+    def __init__(self, statistics, null_value):
+        self._statistics = statistics
+        self._null_value = null_value
+
+    def image(self, A):
+        """Return the ``H_t a_t``."""
+        return self._statistics.multiply(A)
+
+    def gradient(self, Z):
+        """Return the gradient by A at the image Z."""
+        return Z - self._statistics.moments
+
+    def value(self, A, Z):
+        """Return the value at A with the image Z."""
+        linear = np.vdot(self._statistics.moments, A)
+        return self._null_value + 0.5 * float(np.vdot(A, Z)) - float(linear)
+
+    def lipschitz(self):
+        """Return the Lipschitz constant of the gradient."""
+        return self._statistics.largest_eigenvalue()
+
+    def bends_more(self, lipschitz, move, before, after):
+        """As in `DataTerm`."""
+        length = np.linalg.norm(move)
+        noise = 8 * np.finfo(before.dtype).eps * np.linalg.norm(before)
+        curve = np.vdot(move if move.ndim == 2 else move.sum(axis=0), after - before)
+        return curve > lipschitz * length**2 + length * noise

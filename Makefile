@@ -4,9 +4,10 @@
 
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint peers clean
 # Two installations into one environment at a time would break it.
 .NOTPARALLEL:
 
@@ -14,6 +15,7 @@ help:
 	@echo "make demo    fit and compare the estimators on real tables"
 	@echo "make test    run the tests"
 	@echo "make lint    check style, spelling and types"
+	@echo "make peers   a second environment for the peers of benchmarks/board.py"
 	@echo "make clean   remove the virtual environment and everything cached"
 
 demo: $(VENV)/.installed
@@ -27,6 +29,16 @@ lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff format --check .
 	$(RUN) -m codespell_lib
 	$(RUN) -m mypy
+
+# adelie needs numpy < 2, the multi-task classes of celer need scikit-learn 1.6
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: Makefile
+	@"$(PYTHON)" -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check \
+		"adelie==1.1.52" "celer==0.7.4" "scikit-learn==1.6.1" "numpy<2"
+	@touch $@
+	@echo "now: python benchmarks/board.py --peer-python $(PEERS)/bin/python"
 
 $(VENV)/.installed: EXTRAS := demo,test
 $(VENV)/.installed-lint: EXTRAS := dev
@@ -47,6 +59,6 @@ $(VENV)/.installed $(VENV)/.installed-lint: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .coverage
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

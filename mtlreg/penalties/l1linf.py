@@ -43,22 +43,19 @@ def _prox_row(params, row, step, scratch):
 def _solve_row(params, z, curvature, row, scratch):
     # sign(z) min(|z| / curvature, cap) with sum_t (|z_t| - curvature_t cap)_+ = alpha;
     # the sum is convex in cap, so that Newton's method goes up to the root, and ends
-    # there after finitely many steps because it is piecewise linear
+    # there after finitely many steps because it is piecewise linear; rounding may not
+    # send it down again
     cap = 0.0
-    count = -1
     while True:
         total = -params.alpha
         bend = 0.0
-        above = 0
         for t in range(row.size):
             if abs(z[t]) > curvature[t] * cap:
                 total += abs(z[t])
                 bend += curvature[t]
-                above += 1
-        if total <= 0.0 or bend == 0.0 or above == count:
+        if bend == 0.0 or total / bend <= cap:
             break
         cap = total / bend
-        count = above
     for t in range(row.size):
         if abs(z[t]) <= curvature[t] * cap:
             row[t] = z[t] / curvature[t] if curvature[t] > 0.0 else 0.0

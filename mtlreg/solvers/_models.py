@@ -9,7 +9,7 @@ from mtlreg._numba import njit, source_digest
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._blocks import gradient_row, run_epochs
 
-_STRIDE = 5  # epochs from one extrapolation to the next; a gap check every second
+_STRIDE = 8  # epochs from one extrapolation and gap check to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _EXPECTED_EPOCHS = 40  # for the choice between Gram matrices and residuals
 _GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
@@ -81,8 +81,7 @@ class RowModel:
         stop = self.n_epochs + max_epochs
         best, idle = np.inf, 0
         while self.n_epochs < stop and idle < _PATIENCE:
-            for _ in range(2):
-                self._stride()
+            self._stride()
             gap = self.gap()
             if gap <= target:
                 break

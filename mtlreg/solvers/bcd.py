@@ -9,7 +9,7 @@ from mtlreg.solvers.base import GapCheck, Solver
 
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
-_PATIENCE = 10  # gap checks without progress, which then is rounding error
+_PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ class BCD(Solver):
             Z = problem.term.image(A.astype(np.float64, copy=False))
             if check(epochs, A, Z) or epochs >= self.max_iter:
                 return check.solution()
-            if check.stalled(_PATIENCE):
-                if A.dtype == np.float64:
-                    return check.solution()
+            if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
                 A, held = A.astype(np.float64), None
             rows, complete = _working_set(problem, A, check.certificate, size)

@@ -9,9 +9,17 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from mtlreg._rows import (
+    adjoint64,
+    block_diagonal,
+    centre_columns,
+    product64,
+    promotes,
+    scale_rows,
+    sparse_moments,
+)
+
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
-_CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
-_CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
 @dataclass(frozen=True)
@@ -223,7 +231,7 @@ class Design(ABC):
         v = v if weight is None else weight
         if not sp.issparse(rows):
             rows = rows.astype(np.float64, copy=False)
-        half = _scale_rows(rows, np.sqrt(v))
+        half = scale_rows(rows, np.sqrt(v))
         gram = half.T @ half
         gram = gram.toarray() if sp.issparse(gram) else gram
         if self.centred:
@@ -243,7 +251,7 @@ class Design(ABC):
         root = np.sqrt(v)
         if not sp.issparse(rows):
             rows = rows.astype(np.float64, copy=False)
-        half = _scale_rows(rows, root)
+        half = scale_rows(rows, root)
         kernel = half @ half.T
         kernel = kernel.toarray() if sp.issparse(kernel) else kernel
         if self.centred:
@@ -294,13 +302,13 @@ class SharedDesign(Design):
         units = v / self.task_weights
         self.same_rows = bool(np.all(units == units[:, :1]))
         if sp.issparse(X):
-            means, squares = _sparse_moments(X, units)
+            means, squares = sparse_moments(X, units)
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
         units = units[:, :1] if self.same_rows else units
         # a common centre: what the means of the tasks differ from it is left as a shift
-        X, means, left, squares = _centred(X, units, self.centred)
+        X, means, left, squares = centre_columns(X, units, self.centred)
         means, left, squares = (
             np.broadcast_to(part, (X.shape[1], self.n_tasks))
             for part in (means, left, squares)
@@ -309,10 +317,10 @@ class SharedDesign(Design):
 
     def _product(self, A, features=slice(None)):
         X = self.X[:, features]
-        return _product64(X, A) if _promotes(X, A) else X @ A
+        return product64(X, A) if promotes(X, A) else X @ A
 
     def _adjoint(self, R):
-        return _adjoint64(self.X, R) if _promotes(self.X, R) else self.X.T @ R
+        return adjoint64(self.X, R) if promotes(self.X, R) else self.X.T @ R
 
     def rows(self, t):
         held = self.v[:, t] > 0
@@ -332,12 +340,12 @@ class StackedDesign(Design):
     def _centre(self, data):
         X, offsets = data.X, data.offsets
         self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
-        self._blocks = _block_diagonal(X, offsets) if sp.issparse(X) else None
+        self._blocks = block_diagonal(X, offsets) if sp.issparse(X) else None
         units = self.v / self.cells.spread(self.task_weights)
         if self._blocks is not None:
             means, squares = (
                 np.ascontiguousarray(part.reshape(self.n_tasks, -1).T)
-                for part in _sparse_moments(self._blocks, units)
+                for part in sparse_moments(self._blocks, units)
             )
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
@@ -345,7 +353,9 @@ class StackedDesign(Design):
         stored = np.empty_like(X) if self.centred else X
         means, squares = np.empty((2, self.n_tasks, X.shape[1]))
         for t, rows in enumerate(self._slices):
-            part, mean, _, square = _centred(X[rows], units[rows, None], self.centred)
+            part, mean, _, square = centre_columns(
+                X[rows], units[rows, None], self.centred
+            )
             means[t], squares[t] = mean[:, 0], square[:, 0]
             if self.centred:
                 stored[rows] = part
@@ -406,100 +416,3 @@ def predict_rows(X, coef, intercept, codes):
         rows = order[bounds[t] : bounds[t + 1]]
         z[rows] = X[rows] @ coef[t] + intercept[t]
     return z
-
-
-def _block_diagonal(X, offsets):
-    """Return the block-diagonal matrix of the tasks, sharing the entries of X."""
-    n_tasks, d = len(offsets) - 1, X.shape[1]
-    index = np.int64 if n_tasks * d > np.iinfo(np.int32).max else X.indices.dtype
-    counts = np.diff(X.indptr[offsets])
-    starts = np.arange(n_tasks, dtype=index) * d
-    indices = X.indices.astype(index) + np.repeat(starts, counts)
-    return sp.csr_array(
-        (X.data, indices, X.indptr.astype(index)), shape=(X.shape[0], n_tasks * d)
-    )
-
-
-def _scale_rows(X, factors):
-    if sp.issparse(X):
-        return sp.dia_array((factors[None], [0]), shape=(len(factors),) * 2) @ X
-    return factors[:, None] * X
-
-
-def _sparse_moments(X, units):
-    """Return the weighted means and mean squares of sparse columns."""
-    exact = X.astype(np.float64)
-    return exact.T @ units, exact.power(2).T @ units
-
-
-def _centred(X, units, centred):
-    """Centre dense columns in a copy, by the mean of their weighted means.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-    units : ndarray of shape (n, m)
-        m sets of weights that sum to 1.
-    centred : bool
-        If not, X is returned as it is.
-
-    Returns
-    -------
-    X : ndarray of shape (n, d)
-    means : ndarray of shape (d, m)
-        Of the columns that came in; 0 if not ``centred``.
-    left : ndarray of shape (d, m)
-        Of the columns that are returned; 0 if not ``centred``.
-    squares : ndarray of shape (d, m)
-        Weighted mean squares of those about ``left``.
-    """
-    d, m = X.shape[1], units.shape[1]
-    if not centred:
-        _, squares = _moments(X, units, 0.0, None)
-        return X, np.zeros((d, m)), np.zeros((d, m)), squares
-    means = _adjoint64(X, units)
-    centre = means.mean(axis=1)
-    stored = np.empty_like(X)
-    left, squares = _moments(X, units, centre, stored)
-    squares -= left**2
-    if m == 1 and np.any(left**2 > 1e-20 * squares):
-        # what is rounding to the mean may be much to a column of small variance
-        stored -= left[:, 0].astype(X.dtype)
-    return stored, means, left, squares
-
-
-def _moments(X, units, centre, stored):
-    """Return weighted means and mean squares of ``X - centre``, kept in ``stored``."""
-    means, squares = np.zeros((2, X.shape[1], units.shape[1]))
-    for rows, chunk in _chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
-        values = chunk.astype(np.float64)
-        if stored is not None:
-            values -= centre
-            stored[rows] = values
-            if stored.dtype != np.float64:
-                values[:] = stored[rows]
-            means += values.T @ units[rows]
-        np.multiply(values, values, out=values)
-        squares += values.T @ units[rows]
-    return means, squares
-
-
-def _chunks(X, size=_CHUNK_ROWS):
-    for start in range(0, X.shape[0], size):
-        rows = slice(start, start + size)
-        yield rows, X[rows]
-
-
-def _promotes(X, other):
-    return not sp.issparse(X) and np.result_type(X, other) != X.dtype
-
-
-def _product64(X, A):
-    return np.concatenate([chunk.astype(np.float64) @ A for _, chunk in _chunks(X)])
-
-
-def _adjoint64(X, R):
-    """Return ``X' R`` in float64, taking a float32 X to float64 a chunk at a time."""
-    if sp.issparse(X) or X.dtype == np.float64:
-        return X.T @ np.asarray(R, dtype=np.float64)
-    return sum(chunk.T.astype(np.float64) @ R[rows] for rows, chunk in _chunks(X))

@@ -12,9 +12,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 # from the bottom up: a module imports from the groups before its own, and from itself
 LAYERS = [
     {"_numba"},
-    {"losses", "penalties"},
+    {"losses", "penalties", "_rows"},
     {"design"},
-    {"_statistics", "terms"},
+    {"_statistics"},
+    {"terms"},
     {"problem"},
     {"solvers"},
     {"path"},

@@ -50,12 +50,33 @@ class RowModel:
     def __init__(self, columns, curvature, penalty, A, loss):
         self.columns, self.curvature = columns, curvature
         self.penalty, self.A = penalty, A
-        self._first, self._loss = A.copy(), loss
-        self._first_gradient = self.gradient()
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
         self.n_epochs = 0
+        self._begin(loss)
+
+    def _begin(self, loss):
+        self._first, self._loss = self.A.copy(), loss
+        self._first_gradient = self.gradient()
+
+    def renewed(self, gradient, loss):
+        """Take the rounding of many epochs off the state; return whether it could be.
+
+        Only Gram matrices outlast their state; a residual is as well built anew.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (k, n_tasks)
+            At A, exact.
+        loss : float
+            Of the quadratic part at A.
+        """
+        if "gradient" not in self.columns._fields:
+            return False
+        self.columns.gradient[...] = gradient
+        self._begin(loss)
+        return True
 
     def gradient(self):
         """Return the gradient of the quadratic part at A, (k, n_tasks)."""

@@ -55,17 +55,20 @@ class BCD(Solver):
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
-        held, size, epochs = None, self.first_size, 0
+        model = held = None
+        size, epochs = self.first_size, 0
         while True:
             Z = problem.term.image(A.astype(np.float64, copy=False))
             if check(epochs, A, Z) or epochs >= self.max_iter:
                 return check.solution()
             if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
-                A, held = A.astype(np.float64), None
+                A, model = A.astype(np.float64), None
             rows, complete = _working_set(problem, A, check.certificate, size)
             size = len(rows)
-            if not quadratic or held is None or not np.array_equal(rows, held):
+            kept = quadratic and model is not None and np.array_equal(rows, held)
+            gradient = check.certificate.gradient
+            if not (kept and model.renewed(gradient[rows], problem.term.value(Z))):
                 model = self._model(problem, rows, A, Z, check.certificate)
                 held = rows
             gap = check.history[-1][1]

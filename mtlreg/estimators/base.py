@@ -350,6 +350,8 @@ def check_choice(value, name, choices):
 def _levels_to_caller():
     """Return the ``stacklevel`` at which a warning points at the caller of mtlreg."""
     frame, level = inspect.currentframe().f_back, 1
-    while frame is not None and frame.f_globals["__name__"].startswith("mtlreg."):
+    # scikit-learn's callbacks wrap fit
+    passed = ("mtlreg.", "sklearn.callback.")
+    while frame is not None and frame.f_globals["__name__"].startswith(passed):
         frame, level = frame.f_back, level + 1
     return level

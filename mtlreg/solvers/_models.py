@@ -102,17 +102,17 @@ class RowModel:
         stop = self.n_epochs + max_epochs
         best, idle = np.inf, 0
         while self.n_epochs < stop and idle < _PATIENCE:
-            self._stride()
+            self._stride(min(_STRIDE, stop - self.n_epochs))
             gap = self.gap()
             if gap <= target:
                 break
             idle = 0 if gap < 0.9 * best else idle + 1
             best = min(best, gap)
 
-    def _stride(self):
+    def _stride(self, n_epochs):
         """Some epochs, all but the first over the active rows, and an extrapolation."""
         points = [self._copy()]
-        for epoch in range(_STRIDE):
+        for epoch in range(n_epochs):
             run_epochs(
                 self.columns,
                 self.penalty.row_params,
@@ -123,7 +123,7 @@ class RowModel:
                 self._buffers,
             )
             points.append(self._copy())
-        self.n_epochs += _STRIDE
+        self.n_epochs += n_epochs
         self._extrapolate(points)
 
     def _copy(self):
@@ -145,8 +145,8 @@ class RowModel:
         size = np.trace(products)
         if not size > 0:
             return
-        products += 1e-12 * size * np.eye(_STRIDE)
-        mix = np.linalg.solve(products, np.ones(_STRIDE))
+        products += 1e-12 * size * np.eye(len(moves))
+        mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
         before = self._objective()
         self._assign(

@@ -1,0 +1,248 @@
+"""Slow references that share no code with the package: one per penalty and per loss.
+
+A penalty has a CVXPY expression and, in numpy, what its dual needs: the polar of a
+gauge or the conjugate of a quadratic. A loss has its pointwise formulas and a CVXPY
+expression. A registry entry without an oracle fails the suite.
+"""
+
+import itertools
+import warnings
+from typing import NamedTuple
+
+import cvxpy as cp
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import xlogy
+
+from mtlreg.losses import LOSSES
+from mtlreg.penalties import L1, L21, PENALTIES, L1Linf
+
+
+def minimise(objective):
+    """Minimise a CVXPY expression, its variables keep the minimiser; its value."""
+    # asked for more than it may reach, of which it then warns
+    options = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+    with warnings.catch_warnings(action="ignore"):
+        return cp.Problem(cp.Minimize(objective)).solve(cp.CLARABEL, **options)
+
+
+class LossOracle(NamedTuple):
+    """Pointwise formulas at target y, prediction z, dual q; targets near a number.
+
+    ``domain`` holds the targets' ends of the q with a finite conjugate.
+    """
+
+    value: object
+    slope: object
+    bend: object
+    conjugate: object
+    domain: object
+    expression: object
+    target: object
+
+
+def _entropy(a):
+    a = np.clip(a, 0, 1)
+    return xlogy(a, a) + xlogy(1 - a, 1 - a)
+
+
+LOSS_ORACLES = {
+    "squared": LossOracle(
+        value=lambda y, z: (y - z) ** 2 / 2,
+        slope=lambda y, z: z - y,
+        bend=lambda y, z: np.ones_like(z),
+        conjugate=lambda y, q: q**2 / 2 + q * y,
+        domain=lambda y: (-np.inf, np.inf),
+        expression=lambda y, z: cp.square(y - z) / 2,
+        target=lambda z: z,
+    ),
+    "logistic": LossOracle(
+        value=lambda y, z: np.log1p(np.exp(-y * z)),
+        slope=lambda y, z: -y / (1 + np.exp(y * z)),
+        bend=lambda y, z: 1 / (2 + np.exp(z) + np.exp(-z)),
+        conjugate=lambda y, q: _entropy(-q * y),
+        domain=lambda y: (min(-y, 0.0), max(-y, 0.0)),
+        expression=lambda y, z: cp.logistic(-cp.multiply(y, z)),
+        target=lambda z: np.where(z > 0, 1.0, -1.0),
+    ),
+}
+
+
+def loss_oracle(loss):
+    return LOSS_ORACLES[_key(LOSSES, loss)]
+
+
+class PenaltyOracle(NamedTuple):
+    """CVXPY expression of the matrix (of its blocks), and polar or conjugate of G."""
+
+    expression: object
+    dual: object
+
+
+def _l1(penalty, A):
+    return penalty.alpha * cp.sum(cp.abs(A))
+
+
+def _l1_polar(penalty, G):
+    return np.abs(G).max() / penalty.alpha
+
+
+def _l21(penalty, A):
+    return penalty.alpha * sum(cp.norm2(row) for row in A)
+
+
+def _l21_polar(penalty, G):
+    return max(np.linalg.norm(row) for row in G) / penalty.alpha
+
+
+def _l1linf(penalty, A):
+    return penalty.alpha * sum(cp.max(cp.abs(row)) for row in A)
+
+
+def _l1linf_polar(penalty, G):
+    return max(np.abs(row).sum() for row in G) / penalty.alpha
+
+
+def _group(norm, alpha):
+    return {"l2": L21, "linf": L1Linf}[norm](alpha)
+
+
+def _sparse_group(penalty, A):
+    group = _group(penalty.norm, penalty.alpha * (1 - penalty.l1_ratio))
+    return expression(group, A) + expression(L1(penalty.alpha * penalty.l1_ratio), A)
+
+
+def _sparse_group_polar(penalty, G):
+    """The root s of ``||soft(g, s alpha r)||_q* = s alpha (1 - r)``, largest row."""
+    r = penalty.l1_ratio
+    order = {"l2": 2, "linf": 1}[penalty.norm]
+    roots = [0.0]
+    for g in np.abs(G):
+
+        def excess(s, g=g):
+            soft = np.maximum(g - s * penalty.alpha * r, 0)
+            return np.linalg.norm(soft, order) - s * penalty.alpha * (1 - r)
+
+        # the root is at most the polar of the L1 part alone
+        upper = g.max() / (penalty.alpha * r)
+        if upper > 0:
+            roots.append(brentq(excess, 0, upper, xtol=1e-15 * upper, rtol=1e-14))
+    return max(roots)
+
+
+def _trace(penalty, A):
+    return penalty.alpha * cp.normNuc(A)
+
+
+def _trace_polar(penalty, G):
+    return np.linalg.svd(G, compute_uv=False)[0] / penalty.alpha
+
+
+def _mean(penalty, A):
+    mean = cp.sum(A, axis=1) / A.shape[1]
+    spread = sum(cp.sum_squares(A[:, t] - mean) for t in range(A.shape[1]))
+    common = penalty.alpha_mean * A.shape[1] * cp.sum_squares(mean)
+    return (penalty.alpha * spread + common) / 2
+
+
+def _mean_conjugate(penalty, G):
+    """``tr(G Q^+ G') / 2`` with Q alpha on the deviations, alpha_mean on the mean."""
+    n_tasks = G.shape[1]
+    average = np.ones((n_tasks, n_tasks)) / n_tasks
+    Q = penalty.alpha * (np.eye(n_tasks) - average) + penalty.alpha_mean * average
+    return np.trace(G @ np.linalg.pinv(Q, hermitian=True) @ G.T) / 2
+
+
+def _dirty(penalty, A):
+    B = cp.Variable(A.shape)
+    shared = expression(_group(penalty.norm, penalty.alpha_shared), B)
+    return shared + expression(L1(penalty.alpha_specific), A - B)
+
+
+def _dirty_polar(penalty, G):
+    shared = polar(_group(penalty.norm, penalty.alpha_shared), G)
+    return max(shared, _l1_polar(L1(penalty.alpha_specific), G))
+
+
+def _infimal_sum(penalty, blocks):
+    return expression(penalty.first, blocks[0]) + expression(penalty.second, blocks[1])
+
+
+def _infimal_sum_polar(penalty, G):
+    return max(polar(penalty.first, G), polar(penalty.second, G))
+
+
+PENALTY_ORACLES = {
+    "l1": PenaltyOracle(_l1, _l1_polar),
+    "l21": PenaltyOracle(_l21, _l21_polar),
+    "l1linf": PenaltyOracle(_l1linf, _l1linf_polar),
+    "sparse_group": PenaltyOracle(_sparse_group, _sparse_group_polar),
+    "trace": PenaltyOracle(_trace, _trace_polar),
+    "mean": PenaltyOracle(_mean, _mean_conjugate),
+    "dirty": PenaltyOracle(_dirty, _dirty_polar),
+    "infimal_sum": PenaltyOracle(_infimal_sum, _infimal_sum_polar),
+}
+
+
+def _key(registry, entry):
+    (name,) = (name for name, kind in registry.items() if type(entry) is kind)
+    return name
+
+
+def expression(penalty, A):
+    """The penalty of a CVXPY matrix, or of the list of blocks of an infimal sum."""
+    return PENALTY_ORACLES[_key(PENALTIES, penalty)].expression(penalty, A)
+
+
+def polar(penalty, G):
+    """The polar of a gauge at G."""
+    return PENALTY_ORACLES[_key(PENALTIES, penalty)].dual(penalty, G)
+
+
+def conjugate(penalty, G):
+    """The conjugate of a quadratic penalty at G, on what it penalises."""
+    return PENALTY_ORACLES[_key(PENALTIES, penalty)].dual(penalty, G)
+
+
+def value(penalty, A):
+    """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
+    if type(penalty) is PENALTIES["dirty"]:
+        return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    blocks = [cp.Constant(block) for block in np.atleast_3d(A.T).T]
+    return float(expression(penalty, blocks if A.ndim == 3 else blocks[0]).value)
+
+
+def dirty_row(penalty, a):
+    """Cost of a row of magnitudes and its level tau, over all ``B = clip(a, tau)``."""
+
+    def cost(tau):
+        order = {"l2": 2, "linf": np.inf}[penalty.norm]
+        shared = np.linalg.norm(np.minimum(a, tau), order)
+        above = np.maximum(a - tau, 0).sum()
+        return penalty.alpha_shared * shared + penalty.alpha_specific * above
+
+    # piecewise linear for linf; for l2 convex, with its bends at the magnitudes
+    levels = np.unique([0.0, *a])
+    if penalty.norm == "l2":
+        found = [
+            minimize_scalar(cost, bounds=pair, method="bounded", options={"xatol": 0}).x
+            for pair in itertools.pairwise(levels)
+        ]
+        levels = np.sort([*levels, *found])
+    costs = np.array([cost(tau) for tau in levels])
+    best = costs.min()
+    return best, levels[np.flatnonzero(costs <= best * (1 + 1e-14))[0]]
+
+
+def infimum(penalty, A):
+    """The smallest cost of blocks of an infimal sum that add up to A, by CVXPY."""
+    B = cp.Variable(A.shape)
+    return minimise(expression(penalty, [B, A - B]))
+
+
+def prox(penalty, A, step):
+    """``argmin_Z penalty(Z) + ||Z - A||_F^2 / (2 step)``, by CVXPY."""
+    Z = cp.Variable(A.shape)
+    distance = cp.sum_squares(Z - A) / (2 * step)
+    minimise(expression(penalty, Z) + distance)
+    return Z.value

@@ -1,0 +1,189 @@
+"""The contract of every penalty but its prox: value, polar or conjugate, scaling."""
+
+import numpy as np
+import pytest
+
+from mtlreg.penalties import PENALTIES, L1Linf, MeanRegularization, TraceNorm
+from tests import oracles
+from tests.penalties.matrices import (
+    QUADRATIC_CASES,
+    SINGLE_CASES,
+    every_gauge,
+    every_penalty,
+    every_quadratic,
+    every_single_penalty,
+    matrix,
+)
+from tests.problems import GAUGE_CASES, PENALTY_CASES
+
+
+def test_every_penalty_has_an_oracle_and_a_case():
+    assert set(oracles.PENALTY_ORACLES) == set(PENALTIES)
+    assert {type(p) for p in PENALTY_CASES.values()} == set(PENALTIES.values())
+
+
+@every_penalty
+@pytest.mark.parametrize("shape", [(4, 3), (1, 5), (3, 1)])
+def test_value_is_that_of_the_oracle(name, shape):
+    penalty = PENALTY_CASES[name]
+    for seed in range(5):
+        A = matrix(penalty, *shape, np.random.default_rng(seed))
+        assert penalty.value(A) == pytest.approx(oracles.value(penalty, A), rel=1e-9)
+
+
+@every_gauge
+@pytest.mark.parametrize("shape", [(5, 4), (2, 9), (6, 1), (1, 1)])
+def test_polar_is_that_of_the_oracle(name, shape):
+    penalty = GAUGE_CASES[name]
+    for seed in range(10):
+        G = matrix(PENALTY_CASES["l1"], *shape, np.random.default_rng(seed)) + 1e-3
+        expected = oracles.polar(penalty, G)
+        assert penalty.polar(G) == pytest.approx(expected, rel=1e-13)
+        for scale in [1e-100, 1e100]:
+            scaled = penalty.polar(scale * G)
+            assert scaled == pytest.approx(scale * expected, rel=1e-13)
+        single = penalty.polar(G.astype(np.float32))
+        assert single == pytest.approx(expected, rel=3e-7)
+    assert penalty.polar(np.zeros(shape)) == 0
+
+
+@every_gauge
+def test_polar_bounds_every_inner_product(name):
+    penalty = GAUGE_CASES[name]
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        G, A = matrix(PENALTY_CASES["l1"], 3, 4, rng), matrix(penalty, 3, 4, rng)
+        inner = np.sum(G * penalty.combine(A))
+        assert inner <= penalty.polar(G) * penalty.value(A) * (1 + 1e-13) + 1e-300
+
+
+@every_gauge
+def test_gauges_are_positively_homogeneous_and_convex(name):
+    penalty, rng = GAUGE_CASES[name], np.random.default_rng(0)
+    for _ in range(50):
+        A, B = matrix(penalty, 4, 3, rng), matrix(penalty, 4, 3, rng)
+        assert penalty.value(2.5 * A) == pytest.approx(
+            2.5 * penalty.value(A), rel=1e-13
+        )
+        both = penalty.value(A) + penalty.value(B)
+        assert penalty.value(A + B) <= both * (1 + 1e-13)
+
+
+@every_penalty
+@pytest.mark.parametrize("factor", [0.25, 3.0])
+def test_scaled_multiplies_the_penalty(name, factor):
+    penalty = PENALTY_CASES[name]
+    scaled = penalty.scaled(factor)
+    A = matrix(penalty, 6, 4, np.random.default_rng(0))
+    G = A if penalty.n_blocks == 1 else A[0]
+    assert type(scaled) is type(penalty)
+    assert scaled.value(A) == pytest.approx(factor * penalty.value(A), rel=1e-13)
+    P = penalty.prox(A, 0.5 * factor)
+    np.testing.assert_allclose(scaled.prox(A, 0.5), P, atol=1e-13)
+    dual = "polar" if penalty.is_gauge else "conjugate"
+    expected = getattr(penalty, dual)(G) / factor
+    assert getattr(scaled, dual)(G) == pytest.approx(expected, rel=1e-13)
+
+
+@every_penalty
+def test_free_directions_cost_nothing(name):
+    penalty, rng = PENALTY_CASES[name], np.random.default_rng(0)
+    patterns = penalty.free_directions(4)
+    assert patterns.shape[0] == 4
+    assert patterns.shape[1] == (name == "mean-free")
+    A = matrix(penalty, 5, 4, rng)
+    free = rng.normal(size=(5, patterns.shape[1])) @ patterns.T
+    assert penalty.value(A + free) == pytest.approx(penalty.value(A), rel=1e-13)
+
+
+@every_single_penalty
+def test_an_absent_task_gets_the_cheapest_column(name):
+    penalty = SINGLE_CASES[name]
+    A = matrix(penalty, 3, 4, np.random.default_rng(0))
+    column = penalty.absent_task(A)
+    if penalty.is_gauge:
+        assert not column.any()
+        joined = np.column_stack([A, column])
+        assert penalty.value(joined) == pytest.approx(penalty.value(A), rel=1e-13)
+    else:
+        # where a new column is drawn to, whatever the strength of the mean
+        np.testing.assert_allclose(column, A.mean(axis=1), rtol=1e-14)
+
+
+@every_quadratic
+def test_gradient_by_differences(name):
+    penalty, rng = QUADRATIC_CASES[name], np.random.default_rng(0)
+    A = matrix(penalty, 4, 3, rng)
+    gradient = penalty.gradient(A)
+    for _ in range(10):
+        D = rng.normal(size=A.shape)
+        # exact for a quadratic, but for rounding
+        slope = (penalty.value(A + D) - penalty.value(A - D)) / 2
+        assert np.sum(gradient * D) == pytest.approx(slope, rel=1e-12)
+    assert penalty.value(A) == pytest.approx(np.sum(gradient * A) / 2, rel=1e-13)
+
+
+@every_quadratic
+def test_conjugate_by_fenchel_young(name):
+    penalty, rng = QUADRATIC_CASES[name], np.random.default_rng(0)
+    for _ in range(50):
+        A, G = matrix(penalty, 4, 3, rng), matrix(penalty, 4, 3, rng)
+        patterns = penalty.free_directions(3)
+        assert penalty.conjugate(G) == pytest.approx(oracles.conjugate(penalty, G))
+        along = patterns @ np.linalg.pinv(patterns)
+        assert penalty.conjugate(G @ along) <= 1e-28
+        G -= G @ along
+        value = penalty.value(A) + penalty.conjugate(G)
+        assert value >= np.sum(A * G) - 1e-12 * value
+        G = penalty.gradient(A)
+        value = penalty.value(A) + penalty.conjugate(G)
+        assert value == pytest.approx(np.sum(A * G), rel=1e-13)
+
+
+@every_gauge
+def test_gauges_have_no_conjugate(name):
+    G = np.ones((2, 2))
+    for method in (GAUGE_CASES[name].conjugate, GAUGE_CASES[name].gradient):
+        with pytest.raises(NotImplementedError, match="is not quadratic"):
+            method(G)
+
+
+@every_quadratic
+def test_quadratics_have_no_polar(name):
+    with pytest.raises(NotImplementedError, match="is no gauge"):
+        QUADRATIC_CASES[name].polar(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan, "0.1", None])
+@every_single_penalty
+def test_strengths_are_checked(name, value):
+    penalty = SINGLE_CASES[name]
+    kind, fields = type(penalty), vars(penalty)
+    for strength in penalty.strengths:
+        if strength == "alpha_mean" and value == 0.0:
+            continue
+        with pytest.raises(ValueError, match=f"{strength} of {kind.__name__} must be"):
+            kind(**{**fields, strength: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("sparse_group", (1.0, 0.0), "strictly between 0 and 1"),
+        ("sparse_group", (1.0, 1.0), "use L1, L21 or L1Linf"),
+        ("sparse_group", (1.0, 0.5, "l1"), "norm must be one of"),
+        ("dirty", (1.0, 1.0, 2), "norm must be one of"),
+        ("infimal_sum", (L1Linf(1.0), MeanRegularization(1.0, 1.0)), "two gauges"),
+        ("infimal_sum", (TraceNorm(1.0), PENALTY_CASES["sum-linf"]), "on one block"),
+    ],
+)
+def test_other_parameters_are_checked(name, bad, message):
+    with pytest.raises(ValueError, match=message):
+        PENALTIES[name](*bad)
+
+
+def test_penalties_cannot_be_changed():
+    for penalty in PENALTY_CASES.values():
+        field = next(iter(vars(penalty)))
+        with pytest.raises(AttributeError):
+            setattr(penalty, field, 2.0)

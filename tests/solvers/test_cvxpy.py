@@ -1,0 +1,51 @@
+"""Every penalty, loss and layout against the optimum that CVXPY finds."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from mtlreg.losses import LOSSES
+from mtlreg.solvers import SOLVERS
+from tests.problems import LAYOUTS, PENALTY_CASES, random_case
+
+CASES = [
+    pytest.param(*names, seed, id="-".join(names))
+    for seed, names in enumerate(itertools.product(LOSSES, PENALTY_CASES, LAYOUTS))
+]
+
+
+def test_there_are_enough_cases():
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(("loss", "penalty", "layout", "seed"), CASES)
+def test_the_optimum_is_that_of_cvxpy(loss, penalty, layout, seed, weighted, intercept):
+    """Weights on and off, with them unequal c_t; three strengths in turn."""
+    case = random_case(
+        loss,
+        penalty,
+        layout,
+        seed=seed,
+        weighted=weighted,
+        intercept=intercept,
+        fraction=[0.5, 0.2, 0.05][seed % 3],
+        scale=np.array([0.4, 1.0, 2.2]) if weighted else np.ones(3),
+    )
+    optimum = case.objective(*cvxpy_optimum(case))
+    problem = case.problem()
+    for kind in SOLVERS.values():
+        if kind().refuses(case.loss, case.penalty):
+            continue
+        solution = kind(tol=1e-8).solve(problem)
+        assert solution.converged
+        F = case.objective(solution.A, solution.intercept)
+        assert abs(F - optimum) <= 1e-6 * optimum
+        assert optimum >= F - solution.gap - 1e-12 * problem.null_value
+
+
+def cvxpy_optimum(case):
+    A, b = case.cvxpy_optimum()
+    return A, (np.zeros(A.shape[-1]) if b is None else b)

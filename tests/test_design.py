@@ -1,0 +1,381 @@
+"""The linear map: against rows centred in extended precision, in every layout."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from mtlreg.design import Cells, MultiTaskData, make_design, predict_rows
+from tests.problems import LAYOUTS, random_data
+
+EPS = np.finfo(float).eps
+every_layout = pytest.mark.parametrize("layout", LAYOUTS)
+both_centrings = pytest.mark.parametrize("centred", [False, True])
+
+
+def task_rows(data, n_tasks):
+    """(cells of the task, its X dense, its weights) of every task, in float64."""
+    X = data.X.toarray() if sp.issparse(data.X) else data.X
+    for t in range(n_tasks):
+        if data.offsets is None:
+            cells = (slice(None), t)
+            yield cells, X.astype(np.float64), data.weight[cells]
+        else:
+            cells = slice(data.offsets[t], data.offsets[t + 1])
+            yield cells, X[cells].astype(np.float64), data.weight[cells]
+
+
+def centred_rows(X, v):
+    """X minus its weighted mean, in extended precision."""
+    X, v = X.astype(np.longdouble), v.astype(np.longdouble)
+    return (X - (v @ X) / v.sum()).astype(np.float64)
+
+
+def reference(data, centred, n_tasks=3):
+    """(cells, rows, v) of every task; v are the weights, as they stand."""
+    for cells, X, v in task_rows(data, n_tasks):
+        yield cells, (centred_rows(X, v) if centred else X), v
+
+
+def draw(layout, seed=0, **options):
+    """Data, a matrix A and an array over cells, zero in the cells of weight 0."""
+    data = random_data("squared", layout, seed=seed, **options)
+    rng = np.random.default_rng(seed + 100)
+    n_tasks = options.get("n_tasks", 3)
+    A = rng.normal(size=(data.X.shape[1], n_tasks))
+    return data, A, rng.normal(size=data.y.shape) * (data.weight > 0)
+
+
+@every_layout
+@both_centrings
+@pytest.mark.parametrize("seed", range(3))
+def test_map_and_adjoint_are_those_of_the_centred_rows(layout, centred, seed):
+    data, A, R = draw(layout, seed)
+    design = make_design(data, data.weight, centred)
+    Z, G = design.predict(A), design.adjoint(R)
+    assert Z.shape == data.y.shape
+    assert G.shape == A.shape
+    for t, (cells, X, v) in enumerate(reference(data, centred)):
+        np.testing.assert_allclose(Z[cells], X @ A[:, t], atol=1e-13)
+        np.testing.assert_allclose(G[:, t], X.T @ R[cells], atol=1e-12)
+        np.testing.assert_allclose(
+            design.square_norms[:, t], v @ X**2, rtol=1e-12, atol=0
+        )
+    assert np.sum(Z * R) == pytest.approx(np.sum(A * G), abs=1e-12 * np.sum(np.abs(G)))
+    np.testing.assert_allclose(
+        design.task_weights, [v.sum() for *_, v in reference(data, centred)], rtol=1e-14
+    )
+
+
+@every_layout
+@both_centrings
+def test_gram_is_that_of_the_rows(layout, centred):
+    data, *_ = draw(layout)
+    design = make_design(data, data.weight, centred)
+    other = np.random.default_rng(1).uniform(0.1, 2, data.y.shape)
+    for t, (cells, X, v) in enumerate(reference(data, centred)):
+        np.testing.assert_allclose(design.gram(t), X.T @ (v[:, None] * X), atol=1e-11)
+        chosen = design.select(other, t)
+        rows, v_rows = design.rows(t)
+        assert rows.shape == (len(chosen), 4)
+        assert len(v_rows) == len(chosen)
+        # rows of weight 0 may be left out, the others are all there
+        assert np.sum(v_rows) == pytest.approx(v.sum())
+        held = v > 0
+        if len(chosen) == held.sum():
+            X, v_other = X[held], other[cells][held]
+        else:
+            v_other = other[cells]
+        X = centred_rows(X, v_other) if centred else X
+        expected = X.T @ (v_other[:, None] * X)
+        np.testing.assert_allclose(design.gram(t, chosen), expected, atol=1e-11)
+
+
+@every_layout
+def test_centred_predictions_have_weighted_mean_0(layout):
+    data, A, _ = draw(layout)
+    design = make_design(data, data.weight, True)
+    means = design.cells.sum(data.weight * design.predict(A))
+    np.testing.assert_allclose(means, 0, atol=1e-12)
+    for t, (_, X, v) in enumerate(task_rows(data, 3)):
+        np.testing.assert_allclose(design.means[:, t], v @ X / v.sum(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dense_centring_is_exact_at_large_means(layout, weighted):
+    data, A, R = draw(layout, weighted=weighted)
+    X = np.round(data.X, 3) + 1e6
+    data = MultiTaskData(X, data.y, data.weight, data.offsets)
+    design = make_design(data, data.weight, True)
+    Z, G = design.predict(A), design.adjoint(R)
+    for t, (cells, rows, v) in enumerate(reference(data, True)):
+        np.testing.assert_allclose(Z[cells], rows @ A[:, t], atol=1e-13)
+        np.testing.assert_allclose(G[:, t], rows.T @ R[cells], atol=1e-12)
+        np.testing.assert_allclose(design.square_norms[:, t], v @ rows**2, rtol=1e-12)
+        gram = rows.T @ (v[:, None] * rows)
+        np.testing.assert_allclose(design.gram(t), gram, atol=1e-11)
+
+
+@pytest.mark.parametrize("layout", ["shared-sparse", "stacked-sparse"])
+def test_sparse_centring_loses_the_digits_of_the_mean_only(layout):
+    data, A, R = draw(layout, n=40)
+    X = data.X.copy()
+    X.data += 1e6
+    data = MultiTaskData(X, data.y, data.weight, data.offsets)
+    design = make_design(data, data.weight, True)
+    Z, G = design.predict(A), design.adjoint(R)
+    for t, (cells, rows, _) in enumerate(reference(data, True)):
+        np.testing.assert_allclose(Z[cells], rows @ A[:, t], atol=64 * EPS * 1e6)
+        np.testing.assert_allclose(G[:, t], rows.T @ R[cells], atol=512 * EPS * 1e6)
+
+
+@pytest.mark.parametrize("kind", ["shared", "stacked"])
+@both_centrings
+def test_dense_equals_sparse(kind, centred):
+    data, A, R = draw(f"{kind}-sparse")
+    dense = MultiTaskData(data.X.toarray(), data.y, data.weight, data.offsets)
+    sparse_design = make_design(data, data.weight, centred)
+    dense_design = make_design(dense, data.weight, centred)
+    for method, argument in [("predict", A), ("adjoint", R)]:
+        first = getattr(sparse_design, method)(argument)
+        second = getattr(dense_design, method)(argument)
+        assert isinstance(first, np.ndarray)
+        np.testing.assert_allclose(first, second, atol=1e-12)
+    for name in ("square_norms", "means", "task_weights"):
+        first, second = getattr(sparse_design, name), getattr(dense_design, name)
+        np.testing.assert_allclose(first, second, rtol=1e-12)
+    np.testing.assert_allclose(
+        sparse_design.largest_eigenvalues(), dense_design.largest_eigenvalues(), 1e-12
+    )
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@both_centrings
+def test_equal_stacked_blocks_are_a_shared_design(kind, centred):
+    data, A, R = draw(f"shared-{kind}")
+    blocks = [data.X] * 3
+    X = sp.csr_array(sp.vstack(blocks)) if kind == "sparse" else np.vstack(blocks)
+    y, weight = data.y.T.ravel(), data.weight.T.ravel()
+    stacked = MultiTaskData(X, y, weight, np.arange(4) * data.X.shape[0])
+    first = make_design(data, data.weight, centred)
+    second = make_design(stacked, weight, centred)
+    Z = second.predict(A).reshape(3, -1).T
+    np.testing.assert_allclose(first.predict(A), Z, atol=1e-13)
+    G = second.adjoint(R.T.ravel())
+    np.testing.assert_allclose(first.adjoint(R), G, atol=1e-12)
+    np.testing.assert_allclose(first.square_norms, second.square_norms, rtol=1e-12)
+    np.testing.assert_allclose(
+        first.largest_eigenvalues(), second.largest_eigenvalues(), rtol=1e-12
+    )
+
+
+@every_layout
+@both_centrings
+def test_a_weight_is_that_many_copies(layout, centred):
+    data, A, _ = draw(layout)
+    times = np.full(data.X.shape[0], 2)
+    times[1::3] = 3
+    weight = data.weight * (times if data.y.ndim == 1 else times[:, None])
+    design = make_design(data, weight, centred)
+    rows = np.repeat(np.arange(len(times)), times)
+    offsets = data.offsets
+    if offsets is not None:
+        offsets = np.searchsorted(rows, offsets)
+    copies = MultiTaskData(data.X[rows], data.y[rows], data.weight[rows], offsets)
+    other = make_design(copies, copies.weight, centred)
+    np.testing.assert_allclose(other.predict(A), design.predict(A)[rows], atol=1e-13)
+    np.testing.assert_allclose(other.square_norms, design.square_norms, rtol=1e-12)
+    np.testing.assert_allclose(
+        other.largest_eigenvalues(), design.largest_eigenvalues(), rtol=1e-12
+    )
+
+
+@every_layout
+@both_centrings
+def test_user_arrays_stay_as_they_are(layout, centred):
+    data, A, R = draw(layout)
+    X = data.X.copy()
+    arrays = [data.X.data if sp.issparse(data.X) else data.X, data.y, data.weight, A, R]
+    for array in arrays:
+        array.flags.writeable = False
+    design = make_design(data, data.weight, centred)
+    design.predict(A)
+    design.adjoint(R)
+    design.largest_eigenvalues()
+    assert abs(data.X - X).max() == 0
+
+
+@pytest.mark.parametrize("kind", ["shared", "stacked"])
+@both_centrings
+def test_float32_rows_are_multiplied_in_the_precision_of_the_other(kind, centred):
+    """More rows than are taken to float64 at a time."""
+    data, A, R = draw(f"{kind}-dense", n=5000, dtype=np.float32)
+    assert data.X.dtype == np.float32
+    design = make_design(data, data.weight, centred)
+    assert design.dtype == np.float32
+    Z, G = design.predict(A), design.adjoint(R)
+    assert Z.dtype == G.dtype == np.float64
+    single = design.predict(A.astype(np.float32)), design.adjoint(R.astype(np.float32))
+    for exact, rounded in zip((Z, G), single, strict=True):
+        assert rounded.dtype == np.float32
+        np.testing.assert_allclose(rounded, exact, atol=1e-4 * np.abs(exact).max())
+    for t, (cells, X, v) in enumerate(reference(data, centred)):
+        # the rows as they are stored: centred, then rounded to float32
+        stored, _ = design.rows(t)
+        shift = 0 if design.shift is None else design.shift[:, t]
+        rows = stored.astype(np.float64) - shift
+        held = v > 0 if len(rows) == np.sum(v > 0) else slice(None)
+        np.testing.assert_allclose(rows, X[held], atol=4e-7 * np.abs(X).max())
+        np.testing.assert_allclose(Z[cells][held], rows @ A[:, t], atol=1e-13)
+        np.testing.assert_allclose(G[:, t], rows.T @ R[cells][held], rtol=1e-11)
+
+
+@every_layout
+def test_a_feature_that_is_constant_in_a_task_is_dead_there(layout):
+    """0.1 a hundred thousand times, whose weighted mean is not 0.1."""
+    rng, n = np.random.default_rng(0), 100_000
+    kind, storage = layout.split("-")
+    X = rng.normal(size=(n, 3))
+    X[:, 1] = 0.1
+    X[:, 2] = 1e6 + 1e-3 * rng.normal(size=n)
+    if kind == "stacked":
+        X[n // 2 :, 1] = rng.normal(size=n // 2)
+    stored = sp.csr_array(X) if storage == "sparse" else X
+    offsets = np.array([0, n // 2, n]) if kind == "stacked" else None
+    weight = rng.choice([0.3, 0.7, 1.1], n if kind == "stacked" else (n, 2))
+    data = MultiTaskData(stored, np.zeros_like(weight), weight, offsets)
+    design = make_design(data, weight, True)
+    expected = [[0.0, 0.0], [0.0, 0.0 if kind == "shared" else np.nan], [1.0, 1.0]]
+    for t, (_, rows, v) in enumerate(reference(data, True, 2)):
+        norms = v @ rows**2
+        assert (design.square_norms[1, t] == 0) == (expected[1][t] == 0)
+        assert design.square_norms[2, t] == pytest.approx(norms[2], rel=1e-6)
+        assert design.square_norms[0, t] == pytest.approx(norms[0], rel=1e-12)
+    G = design.adjoint(rng.normal(size=weight.shape))
+    np.testing.assert_array_equal(G == 0, design.square_norms == 0)
+
+
+@every_layout
+@both_centrings
+def test_a_column_of_zeros_is_dead(layout, centred):
+    data, A, R = draw(layout)
+    X = data.X.toarray() if sp.issparse(data.X) else data.X.copy()
+    X[:, 2] = 0
+    X = sp.csr_array(X) if sp.issparse(data.X) else X
+    data = MultiTaskData(X, data.y, data.weight, data.offsets)
+    design = make_design(data, data.weight, centred)
+    assert not design.square_norms[2].any()
+    assert not design.adjoint(R)[2].any()
+    assert np.all(design.square_norms[[0, 1, 3]] > 0)
+    assert np.all(np.isfinite(design.predict(A)))
+
+
+def test_a_task_of_one_row_has_nothing_to_learn_from_but_its_mean():
+    X = np.array([[0.1, 3.0], [1.0, 2.0], [2.0, 0.5]])
+    for rows in (X, sp.csr_array(X)):
+        data = MultiTaskData(rows, np.zeros(3), np.ones(3), np.array([0, 1, 3]))
+        design = make_design(data, data.weight, True)
+        assert not design.square_norms[:, 0].any()
+        assert design.largest_eigenvalues()[0] == 0
+        np.testing.assert_allclose(design.predict(np.ones((2, 2)))[0], 0, atol=1e-15)
+
+
+@every_layout
+@both_centrings
+@pytest.mark.parametrize("shape", [(30, 5), (6, 40)])
+def test_largest_eigenvalues_of_gram_and_kernel(layout, centred, shape):
+    n, d = shape
+    data, *_ = draw(layout, n=n, d=d)
+    design = make_design(data, data.weight, centred)
+    found = design.largest_eigenvalues()
+    for t, (_, X, v) in enumerate(reference(data, centred)):
+        largest = np.linalg.norm(np.sqrt(v)[:, None] * X, 2) ** 2
+        assert found[t] == pytest.approx(largest, rel=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["shared-dense", "stacked-sparse"])
+@both_centrings
+def test_largest_eigenvalues_of_large_tasks_are_upper_bounds(layout, centred):
+    data, *_ = draw(layout, n=1400, d=1010, n_tasks=1)
+    design = make_design(data, data.weight, centred)
+    ((_, X, v),) = reference(data, centred, 1)
+    half = np.sqrt(v)[:, None] * X
+    largest = np.linalg.eigvalsh(half.T @ half)[-1]
+    (found,) = design.largest_eigenvalues()
+    assert largest <= found <= 1.015 * largest
+
+
+def test_equal_rows_are_decomposed_once_and_scaled():
+    data, *_ = draw("shared-dense", weighted=False)
+    scale = np.array([0.5, 1.0, 3.0])
+    design = make_design(data, data.weight * scale, True)
+    assert design.same_rows
+    found = design.largest_eigenvalues()
+    np.testing.assert_allclose(found / scale, found[1], rtol=1e-13)
+    assert found[1] == pytest.approx(np.linalg.eigvalsh(design.gram(1))[-1], rel=1e-13)
+    assert not make_design(data, draw("shared-dense")[0].weight, True).same_rows
+
+
+@pytest.mark.parametrize("kind", ["shared", "stacked"])
+@both_centrings
+def test_sparse_indices_of_64_bits(kind, centred):
+    data, A, R = draw(f"{kind}-sparse")
+    X = data.X.copy()
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    wide = MultiTaskData(X, data.y, data.weight, data.offsets)
+    first = make_design(data, data.weight, centred)
+    second = make_design(wide, data.weight, centred)
+    np.testing.assert_array_equal(first.predict(A), second.predict(A))
+    np.testing.assert_array_equal(first.adjoint(R), second.adjoint(R))
+    np.testing.assert_array_equal(first.square_norms, second.square_norms)
+    np.testing.assert_allclose(
+        first.largest_eigenvalues(), second.largest_eigenvalues(), rtol=1e-14
+    )
+
+
+@every_layout
+def test_cells_reduce_and_spread(layout):
+    data, _, R = draw(layout)
+    cells = Cells(data.offsets)
+    parts = [R[c] for c, *_ in task_rows(data, 3)]
+    np.testing.assert_allclose(cells.sum(R), [p.sum() for p in parts], atol=1e-14)
+    np.testing.assert_array_equal(cells.max(R), [p.max() for p in parts])
+    np.testing.assert_array_equal(cells.min(R), [p.min() for p in parts])
+    spread = R + cells.spread(np.array([10.0, 20.0, 30.0]))
+    for t, (c, *_) in enumerate(task_rows(data, 3)):
+        np.testing.assert_array_equal(spread[c], R[c] + 10 * (t + 1))
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_predict_rows_takes_every_row_to_its_task(storage, dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(20, 4)) * (rng.random((20, 4)) < 0.6)).astype(dtype)
+    stored = sp.csr_array(X) if storage == "sparse" else X
+    coef, intercept = rng.normal(size=(5, 4)), rng.normal(size=5)
+    # task 3 has no rows
+    codes = rng.choice([0, 1, 2, 4], 20)
+    expected = np.array(
+        [coef[t] @ x + intercept[t] for x, t in zip(X, codes, strict=True)]
+    )
+    found = predict_rows(stored, coef, intercept, codes)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+    single = predict_rows(stored, coef.astype(dtype), intercept.astype(dtype), codes)
+    assert single.dtype == dtype
+    for order in (codes.argsort(), codes.argsort()[::-1]):
+        again = predict_rows(stored[order], coef, intercept, codes[order])
+        np.testing.assert_allclose(again, found[order], atol=1e-13)
+    none = predict_rows(stored[:0], coef, intercept, codes[:0])
+    assert none.shape == (0,)
+
+
+@every_layout
+def test_few_used_features_give_the_same_predictions(layout):
+    data, A, _ = draw(layout, d=30)
+    A[np.arange(30) % 10 > 0] = 0
+    design = make_design(data, data.weight, True)
+    Z = design.predict(A)
+    for t, (cells, X, _) in enumerate(reference(data, True)):
+        np.testing.assert_allclose(Z[cells], X @ A[:, t], atol=1e-12)
+    assert not design.predict(np.zeros_like(A)).any()

@@ -1,0 +1,413 @@
+"""Objective, certificate and null model, against the same written out naively."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from mtlreg.design import MultiTaskData
+from mtlreg.losses import LOSSES
+from mtlreg.penalties import L21, MeanRegularization
+from mtlreg.solvers import FISTA, Direct
+from tests import oracles
+from tests.problems import (
+    GAUGE_CASES,
+    LAYOUTS,
+    PENALTY_CASES,
+    Case,
+    random_case,
+    random_data,
+)
+
+EPS = np.finfo(float).eps
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+every_penalty = pytest.mark.parametrize("penalty", PENALTY_CASES)
+every_gauge = pytest.mark.parametrize("penalty", GAUGE_CASES)
+every_layout = pytest.mark.parametrize("layout", LAYOUTS)
+both_intercepts = pytest.mark.parametrize("intercept", [True, False])
+
+
+def points(problem, seed=0):
+    """Variables of a problem, from almost nothing to far away."""
+    rng = np.random.default_rng(seed)
+    for scale in [1e-6, 0.1, 1.0, 10.0]:
+        A = scale * rng.normal(size=problem.shape)
+        A[rng.random(A.shape) < 0.3] = 0
+        yield A
+
+
+@every_loss
+@every_penalty
+@every_layout
+def test_gap_bounds_the_suboptimality(loss, penalty, layout):
+    for seed, intercept in enumerate([True, False]):
+        case = random_case(loss, penalty, layout, intercept=intercept, seed=seed)
+        problem = case.problem()
+        best = FISTA(tol=1e-8).solve(problem)
+        least, F0 = case.objective(best.A, best.intercept), case.null_value()
+        for A in points(problem, seed):
+            certificate = problem.certificate(A)
+            F = case.objective(A, certificate.intercept)
+            assert problem.objective(A) == pytest.approx(F, rel=1e-12)
+            assert certificate.gap >= F - least - 1e-12 * F0
+            if penalty != "mean-free":
+                # the same dual point: equal but for the rounding of F minus the dual
+                naive = case.gap(A, certificate.intercept)
+                assert certificate.gap == pytest.approx(naive, abs=1e-12 * (F + F0))
+
+
+@every_loss
+@every_penalty
+@every_layout
+@both_intercepts
+def test_null_model_and_alpha_factor(loss, penalty, layout, intercept):
+    case = random_case(loss, penalty, layout, intercept=intercept, fraction=1 / 3)
+    problem = case.problem()
+    A = problem.null_point()
+    assert A.shape == problem.shape
+    b = problem.certificate(A).intercept
+    assert case.objective(A, b) == pytest.approx(problem.null_value, rel=1e-12)
+    if penalty != "mean-free":
+        assert problem.null_value == pytest.approx(case.null_value(), rel=1e-13)
+        assert not A.any()
+    if not problem.penalty.is_gauge:
+        assert problem.alpha_factor == np.inf
+        assert not problem.is_null
+        return
+    assert problem.alpha_factor == pytest.approx(3, rel=1e-12)
+    at_max = replace(case, penalty=case.penalty.scaled(problem.alpha_factor)).problem()
+    assert at_max.is_null
+    below = case.penalty.scaled(0.999 * problem.alpha_factor)
+    assert not replace(case, penalty=below).problem().is_null
+
+
+@every_gauge
+@every_layout
+@both_intercepts
+@pytest.mark.parametrize("fraction", [0.99, 0.5, 1e-3])
+def test_gap_of_zero_is_known_for_the_squared_loss(
+    penalty, layout, intercept, fraction
+):
+    case = random_case(
+        "squared", penalty, layout, intercept=intercept, fraction=fraction
+    )
+    problem = case.problem()
+    expected = (1 - fraction) ** 2 * case.null_value()
+    gap = problem.certificate(np.zeros(problem.shape)).gap
+    assert gap == pytest.approx(expected, rel=1e-10)
+
+
+@every_loss
+@every_gauge
+def test_alpha_factor_is_the_polar_of_the_null_gradient(loss, penalty):
+    case = random_case(loss, penalty, "stacked-dense")
+    oracle, columns = oracles.LOSS_ORACLES[loss], []
+    for X, y, v in case.tasks():
+        b = case.loss.constant(v @ y / v.sum())
+        columns.append(-X.T @ (v * oracle.slope(y, b)))
+    expected = oracles.polar(case.penalty, np.stack(columns, axis=1))
+    assert case.problem().alpha_factor == pytest.approx(expected, rel=1e-11)
+
+
+@every_loss
+@every_layout
+@both_intercepts
+def test_gradient_by_differences(loss, layout, intercept):
+    term = random_case(loss, "l21", layout, intercept=intercept).problem().term
+    rng, step = np.random.default_rng(0), 1e-5
+    A = rng.normal(size=(4, 3))
+    value, gradient = term.value_and_gradient(A)
+    for _ in range(10):
+        D = rng.normal(size=A.shape)
+        above, _ = term.value_and_gradient(A + step * D)
+        below, _ = term.value_and_gradient(A - step * D)
+        slope = (above - below) / (2 * step)
+        assert np.sum(gradient * D) == pytest.approx(slope, abs=1e-9 * (1 + value))
+
+
+@every_loss
+@every_layout
+@both_intercepts
+def test_lipschitz_constant_bounds_the_change_of_the_gradient(loss, layout, intercept):
+    term = random_case(loss, "l21", layout, intercept=intercept).problem().term
+    rng, L = np.random.default_rng(0), term.lipschitz()
+    bends = []
+    for scale in [1e-3, 0.1, 1.0, 10.0] * 5:
+        A, D = scale * rng.normal(size=(2, 4, 3))
+        _, first = term.value_and_gradient(A)
+        _, second = term.value_and_gradient(A + D)
+        ratio = np.linalg.norm(first - second) / np.linalg.norm(D)
+        assert ratio <= L * (1 + 1e-12)
+        ends = D, term.image(A), term.image(A + D)
+        assert not term.bends_more(L, *ends)
+        bends.append(term.bends_more(0.1 * L, *ends))
+    # and it is no wild one
+    assert any(bends)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace", "mean", "mean-free", "sum-trace"])
+@every_layout
+@both_intercepts
+@pytest.mark.parametrize("weighted", [False, True])
+def test_statistics_say_what_the_rows_say(penalty, layout, intercept, weighted):
+    # so many rows that statistics pay
+    options = {"n": 80, "intercept": intercept, "weighted": weighted}
+    problem = random_case("squared", penalty, layout, **options).problem()
+    rows, term = problem.term, problem.fastest_term()
+    assert term is not rows
+    F0, blocks = problem.null_value, problem.penalty.n_blocks
+    assert term.lipschitz() == pytest.approx(rows.lipschitz(), rel=1e-10)
+    for A in points(problem):
+        matrix = problem.penalty.combine(A)
+        value, gradient = rows.value_and_gradient(matrix)
+        Z = term.image(matrix)
+        size = value + F0
+        assert term.value(matrix, Z) == pytest.approx(value, abs=1e-12 * size)
+        np.testing.assert_allclose(term.gradient(Z), gradient, atol=1e-12 * size)
+        gap = problem.statistics_gap(A, term, Z)
+        if penalty != "mean-free":
+            exact = problem.certificate(A).gap
+            assert gap == pytest.approx(exact, rel=1e-9, abs=1e-12 * F0)
+        ends = A, term.image(0 * matrix), Z
+        assert not term.bends_more(blocks * term.lipschitz() * (1 + 1e-10), *ends)
+        assert term.bends_more(1e-3 * term.lipschitz(), *ends)
+
+
+@every_loss
+@every_layout
+@pytest.mark.parametrize("offset", [0.0, 30.0, 1e5])
+def test_intercept_is_moved_back_to_the_units_of_X(loss, layout, offset):
+    case = random_case(loss, "l21", layout)
+    X = case.data.X.copy()
+    if sp.issparse(X):
+        X.data += offset
+    else:
+        X += offset
+    case = replace(case, data=replace(case.data, X=X))
+    problem = case.problem()
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=problem.shape) / (1 + (offset if sp.issparse(X) else 0))
+    b = problem.certificate(A).intercept
+    F, rounding = case.objective(A, b), 1e-14 * (1 + offset) + 1e-13
+    assert problem.objective(A) == pytest.approx(F, rel=rounding)
+    for t in range(3):
+        # no other intercept is better
+        for change in [-1e-3, 1e-3]:
+            assert case.objective(A, b + change * np.eye(3)[t]) > F
+
+
+@every_penalty
+@every_layout
+def test_certificate_of_a_given_image(penalty, layout):
+    problem = random_case("logistic", penalty, layout).problem()
+    for A in points(problem):
+        Z = problem.term.image(problem.penalty.combine(A))
+        given, own = problem.certificate(A, Z), problem.certificate(A)
+        assert given.gap == pytest.approx(own.gap, rel=1e-12)
+        np.testing.assert_allclose(given.intercept, own.intercept, atol=1e-12)
+
+
+@every_loss
+@every_penalty
+def test_certificates_do_not_depend_on_what_was_asked_before(loss, penalty):
+    case = random_case(loss, penalty, "stacked-dense")
+    problem, before = case.problem(), {}
+    rounds = [list(enumerate(points(problem))), list(enumerate(points(problem)))[::-1]]
+    for k, A in itertools.chain(*rounds):
+        copy = A.copy()
+        gap = problem.certificate(A).gap
+        assert gap == pytest.approx(before.setdefault(k, gap), rel=1e-10)
+        np.testing.assert_array_equal(A, copy)
+
+
+@every_loss
+@every_penalty
+@every_layout
+def test_gap_is_never_negative_at_the_optimum(loss, penalty, layout):
+    case = random_case(loss, penalty, layout)
+    problem = case.problem()
+    solution = FISTA(tol=1e-12, max_iter=3000).solve(problem)
+    rng = np.random.default_rng(0)
+    for size in [0.0, 1e-16, 1e-12, 1e-9]:
+        A = solution.A * (1 + size * rng.normal(size=problem.shape))
+        certificate = problem.certificate(A)
+        assert 0 <= certificate.gap <= (1e-11 + 10 * size) * problem.scale
+
+
+@pytest.mark.parametrize("alpha", [1e-10, 1e-3, 1.0, 1e4, 1e14])
+@pytest.mark.parametrize("alpha_mean", [0.0, 1e-8, 0.1, 1e6])
+@every_layout
+def test_gap_of_the_exact_solution_is_rounding(alpha, alpha_mean, layout):
+    data = random_data("squared", layout)
+    penalty = MeanRegularization(alpha, alpha_mean)
+    case = Case(data, LOSSES["squared"](), penalty, np.array([0.5, 1, 2]))
+    problem = case.problem()
+    solution = Direct().solve(problem)
+    assert 0 <= solution.gap <= 1e-12 * problem.scale
+
+
+def singular_case(loss, intercept=True, seed=0):
+    """Tasks whose pooled matrix is singular: groups that sum to 1, a repeated column,
+    and features that are constant in most tasks.
+    """
+    rng = np.random.default_rng(seed)
+    n_tasks, n = 5, 24
+    groups = np.eye(3)[rng.integers(0, 3, n_tasks * n)]
+    school = np.eye(n_tasks)[np.repeat(np.arange(n_tasks), n)][:, :2]
+    free = rng.normal(size=(n_tasks * n, 2))
+    X = np.hstack([groups, school, free, free[:, :1]])
+    z = X @ rng.normal(size=8) + 1.5 * rng.logistic(size=len(X))
+    data = MultiTaskData(
+        X,
+        oracles.LOSS_ORACLES[loss].target(z),
+        rng.choice([0.5, 1.0, 2.0], len(X)),
+        np.arange(n_tasks + 1) * n,
+    )
+    scale = np.linspace(0.5, 2, n_tasks)
+    return Case(data, LOSSES[loss](), MeanRegularization(0.2, 0.0), scale, intercept)
+
+
+@every_loss
+@both_intercepts
+def test_gap_where_the_pooled_matrix_is_singular(loss, intercept):
+    case = singular_case(loss, intercept)
+    problem = case.problem()
+    best = FISTA(tol=1e-9).solve(problem)
+    assert best.converged
+    least = case.objective(best.A, best.intercept)
+    F0 = problem.null_value
+    assert case.gap(best.A, best.intercept) == pytest.approx(best.gap, abs=1e-12 * F0)
+    for A in points(problem):
+        certificate = problem.certificate(A)
+        suboptimality = case.objective(A, certificate.intercept) - least
+        assert certificate.gap >= suboptimality - 1e-12 * F0
+        # far away, where the classes saturate, there may be no dual point
+        assert np.isfinite(certificate.gap) or np.abs(A).max() > 10
+
+
+@both_intercepts
+def test_direct_solution_of_a_singular_pooled_matrix(intercept):
+    case = singular_case("squared", intercept)
+    problem = case.problem()
+    solution = Direct().solve(problem)
+    assert solution.gap <= 1e-13 * problem.null_value
+    naive = case.gap(solution.A, solution.intercept)
+    assert naive == pytest.approx(0, abs=1e-13 * problem.null_value)
+    # the limit of a vanishing strength of the mean
+    near = Direct().solve(
+        replace(case, penalty=MeanRegularization(0.2, 1e-9)).problem()
+    )
+    np.testing.assert_allclose(solution.A, near.A, atol=1e-6)
+
+
+@every_loss
+def test_free_null_model_is_the_pooled_fit(loss):
+    case = singular_case(loss)
+    problem = case.problem()
+    A = problem.null_point()
+    np.testing.assert_allclose(A, np.tile(A[:, :1], 5), atol=1e-13)
+    solution = problem.certificate(A)
+    rng = np.random.default_rng(0)
+    F0 = case.objective(A, solution.intercept)
+    assert problem.null_value == pytest.approx(F0, rel=1e-13)
+    for size in [1e-4, 1e-2, 1.0]:
+        other = A + size * rng.normal(size=(8, 1))
+        assert case.objective(other, problem.certificate(other).intercept) > F0
+
+
+@pytest.mark.parametrize("second", [1.0, 0.5])
+def test_separable_classes_with_a_free_mean_have_no_minimiser(second):
+    X = np.linspace(-1, 1, 12)[:, None]
+    y = np.where(X[:, 0] > 0, 1.0, -1.0)
+    data = MultiTaskData(
+        np.vstack([X, second * X]), np.tile(y, 2), np.ones(24), np.array([0, 12, 24])
+    )
+    penalty = MeanRegularization(1.0, 0.0)
+    problem = Case(data, LOSSES["logistic"](), penalty, np.ones(2)).problem()
+    solution = FISTA(max_iter=100, tol=1e-10).solve(problem)
+    assert np.all(np.isfinite(solution.A))
+    # the infimum is 0, so that a gap is infinite or F; what rounding leaves of the
+    # gradient along the free mean counts as 0, and the way to the infimum is endless
+    F = problem.objective(solution.A)
+    assert solution.gap >= F - max(1e-12 * problem.scale, 1e-8 * F)
+
+
+@every_loss
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e300])
+@every_layout
+def test_overflow_is_refused(loss, size, layout):
+    data = random_data(loss, layout)
+    case = Case(data, LOSSES[loss](), L21(1.0), np.ones(3))
+    with pytest.raises(ValueError, match="squares overflow; rescale"):
+        replace(case, data=replace(data, X=data.X * size)).problem()
+    if loss == "squared":
+        with pytest.raises(ValueError, match="squares overflow; rescale"):
+            replace(case, data=replace(data, y=data.y * size)).problem()
+
+
+@every_layout
+def test_vanishing_features_are_dead(layout):
+    data = random_data("squared", layout)
+    data = replace(data, X=data.X * 1e-200)
+    problem = Case(data, LOSSES["squared"](), L21(1.0), np.ones(3)).problem()
+    assert problem.is_null
+    assert np.isfinite(problem.null_value)
+
+
+def test_gap_target():
+    case = random_case("squared", "l21", "stacked-dense")
+    problem = case.problem()
+    assert problem.gap_target(1e-3) == 1e-3 * problem.null_value
+    zero = case.objective(np.zeros((4, 3)), np.zeros(3))
+    assert problem.scale == pytest.approx(zero, rel=1e-13)
+    assert problem.gap_target(0.0) == 16 * EPS * problem.scale
+    far = replace(case, data=replace(case.data, y=case.data.y + 1e9)).problem()
+    assert far.gap_target(1e-10) == 16 * EPS * far.scale > 1e-10 * far.null_value
+    single = random_case("squared", "l21", "stacked-dense", dtype=np.float32).problem()
+    assert single.gap_target(1e-9) == 2e-6 * single.null_value
+    assert single.gap_target(1e-3) == 1e-3 * single.null_value
+
+
+@every_loss
+@every_penalty
+@every_layout
+def test_float32_certificates_are_those_of_float64(loss, penalty, layout):
+    single = random_case(loss, penalty, layout, dtype=np.float32, intercept=False)
+    X = single.data.X.astype(np.float64)
+    double = replace(single, data=replace(single.data, X=X))
+    first, second = single.problem(), double.problem()
+    assert first.dtype == np.float32
+    assert first.null_point().dtype == np.float32
+    for A in points(first):
+        A = A.astype(np.float32)
+        gaps = first.certificate(A).gap, second.certificate(A).gap
+        assert gaps[0] == pytest.approx(gaps[1], rel=1e-9)
+
+
+@every_loss
+@every_layout
+def test_task_scale_multiplies_the_loss_of_a_task(loss, layout):
+    case = random_case(loss, "l21", layout, scale=np.array([1.0, 1.0, 1.0]))
+    A = np.random.default_rng(0).normal(size=(4, 3))
+
+    def smooth(c):
+        problem = replace(case, task_scale=c).problem()
+        return problem.objective(A) - case.penalty.value(A)
+
+    parts = [smooth(c) - smooth(np.full(3, 1.0)) for c in 1.0 + np.eye(3)]
+    assert sum(parts) == pytest.approx(smooth(np.ones(3)), rel=1e-12)
+    assert smooth(np.full(3, 2.5)) == pytest.approx(2.5 * smooth(np.ones(3)), rel=1e-12)
+
+
+@every_loss
+@every_layout
+def test_weights_of_a_task_count_by_their_ratios(loss, layout):
+    case = random_case(loss, "l21", layout)
+    factors = np.array([0.1, 1.0, 40.0])
+    weight = case.data.weight * case.data.cells.spread(factors)
+    other = replace(case, data=replace(case.data, weight=weight)).problem()
+    for A in points(other):
+        expected = case.problem().certificate(A).gap
+        assert other.certificate(A).gap == pytest.approx(expected, rel=1e-11)

@@ -185,6 +185,8 @@ class Design(ABC):
                 columns = np.flatnonzero(doubtful[:, t])
                 norms[columns, t] = self._exact_square_norms(t, columns)
         norms[norms <= 1e-28 * scale] = 0.0
+        # an overflow is no constant column
+        norms[~np.isfinite(scale)] = np.inf
         return norms
 
     def _exact_square_norms(self, t, columns):

@@ -145,7 +145,7 @@ class RowModel:
         size = np.trace(products)
         if not size > 0:
             return
-        products += 1e-12 * size * np.eye(len(moves))
+        products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
         before = self._objective()
@@ -155,7 +155,9 @@ class RowModel:
                 for arrays in zip(*points[1:], strict=True)
             ]
         )
-        if not self._objective() < before:
+        # by more than rounding, which must not decide: copies of rows, as weights
+        # instead, would otherwise take another path
+        if not self._objective() < before - 1e-13 * abs(before):
             self._assign(points[-1])
 
     def _objective(self):

@@ -27,22 +27,29 @@ class Statistics:
 
     Parameters
     ----------
-    design : Design
+    gram : ndarray of shape (n_features, n_features, n_tasks), or without the last axis
+        The H_t; or one matrix, of which they are multiples.
+    scale : ndarray of shape (n_tasks,) or None
+        The multiples.
     moments : ndarray of shape (n_features, n_tasks)
         The q_t.
     """
 
-    def __init__(self, design, moments):
-        self.moments = moments
-        d, n_tasks = moments.shape
+    def __init__(self, gram, scale, moments):
+        self._gram, self._scale, self.moments = gram, scale, moments
+
+    @classmethod
+    def of_design(cls, design, moments):
+        """Return the statistics of the rows of a design, given the q_t."""
         if design.same_rows:
-            self._scale = design.task_weights
-            self._gram = design.gram(0) / self._scale[0]
-        else:
-            self._scale = None
-            self._gram = np.empty((d, d, n_tasks))
-            for t in range(n_tasks):
-                self._gram[:, :, t] = design.gram(t)
+            return cls(
+                design.gram(0) / design.task_weights[0], design.task_weights, moments
+            )
+        d, n_tasks = moments.shape
+        gram = np.empty((d, d, n_tasks))
+        for t in range(n_tasks):
+            gram[:, :, t] = design.gram(t)
+        return cls(gram, None, moments)
 
     def multiply(self, A):
         """Return the H_t a_t, shape (n_features, n_tasks)."""

@@ -122,7 +122,7 @@ class Problem:
             return self.term
         moments = -self.design.adjoint(self.term.slopes(np.zeros(self.term.y.shape)))
         at_zero = self.term.value(np.zeros(self.term.y.shape))
-        return StatisticsTerm(Statistics(self.design, moments), at_zero)
+        return StatisticsTerm(Statistics.of_design(self.design, moments), at_zero)
 
     def statistics_gap(self, A, term, Z):
         """Return the duality gap of A from statistics, good to rounding of F0.

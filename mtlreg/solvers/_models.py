@@ -6,8 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit, source_digest
+from mtlreg._statistics import Statistics
 from mtlreg.solvers import _blocks
+from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._blocks import gradient_row, run_epochs
+from mtlreg.terms import StatisticsTerm
 
 _STRIDE = 8  # epochs from one extrapolation and gap check to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
@@ -77,6 +80,22 @@ class RowModel:
         self.columns.gradient[...] = gradient
         self._begin(loss)
         return True
+
+    def start_evenly(self, n_steps):
+        """Take some proximal gradient steps, if there are Gram matrices, from A = 0.
+
+        They treat rows of collinear features alike, whereas the first one would take
+        all when rows are solved one after the other.
+        """
+        if "gradient" not in self.columns._fields:
+            return
+        gram, scale = self.columns.gram, getattr(self.columns, "scale", None)
+        start = self.columns.gradient.astype(np.float64)
+        term = StatisticsTerm(Statistics(gram.astype(np.float64), scale, -start), 0.0)
+        steps = accelerated(term, self.penalty, self.A.astype(np.float64))
+        *_, (A, Z) = itertools.islice(steps, n_steps)
+        self.A[...] = A
+        self.columns.gradient[...] = start + Z
 
     def gradient(self):
         """Return the gradient of the quadratic part at A, (k, n_tasks)."""

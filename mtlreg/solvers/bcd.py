@@ -7,6 +7,7 @@ import numpy as np
 from mtlreg.solvers._models import make_model
 from mtlreg.solvers.base import GapCheck, Solver
 
+_EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
@@ -71,6 +72,8 @@ class BCD(Solver):
             if not (kept and model.renewed(gradient[rows], problem.term.value(Z))):
                 model = self._model(problem, rows, A, Z, check.certificate)
                 held = rows
+                if quadratic and init is None and epochs == 0:
+                    model.start_evenly(_EVEN_STEPS)
             gap = check.history[-1][1]
             target = 0.5 * check.target
             if not (quadratic and complete and epochs):

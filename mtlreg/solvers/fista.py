@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers.base import GapCheck, Solver
 
 
@@ -59,25 +60,11 @@ class FISTA(Solver):
             A[...] = init
         if check(0, A):
             return check.solution()
-        term, combine = problem.fastest_term(), problem.penalty.combine
+        term, penalty = problem.fastest_term(), problem.penalty
         on_rows = term is problem.term
-        Z = term.image(combine(A))
-        A = A.astype(Z.dtype, copy=False)
-        # a little above the constant, which is exact up to rounding only
-        lipschitz = (1 + 1e-10) * problem.penalty.n_blocks * term.lipschitz()
-        Y, image, momentum = A, Z, 1.0
+        steps = accelerated(term, penalty, A)
         for iteration in range(1, self.max_iter + 1):
-            following, following_image, lipschitz = _step(
-                term, problem.penalty, Y, image, lipschitz
-            )
-            move = following - A
-            if np.vdot(Y - following, move) > 0:
-                momentum = 1.0
-            grown = 0.5 * (1 + np.sqrt(1 + 4 * momentum**2))
-            beta = (momentum - 1) / grown
-            Y = following + _scalar(beta, A) * move
-            image = following_image + _scalar(beta, Z) * (following_image - Z)
-            A, Z, momentum = following, following_image, grown
+            A, Z = next(steps)
             last = iteration == self.max_iter
             if iteration % self.check_every and not last:
                 continue
@@ -90,23 +77,5 @@ class FISTA(Solver):
                 break
             if on_rows and A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
-                A = Y = A.astype(np.float64)
-                Z = image = term.image(combine(A))
-                momentum = 1.0
+                steps = accelerated(term, penalty, A.astype(np.float64))
         return check.solution()
-
-
-def _step(term, penalty, Y, image, lipschitz):
-    """Return a proximal gradient step from Y, its image, and the constant it took."""
-    gradient = term.gradient(image)
-    while True:
-        A = penalty.prox(Y - gradient / _scalar(lipschitz, Y), 1 / lipschitz)
-        Z = term.image(penalty.combine(A))
-        if not term.bends_more(lipschitz, A - Y, image, Z):
-            return A, Z, lipschitz
-        lipschitz *= 1.5
-
-
-def _scalar(value, like):
-    """Return the number in the precision of an array, which then keeps its own."""
-    return like.dtype.type(value)

@@ -91,8 +91,8 @@ class Problem:
                 slopes = self.term.slopes(Z)
             self.null_value = self.term.value(Z)
             G = -self.design.adjoint(slopes)
-            finite = np.all(np.isfinite(self.design.square_norms))
-            if not (finite and np.isfinite(self.null_value) and np.isfinite(G).all()):
+            sizes = self.design.square_norms.max(initial=0.0), np.vdot(G, G)
+            if not np.all(np.isfinite([*sizes, self.null_value])):
                 raise ValueError(
                     "X or y holds values so large that their squares overflow; "
                     "rescale the features and the target"

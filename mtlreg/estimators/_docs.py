@@ -52,8 +52,8 @@ t = 1..T with weights w_ti of W_t in all, is::
     F(A, b) = sum_t (c_t / W_t) sum_i w_ti loss(y_ti, x_ti . a_t + b_t) + penalty(A)
 
 with a_t the t-th row of ``coef_``, b_t of ``intercept_``, and""",
-    "squared": "``loss(y, z) = 1/2 (y - z)^2``",
-    "logistic": "``loss(y, z) = log(1 + exp(-y z))``, y in {-1, 1}",
+    "squared": "``loss(y, z) = 1/2 (y - z)^2``.",
+    "logistic": "``loss(y, z) = log(1 + exp(-y z))``, y in {-1, 1}.",
     "one_class": """A task (or column of y) with one class has no finite optimum with an
 intercept. It is left out of the problem: its slopes are what the penalty makes of a
 task without data, its intercept is ``log((k + 1/2) / (W - k + 1/2))`` with k of its

@@ -322,6 +322,10 @@ def _task_scale(task_weight, tasks, totals, kept):
 
 
 def _by_label(weights, tasks):
+    labels = tasks.tolist()
+    if all(label in weights for label in labels):
+        return np.array([weights[label] for label in labels], dtype=np.float64)
+    # dates have many types, of which only the labels themselves are made one
     keys = label_array(list(weights), "the keys of task_weight")
     order = np.argsort(keys)
     codes = encode(tasks, keys[order])

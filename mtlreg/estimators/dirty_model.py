@@ -65,7 +65,8 @@ class DirtyModelRegressor(_DirtyModel, MultiTaskRegressor):
     """Features shared by all tasks plus features of single tasks: a dirty model.
 
     %(rows)s
-    %(squared)s. The penalty on A = ``coef_.T``, split into B + S, is::
+    %(squared)s
+    The penalty on A = ``coef_.T``, split into B + S, is::
 
         min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
 
@@ -113,7 +114,8 @@ class DirtyModelClassifier(_DirtyModel, MultiTaskClassifier):
     """Binary tasks with shared features plus features of single tasks: a dirty model.
 
     %(rows)s
-    %(logistic)s. The penalty on A = ``coef_.T``, split into B + S, is::
+    %(logistic)s
+    The penalty on A = ``coef_.T``, split into B + S, is::
 
         min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
 

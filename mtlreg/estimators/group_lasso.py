@@ -71,7 +71,8 @@ class GroupLassoRegressor(_GroupLasso, MultiTaskRegressor):
     `MultiTaskLasso` is the case of one X for all tasks with a complete 2-D y.
 
     %(rows)s
-    %(squared)s. The penalty on A = ``coef_.T`` is::
+    %(squared)s
+    The penalty on A = ``coef_.T`` is::
 
         alpha [(1 - l1_ratio) sum_j ||A_j||_q + l1_ratio sum_jt |A_jt|],  q = 2 or inf
 
@@ -121,7 +122,8 @@ class GroupLassoClassifier(_GroupLasso, MultiTaskClassifier):
     targets.
 
     %(rows)s
-    %(logistic)s. The penalty on A = ``coef_.T`` is::
+    %(logistic)s
+    The penalty on A = ``coef_.T`` is::
 
         alpha [(1 - l1_ratio) sum_j ||A_j||_q + l1_ratio sum_jt |A_jt|],  q = 2 or inf
 

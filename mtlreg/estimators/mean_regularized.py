@@ -55,7 +55,8 @@ class MeanRegularizedRegressor(_MeanRegularized, MultiTaskRegressor):
     """Ridge regression of every task towards the mean of the tasks.
 
     %(rows)s
-    %(squared)s. The penalty, with m the mean of the a_t, is::
+    %(squared)s
+    The penalty, with m the mean of the a_t, is::
 
         alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
 
@@ -99,7 +100,8 @@ class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
     """Logistic regression of every task towards the mean of the tasks.
 
     %(rows)s
-    %(logistic)s. The penalty, with m the mean of the a_t, is::
+    %(logistic)s
+    The penalty, with m the mean of the a_t, is::
 
         alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
 

@@ -84,7 +84,8 @@ class TraceNormRegressor(_TraceNorm, MultiTaskRegressor):
     """Tasks in a common subspace: a low-rank task matrix by the trace norm.
 
     %(rows)s
-    %(squared)s. The penalty on A = ``coef_.T`` is the sum of its singular values::
+    %(squared)s
+    The penalty on A = ``coef_.T`` is the sum of its singular values::
 
         alpha ||A||_*
 
@@ -127,7 +128,8 @@ class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
     """Binary tasks in a common subspace: a low-rank task matrix by the trace norm.
 
     %(rows)s
-    %(logistic)s. The penalty on A = ``coef_.T`` is the sum of its singular values::
+    %(logistic)s
+    The penalty on A = ``coef_.T`` is the sum of its singular values::
 
         alpha ||A||_*
 

@@ -39,13 +39,19 @@ def _solve_row(params, z, curvature, row, scratch):
     # a_t = r z_t / (curvature_t r + alpha) with r = ||a||, the root of
     # 1 / ||z / (curvature r + alpha)|| = 1; the left side is concave and grows with r,
     # so that Newton's method goes to the root from below
+    # in units of alpha for z and of the largest curvature, against overflow
     alpha = params.alpha
+    bend = 0.0
+    largest = 0.0
+    for t in range(row.size):
+        bend = max(bend, curvature[t])
+        largest = max(largest, abs(z[t]))
     squares = 0.0
     before = 0.0
     for t in range(row.size):
-        squares += z[t] * z[t]
-        before += row[t] * row[t]
-    if squares <= alpha * alpha:
+        squares += (z[t] / largest) ** 2 if largest > 0.0 else 0.0
+        before += (bend / alpha * row[t]) ** 2
+    if largest * np.sqrt(squares) <= alpha or bend == 0.0:
         for t in range(row.size):
             row[t] = 0.0
         return
@@ -54,10 +60,10 @@ def _solve_row(params, z, curvature, row, scratch):
         squares = 0.0
         slope = 0.0
         for t in range(row.size):
-            denominator = curvature[t] * r + alpha
-            share = z[t] / denominator
+            ratio = curvature[t] / bend
+            share = z[t] / alpha / (ratio * r + 1.0)
             squares += share * share
-            slope += share * share * curvature[t] / denominator
+            slope += share * share * ratio / (ratio * r + 1.0)
         norm = np.sqrt(squares)
         # slope of 1 / norm is slope / norm^3
         change = (norm - 1.0) * squares / slope if slope > 0.0 else 0.0
@@ -65,7 +71,7 @@ def _solve_row(params, z, curvature, row, scratch):
         if abs(change) <= 1e-15 * r:
             break
     for t in range(row.size):
-        row[t] = r * z[t] / (curvature[t] * r + alpha)
+        row[t] = r / (curvature[t] / bend * r + 1.0) * (z[t] / bend)
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,8 @@ class RowModel:
         algorithm 2); the state is affine in A and mixed alike.
         """
         moves = np.diff(np.stack([p[0].ravel() for p in points]), axis=0)
+        # in units of the largest, against overflow
+        moves = moves / max(np.abs(moves).max(), np.finfo(moves.dtype).tiny)
         products = (moves @ moves.T).astype(np.float64)
         size = np.trace(products)
         if not size > 0:

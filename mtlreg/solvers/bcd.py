@@ -38,6 +38,21 @@ class BCD(Solver):
     Massias, Gramfort, Salmon (2018), Celer: a fast solver for the Lasso with dual
     extrapolation, section 4 (working sets); Bertrand, Massias (2021), Anderson
     acceleration of coordinate descent, algorithm 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.design import MultiTaskData
+    >>> from mtlreg.losses import Squared
+    >>> from mtlreg.penalties import L21
+    >>> from mtlreg.problem import Problem
+    >>> from mtlreg.solvers import BCD
+    >>> X = np.array([[1.0], [-1.0]])
+    >>> Y = np.array([[3.0, 4.0], [-3.0, -4.0]])
+    >>> data = MultiTaskData(X, Y, np.ones((2, 2)))
+    >>> problem = Problem(data, Squared(), L21(1.0), np.ones(2))
+    >>> BCD(tol=1e-12).solve(problem).A.round(6)
+    array([[2.4, 3.2]])
     """
 
     first_size: int = 100

@@ -31,6 +31,22 @@ class Direct(Solver):
         Not used.
     tol : float, default=1e-6
         The solution counts as converged when its gap is at most ``tol F0``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.design import MultiTaskData
+    >>> from mtlreg.losses import Squared
+    >>> from mtlreg.penalties import MeanRegularization
+    >>> from mtlreg.problem import Problem
+    >>> from mtlreg.solvers import Direct
+    >>> X = np.array([[1.0], [-1.0]])
+    >>> Y = np.array([[3.0, 4.0], [-3.0, -4.0]])
+    >>> data = MultiTaskData(X, Y, np.ones((2, 2)))
+    >>> penalty = MeanRegularization(1.0, 0.0)
+    >>> problem = Problem(data, Squared(), penalty, np.ones(2))
+    >>> Direct().solve(problem).A.round(6)
+    array([[3.25, 3.75]])
     """
 
     def refuses(self, loss, penalty):

@@ -1,0 +1,227 @@
+"""F and its dual written out in plain numpy, from public parameters alone.
+
+Nothing here is shared with the package: one loop over tasks, the duality gap as primal
+minus dual, polars by root finding.
+"""
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import entr, expit, logit
+
+TOL = 1e-10
+
+
+class NaiveProblem:
+    """The problem that ``estimator`` states about its data.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Of its fitted attributes only ``tasks_``, ``classes_`` are used.
+    X, y, sample_weight, tasks
+        As in ``fit``; X dense and without a task column.
+    """
+
+    def __init__(self, estimator, X, y, sample_weight=None, tasks=None):
+        self.estimator = estimator
+        self.logistic = hasattr(estimator, "classes_")
+        self.blocks = self._blocks(np.asarray(X, float), y, sample_weight, tasks)
+        self.kept = np.array([self._has_optimum(y, w) for _, y, w in self.blocks])
+        c = task_scale(estimator, self.blocks, self.kept)
+        self.blocks = [
+            (Z[w > 0], y[w > 0], c_t * w[w > 0] / w.sum())
+            for (Z, y, w), c_t in zip(self.blocks, c, strict=True)
+        ]
+
+    def _blocks(self, X, y, weight, tasks):
+        """Rows, targets (classes: -1, 1) and weights of every task."""
+        labels, y = self.estimator.tasks_, np.asarray(y)
+        weight = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+        if tasks is not None:
+            members = [np.asarray(tasks) == label for label in labels]
+            cells = [(X[m], y[m], weight[m]) for m in members]
+        elif y.ndim == 2:
+            weight = np.broadcast_to(weight.reshape(len(y), -1), y.shape)
+            held = ~np.isnan(y)
+            cells = [(X[h], y[h, t], weight[h, t]) for t, h in enumerate(held.T)]
+        else:
+            cells = [(X, y, weight)] * len(labels)
+        if not self.logistic:
+            return cells
+        second = np.broadcast_to(self._second_classes(), len(labels))
+        return [
+            (Z, np.where(target == positive, 1.0, -1.0), w)
+            for (Z, target, w), positive in zip(cells, second, strict=True)
+        ]
+
+    def _second_classes(self):
+        classes = self.estimator.classes_
+        if classes.ndim == 2:
+            return classes[:, 1]
+        return classes if len(classes) > 2 else classes[1]
+
+    def _has_optimum(self, y, w):
+        free = self.logistic and self.estimator.fit_intercept
+        return not free or len(np.unique(y[w > 0])) == 2
+
+    def _solvable(self):
+        return [b for b, kept in zip(self.blocks, self.kept, strict=True) if kept]
+
+    def loss(self, coef, intercept):
+        """The data term at coef (n_tasks, n_features)."""
+        total = 0.0
+        for t in np.flatnonzero(self.kept):
+            X, y, v = self.blocks[t]
+            z = X @ coef[t].astype(float) + intercept[t]
+            pointwise = np.logaddexp(0, -y * z) if self.logistic else (y - z) ** 2 / 2
+            total += v @ pointwise
+        return total
+
+    def objective(self, coef=None, intercept=None):
+        """F, by default at the fitted coefficients."""
+        coef = self.estimator.coef_ if coef is None else coef
+        intercept = self.estimator.intercept_ if intercept is None else intercept
+        A = coef[self.kept].T.astype(float)
+        return self.loss(coef, intercept) + penalty(self.estimator, A)
+
+    def null_value(self):
+        """F(0, best intercept)."""
+        total = 0.0
+        for _, y, v in self._solvable():
+            mean = v @ y / v.sum() if self.estimator.fit_intercept else 0.0
+            if self.logistic:
+                p = (1 + mean) / 2
+                total += v.sum() * (entr(p) + entr(1 - p))
+            else:
+                total += v @ (y - mean) ** 2 / 2
+        return total
+
+    def gap(self):
+        """F minus the dual objective at the scaled residual of the fitted model."""
+        est = self.estimator
+        theta = []
+        for t in np.flatnonzero(self.kept):
+            X, y, v = self.blocks[t]
+            z = X @ est.coef_[t].astype(float) + est.intercept_[t]
+            theta.append(v * (y * expit(-y * z) if self.logistic else y - z))
+        blocks = self._solvable()
+        G = np.stack(
+            [X.T @ u for (X, _, _), u in zip(blocks, theta, strict=True)], axis=1
+        )
+        s, conjugate = 1.0, 0.0
+        if hasattr(est, "mean_coef_"):
+            mean = G.mean(axis=1, keepdims=True)
+            conjugate = np.sum((G - mean) ** 2) / (2 * est.alpha)
+            conjugate += G.shape[1] * np.sum(mean**2) / (2 * est.alpha_mean)
+        else:
+            s = min(1.0, 1.0 / polar(est, G))
+        dual = 0.0
+        for (_, y, v), u in zip(blocks, theta, strict=True):
+            if self.logistic:
+                a = s * u * y / v
+                dual += v @ (entr(a) + entr(1 - a))
+            else:
+                dual += s * u @ y - np.sum((s * u) ** 2 / v) / 2
+        return self.objective() - (dual - conjugate)
+
+
+def task_scale(estimator, blocks, kept):
+    """The c_t of the objective."""
+    rule = estimator.task_weight
+    totals = np.array([w.sum() for _, _, w in blocks])
+    if isinstance(rule, str):
+        if rule == "equal":
+            return np.ones(len(blocks))
+        return kept.sum() * totals / totals[kept].sum()
+    if isinstance(rule, dict):
+        return [rule[label] for label in estimator.tasks_.tolist()]
+    return rule
+
+
+def penalty(estimator, A):
+    """penalty(A), A of shape (n_features, n_tasks)."""
+    if hasattr(estimator, "mean_coef_"):
+        mean = A.mean(axis=1, keepdims=True)
+        value = estimator.alpha * np.sum((A - mean) ** 2)
+        return 0.5 * (value + estimator.alpha_mean * A.shape[1] * np.sum(mean**2))
+    if hasattr(estimator, "support_"):
+        rows = np.linalg.norm(A, ord=order_of(estimator), axis=1)
+        r = estimator.l1_ratio
+        return estimator.alpha * ((1 - r) * rows.sum() + r * np.abs(A).sum())
+    if hasattr(estimator, "rank_"):
+        return estimator.alpha * np.linalg.svd(A, compute_uv=False).sum()
+    return sum(_dirty_row(estimator, row) for row in A)
+
+
+def order_of(estimator):
+    """The order of the norm of a row."""
+    return {"l2": 2, "linf": np.inf}[estimator.norm]
+
+
+def _dirty_row(estimator, row):
+    """The cheapest split b + s of a row: b clips it at some level."""
+
+    def cost(level):
+        shared = np.clip(row, -level, level)
+        group = np.linalg.norm(shared, ord=order_of(estimator))
+        single = np.abs(row - shared).sum()
+        return estimator.alpha_shared * group + estimator.alpha_specific * single
+
+    found = [cost(level) for level in [0.0, *np.abs(row)]]
+    if estimator.norm == "l2" and row.any():
+        largest = np.abs(row).max()
+        options = {"xatol": 1e-12 * largest}
+        found.append(minimize_scalar(cost, bounds=(0, largest), options=options).fun)
+    return min(found)
+
+
+def polar(estimator, G):
+    """The smallest s with <G, A> <= s penalty(A) for all A."""
+    if hasattr(estimator, "rank_"):
+        return np.linalg.norm(G, 2) / estimator.alpha
+    if hasattr(estimator, "shared_coef_"):
+        rows = np.linalg.norm(G, ord=_dual(estimator), axis=1)
+        specific = np.abs(G).max() / estimator.alpha_specific
+        return max(rows.max() / estimator.alpha_shared, specific)
+    return max(_sparse_row_polar(estimator, np.abs(g)) for g in G) / estimator.alpha
+
+
+def _dual(estimator):
+    return {"l2": 2, "linf": 1}[estimator.norm]
+
+
+def _sparse_row_polar(estimator, g):
+    """The root s of ``||(g - s r)_+||_{q*} = s (1 - r)``."""
+    r, order = estimator.l1_ratio, _dual(estimator)
+    if r == 1 or not g.any():
+        return g.max()
+
+    def excess(s):
+        return np.linalg.norm(np.maximum(g - s * r, 0), order) - s * (1 - r)
+
+    upper = np.linalg.norm(g, order) / (1 - r)
+    return brentq(excess, 0.0, 2 * upper, xtol=1e-300, rtol=1e-15)
+
+
+def logit_intercept(positive, total):
+    """The intercept of a task of one class, (k + 1/2) / (W + 1) in log odds."""
+    return logit((positive + 0.5) / (total + 1))
+
+
+def assert_as_good(est, coef, intercept, X, y, weight=None, tasks=None):
+    """Another solution of the problem of a fitted estimator is the same.
+
+    Objectives agree to 2 tol F0 and fitted values of regressors to 2 sqrt(2 tol F0);
+    both sides have been solved at tol = TOL.
+    """
+    naive = NaiveProblem(est, X, y, weight, tasks)
+    null = naive.null_value()
+    found, other = naive.objective(), naive.objective(coef, intercept)
+    assert abs(found - other) <= 2 * TOL * null
+    if hasattr(est, "classes_"):
+        return
+    distance = 0.0
+    for t, (Z, _, v) in enumerate(naive.blocks):
+        apart = Z @ (est.coef_[t] - coef[t]) + est.intercept_[t] - intercept[t]
+        distance += v @ apart**2
+    assert np.sqrt(distance) <= 2 * np.sqrt(2 * TOL * null)

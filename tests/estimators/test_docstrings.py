@@ -1,0 +1,135 @@
+"""Public docstrings: numpydoc sections that match the signature and the attributes.
+
+That their examples run is the business of pytest's doctest.
+"""
+
+import inspect
+import re
+
+import pytest
+
+import mtlreg
+from mtlreg import datasets, losses, penalties, solvers
+from tests.estimators.cases import ESTIMATORS, draw, is_classifier
+
+FUNCTIONS = [
+    mtlreg.alpha_max,
+    mtlreg.alpha_grid,
+    mtlreg.stack_tasks,
+    datasets.make_multitask_regression,
+    datasets.make_multitask_classification,
+]
+PARTS = [
+    *penalties.PENALTIES.values(),
+    *losses.LOSSES.values(),
+    *solvers.SOLVERS.values(),
+]
+METHODS = [
+    pytest.param(cls, name, id=f"{cls.__name__}.{name}")
+    for cls in ESTIMATORS
+    for name in [
+        *["fit", "predict", "score", "transform"],
+        *["decision_function", "predict_proba", "predict_log_proba"],
+    ]
+    if "mtlreg" in getattr(getattr(cls, name, None), "__module__", "")
+]
+
+
+def section(doc, title):
+    """The lines below a section's title, without indentation, or None."""
+    doc = inspect.cleandoc(doc)
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w[^\n]*\n---|\Z)", doc, re.M | re.S)
+    return found and found.group(1).splitlines()
+
+
+def names_in(lines):
+    """Names that a section of Parameters or Attributes describes."""
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    return [name.strip() for head in heads for name in head.split(" : ")[0].split(",")]
+
+
+def parameters_of(function):
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+@pytest.mark.parametrize("name", mtlreg.__all__)
+def test_everything_public_has_a_docstring(name):
+    value = getattr(mtlreg, name)
+    if name != "__version__":
+        doc = inspect.cleandoc(value.__doc__)
+        assert len(doc.splitlines()[0]) < 80
+        assert doc.splitlines()[0].endswith(".")
+        assert section(doc, "Examples")
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+def test_estimator(cls):
+    doc = cls.__doc__
+    assert "%(" not in doc
+    assert names_in(section(doc, "Parameters")) == parameters_of(cls)
+    X, y, tasks = draw("classifier" if is_classifier(cls) else "regressor")
+    est = cls().fit(X, y, tasks=tasks)
+    fitted = {name for name in vars(est) if name.endswith("_")}
+    documented = names_in(section(doc, "Attributes"))
+    assert len(documented) == len(set(documented))
+    assert fitted | {"feature_names_in_"} == set(documented)
+    assert ">>>" in "\n".join(section(doc, "Examples"))
+    assert section(doc, "References")
+    assert "F(A, b) = " in doc
+    assert "penalty" in doc
+    for line in inspect.cleandoc(doc).splitlines():
+        assert len(line) <= 88
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+def test_documented_defaults(cls):
+    lines = section(cls.__doc__, "Parameters")
+    for name, parameter in inspect.signature(cls).parameters.items():
+        (head,) = [line for line in lines if line.startswith(f"{name} : ")]
+        if parameter.default is None:
+            assert head.endswith("optional")
+        else:
+            stated = head.split("default=")[1].replace('"', "'")
+            assert eval(stated) == parameter.default  # a literal of our own
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS)
+def test_method(cls, name):
+    method = getattr(cls, name)
+    documented = names_in(section(method.__doc__, "Parameters"))
+    assert documented == parameters_of(method)
+    assert section(method.__doc__, "Returns")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_function(function):
+    documented = names_in(section(function.__doc__, "Parameters"))
+    assert documented == parameters_of(function)
+    for title in ("Returns", "Raises", "Examples"):
+        assert section(function.__doc__, title), title
+
+
+@pytest.mark.parametrize("cls", PARTS, ids=lambda cls: cls.__name__)
+def test_part(cls):
+    if parameters_of(cls):
+        documented = names_in(section(cls.__doc__, "Parameters"))
+        assert documented == parameters_of(cls)
+    assert section(cls.__doc__, "Examples")
+
+
+def test_sections_are_found():
+    doc = """Title.
+
+    Parameters
+    ----------
+    first, second : int
+        Text: with a colon.
+    third
+
+    Returns
+    -------
+    int
+    """
+    assert names_in(section(doc, "Parameters")) == ["first", "second", "third"]
+    assert section(doc, "Examples") is None
+    assert len(METHODS) == 8 * 3 + 4 * 3 + 2

@@ -1,0 +1,96 @@
+"""Every hyper-parameter that is refused, by a message that names it."""
+
+import numpy as np
+import pytest
+
+from tests.estimators.cases import ESTIMATORS, draw, is_classifier
+
+NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", None, 1j, [0.1]]
+NOT_A_CHOICE = ["other", None, 1, ["l2"]]
+REFUSED = {
+    "alpha": [0, *NOT_STRENGTHS],
+    "alpha_shared": [0, *NOT_STRENGTHS],
+    "alpha_specific": [0.0, *NOT_STRENGTHS],
+    "alpha_mean": NOT_STRENGTHS,
+    "l1_ratio": [1.0001, *NOT_STRENGTHS],
+    "norm": NOT_A_CHOICE,
+    "unseen_task": NOT_A_CHOICE,
+    "solver": NOT_A_CHOICE,
+    "fit_intercept": [1, "yes", None],
+    "warm_start": [0, "no", None],
+    "max_iter": [0, -5, 10.0, "many", None],
+    "tol": [-1e-9, np.nan, np.inf, "small", None],
+    "task_column": [True, 1.5, ["a"], ("a",)],
+    "task_weight": [
+        "other",
+        [1.0, 1.0],
+        [1.0, 0.0, 1.0],
+        [1.0, -1.0, 1.0],
+        [1.0, np.nan, 1.0],
+        [1.0, np.inf, 1.0],
+        2.0,
+        {},
+        {0: 1.0, 1: 1.0},
+        {0: 1.0, 1: 0.0, 2: 1.0},
+        {"0": 1.0, "1": 1.0, "2": 1.0},
+    ],
+}
+ACCEPTED = {
+    "alpha": [1, np.float32(0.1), np.int64(2), 1e-3, 1e8],
+    "alpha_shared": [1, np.float64(0.1)],
+    "alpha_specific": [1, np.float64(0.1)],
+    "alpha_mean": [0, 0.0, 1, np.float32(0.5)],
+    "l1_ratio": [0, 1, 0.5, np.float32(0.25)],
+    "norm": ["l2", "linf"],
+    "unseen_task": ["error", "mean"],
+    "solver": ["auto", "fista"],
+    "fit_intercept": [False, np.True_],
+    "warm_start": [True, np.False_],
+    "max_iter": [np.int32(5000), 5000],
+    "tol": [0.1, 1, np.float32(1e-4)],
+    "task_weight": [
+        "equal",
+        "proportional",
+        [1, 2, 3],
+        (1.0, 2.0, 3.0),
+        np.array([1, 2, 3]),
+        {0: 1, 1: 2, 2: 3, 9: -1},
+        {2.0: 1, 1.0: 2, 0.0: 3},
+    ],
+}
+
+
+def pairs(values):
+    return [
+        pytest.param(cls, name, value, id=f"{cls.__name__}-{name}={value!r}")
+        for cls in ESTIMATORS
+        for name in cls().get_params()
+        for value in values.get(name, [])
+    ]
+
+
+def fit(cls, **params):
+    kind = "classifier" if is_classifier(cls) else "regressor"
+    X, y, tasks = draw(kind)
+    if kind == "classifier":
+        y[::5] = 1 - y[::5]  # classes that overlap, so that alpha_mean may be 0
+    return cls(**params).fit(X, y, tasks=tasks)
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), pairs(REFUSED))
+def test_refused(cls, name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        fit(cls, **{name: value})
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), pairs(ACCEPTED))
+def test_accepted(cls, name, value):
+    est = fit(cls, **{name: value})
+    assert getattr(est, name) is value
+    assert np.isfinite(est.coef_).all()
+
+
+def test_every_parameter_is_tried():
+    names = {name for cls in ESTIMATORS for name in cls().get_params()}
+    assert names == REFUSED.keys()
+    assert names == ACCEPTED.keys() | {"task_column"}

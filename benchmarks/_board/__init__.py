@@ -1,0 +1,1 @@
+"""The parts of the speed board: problems, judge, competitors, clock and report."""

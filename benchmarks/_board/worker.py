@@ -1,0 +1,149 @@
+"""One problem in one process: every competitor that imports here, in turns.
+
+Started by board.py with the number of threads pinned in the environment; writes what
+it measured as JSON.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+
+from _board import paths, problems
+from _board.clock import TARGETS, Record, failure, repeat, survey, timed
+from _board.fista import gram_pays
+from _board.judge import Judge
+from _board.packages import COMPETITORS
+
+SLOWEST = 25  # times mtlreg's own time: all that is asked of the line search
+WARM_UP = 1e-6  # tolerance of the first fit of mtlreg on a row
+
+
+def main():
+    options = _options()
+    if options.data is not None and options.data.exists():
+        problem = problems.load(options.problem, options.data)
+    else:
+        problem = problems.make(options.problem)
+        if options.data is not None:
+            problems.save(problem, options.data)
+    chosen = [kind for kind in COMPETITORS if kind.name in options.peers]
+    judge = Judge(problem)
+    largest = judge.largest_strength()
+    peers, failed = _prepare(problem, chosen, largest)
+    rows = []
+    for fraction in options.fractions:
+        found = _row(peers, largest / fraction, judge, options)
+        rows.append(_report(problem, str(fraction), found + failed))
+    if options.path:
+        found = paths.measure(peers, largest, judge, options.cap, options.repeats)
+        rows.append(_report(problem, "path", found + failed))
+    statistics = _statistics_time(problem)
+    for row in rows:
+        row["statistics"] = statistics
+    options.out.write_text(json.dumps(rows))
+
+
+def _options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--problem", required=True)
+    parser.add_argument("--peers", nargs="+", required=True)
+    parser.add_argument("--fractions", nargs="*", type=int, default=[])
+    parser.add_argument("--path", action="store_true")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cap", type=float, default=60.0)
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    return parser.parse_args()
+
+
+def _prepare(problem, kinds, largest):
+    """Return the competitors, warmed up off the clock, and who failed."""
+    peers, failed = [], []
+    for kind in kinds:
+        if not kind.installed():
+            failed.append(Record(kind.name, kind.package, note="not installed"))
+            continue
+        try:
+            for peer in kind.variants(problem):
+                if kind.module:
+                    timed(peer.solve, 0.5 * largest, peer.controls[4])
+                peers.append(peer)
+        except Exception as error:
+            failed.append(failure(kind, error))
+    return peers, failed
+
+
+def _row(peers, lam, judge, options):
+    """Return the records of one strength."""
+    entries, own = [], {}
+    for peer in peers:
+        cap = options.cap / sum(other.name == peer.name for other in peers)
+        if peer.name == "mtlreg":
+            # which of its kernels run, and are compiled, depends on the strength
+            timed(peer.solve, lam, WARM_UP)
+        if peer.name == "malsar-style" and own:
+            cap = min(cap, max(2.0, SLOWEST * max(own.values())))
+        record = survey(peer, lam, judge, cap)
+        if peer.name == "mtlreg":
+            own = {t: times[0] for t, times in record.seconds.items()}
+        entries.append((peer, record))
+    repeat(entries, lam, judge, options.repeats)
+    return [record for _, record in entries]
+
+
+def _report(problem, strength, records):
+    """Return a row as plain numbers; of several variants the best at each target."""
+    named = {}
+    for record in records:
+        named.setdefault(record.name, []).append(record)
+    return {
+        "problem": problem.name,
+        "strength": strength,
+        "peers": [_best(group) for group in named.values()],
+    }
+
+
+def _best(group):
+    best = {
+        "name": group[0].name,
+        "package": group[0].package,
+        "gap": min(record.best_gap for record in group),
+        "spent": sum(record.spent for record in group),
+        "cap": sum(record.cap for record in group),
+        "note": group[0].note,
+        "reached": {},
+    }
+    for target in TARGETS:
+        there = [record for record in group if target in record.seconds]
+        if there:
+            record = min(there, key=lambda r: np.median(r.seconds[target]))
+            best["reached"][str(target)] = {
+                "seconds": float(np.median(record.seconds[target])),
+                "runs": len(record.seconds[target]),
+                "control": record.control[target],
+                "iterations": record.iterations[target],
+                "label": record.label,
+            }
+    return best
+
+
+def _statistics_time(problem):
+    """Return the least seconds of the products X'X and X'y, or None where unneeded."""
+    if not gram_pays(problem):
+        return None
+    parts = [(problem.X, problem.y)] if problem.shared else problem.parts()
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for X, y in parts:
+            X.T @ X
+            X.T @ y
+        seconds.append(time.perf_counter() - start)
+    return float(min(seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import pinvh
+from scipy.linalg import cho_factor, cho_solve, pinvh
 
 from mtlreg.losses import Squared
 from mtlreg.penalties import MeanRegularization
@@ -21,9 +21,10 @@ class Direct(Solver):
         [sum_t K_t (H_t + alpha_mean I)] m = sum_t K_t q_t
         a_t = K_t (q_t + (alpha - alpha_mean) m)
 
-    through the spectra of the H_t, so that nothing cancels for a large ``alpha``;
-    ``alpha_mean = 0`` gives the mean of minimum norm. Takes O(T d^2 min(n_t, d) + d^3)
-    operations and ``d^2`` memory.
+    in this form, so that nothing cancels for a large ``alpha``; ``alpha_mean = 0``
+    gives the mean of minimum norm. By Cholesky factors, or by singular vectors for
+    tasks with fewer rows than features; O(T d^2 min(n_t, d) + d^3) operations and
+    ``T d min(n_t, d)`` memory.
 
     Parameters
     ----------
@@ -64,50 +65,79 @@ class Direct(Solver):
         zero = term.image(np.zeros(problem.shape))
         Q = -term.design.adjoint(term.slopes(zero))
         alpha, alpha_mean = float(penalty.alpha), float(penalty.alpha_mean)
-        spectra = [_Spectrum(design, t) for t in range(design.n_tasks)]
-        pooled = sum(s.function(alpha_mean, alpha) for s in spectra)
-        target = sum(s.solve(alpha, q) for s, q in zip(spectra, Q.T, strict=True))
+        factors, pooled, target = [], 0.0, 0.0
+        for t in range(design.n_tasks):
+            factor, ratio = _factor(design, t, alpha, alpha_mean)
+            factors.append(factor)
+            pooled = pooled + ratio
+            target = target + factor.solve(Q[:, t])
         m = _minimum_norm(pooled, target)
         rhs = Q.T + (alpha - alpha_mean) * m
-        columns = [s.solve(alpha, r) for s, r in zip(spectra, rhs, strict=True)]
+        columns = [f.solve(r) for f, r in zip(factors, rhs, strict=True)]
         A = np.stack(columns, axis=1).astype(problem.dtype)
         check(1, A)
         return check.solution()
 
 
+def _factor(design, t, alpha, alpha_mean):
+    """Return ``H_t + alpha I`` ready to solve, its inverse times H_t + alpha_mean I."""
+    rows, v = design.rows(t)
+    if rows.shape[0] < rows.shape[1] and not sp.issparse(rows):
+        shift = 0.0 if design.shift is None else design.shift[:, t]
+        half = np.sqrt(v)[:, None] * (rows.astype(np.float64) - shift)
+        _, sigma, vectors = np.linalg.svd(half, full_matrices=False)
+        factor = _Spectrum(sigma**2, vectors.T, alpha)
+        return factor, factor.ratio(alpha_mean)
+    gram = design.gram(t)
+    try:
+        factor = _Cholesky(_shifted(gram, alpha))
+    except np.linalg.LinAlgError:
+        # alpha is below the rounding of a singular H_t
+        values, U = np.linalg.eigh(gram)
+        factor = _Spectrum(np.maximum(values, 0.0), U, alpha)
+        return factor, factor.ratio(alpha_mean)
+    ratio = factor.solve(_shifted(gram, alpha_mean))
+    return factor, 0.5 * (ratio + ratio.T)
+
+
+class _Cholesky:
+    """A positive definite matrix by its Cholesky factor."""
+
+    def __init__(self, matrix):
+        self._factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+
+    def solve(self, q):
+        """Return the inverse times q."""
+        return cho_solve(self._factor, q, check_finite=False)
+
+
 class _Spectrum:
-    """``H_t = U diag(values) U'`` of one task; U has min(n_t, d) columns."""
+    """``H + alpha I`` with ``H = U diag(values) U'``; U may have few columns."""
 
-    def __init__(self, design, t):
-        rows, v = design.rows(t)
-        if rows.shape[0] >= rows.shape[1] or sp.issparse(rows):
-            self.values, self.U = np.linalg.eigh(design.gram(t))
-            self.values = np.maximum(self.values, 0.0)
-        else:
-            shift = 0.0 if design.shift is None else design.shift[:, t]
-            half = np.sqrt(v)[:, None] * (rows.astype(np.float64) - shift)
-            _, sigma, vectors = np.linalg.svd(half, full_matrices=False)
-            self.values, self.U = sigma**2, vectors.T
+    def __init__(self, values, U, alpha):
+        self._values, self._U, self._alpha = values, U, alpha
+        self._thin = U.shape[1] < U.shape[0]
 
-    def solve(self, alpha, q):
-        """Return ``(H_t + alpha I)^-1 q``."""
-        inner = self.U.T @ q
-        outside = (q - self.U @ inner) / alpha if self._thin else 0.0
-        return self.U @ (inner / (self.values + alpha)) + outside
+    def solve(self, q):
+        """Return ``(H + alpha I)^-1 q``."""
+        inner = self._U.T @ q
+        outside = (q - self._U @ inner) / self._alpha if self._thin else 0.0
+        return self._U @ (inner / (self._values + self._alpha)) + outside
 
-    def function(self, alpha_mean, alpha):
-        """Return ``(H_t + alpha I)^-1 (H_t + alpha_mean I)``."""
-        ratio = (self.values + alpha_mean) / (self.values + alpha)
+    def ratio(self, alpha_mean):
+        """Return ``(H + alpha I)^-1 (H + alpha_mean I)``."""
+        ratio = (self._values + alpha_mean) / (self._values + self._alpha)
         if not self._thin:
-            return (self.U * ratio) @ self.U.T
-        outside = alpha_mean / alpha
-        result = (self.U * (ratio - outside)) @ self.U.T
-        result[np.diag_indices_from(result)] += outside
-        return result
+            return (self._U * ratio) @ self._U.T
+        outside = alpha_mean / self._alpha
+        return _shifted((self._U * (ratio - outside)) @ self._U.T, outside)
 
-    @property
-    def _thin(self):
-        return self.U.shape[1] < self.U.shape[0]
+
+def _shifted(matrix, value):
+    """Return ``matrix + value I``."""
+    shifted = matrix.copy()
+    shifted[np.diag_indices_from(shifted)] += value
+    return shifted
 
 
 def _minimum_norm(matrix, target):

@@ -322,7 +322,10 @@ class SharedDesign(Design):
         return product64(X, A) if promotes(X, A) else X @ A
 
     def _adjoint(self, R):
-        return adjoint64(self.X, R) if promotes(self.X, R) else self.X.T @ R
+        if promotes(self.X, R):
+            return adjoint64(self.X, R)
+        # for dense rows twice as fast as X' R
+        return self.X.T @ R if sp.issparse(self.X) else (R.T @ self.X).T
 
     def rows(self, t):
         held = self.v[:, t] > 0

@@ -29,7 +29,7 @@ class DataTerm:
         self.fit_intercept = fit_intercept
         self.design = make_design(data, self.v, fit_intercept)
         self._bend = loss.curvature * self.v
-        self._last_intercept = None
+        self._last_image, self._last_intercept = None, None
 
     def image(self, A):
         """Return the predictions without intercept, an array over cells."""
@@ -39,11 +39,12 @@ class DataTerm:
         """Return the best intercepts at the image Z, in the centred coordinates."""
         if not self.fit_intercept:
             return np.zeros(self.design.n_tasks)
-        b = self.loss.fit_intercept(
-            Z, self.y, self.v, self.cells, start=self._last_intercept
-        )
-        self._last_intercept = b
-        return b
+        if Z is not self._last_image:
+            self._last_intercept = self.loss.fit_intercept(
+                Z, self.y, self.v, self.cells, start=self._last_intercept
+            )
+            self._last_image = Z
+        return self._last_intercept
 
     def slopes(self, Z):
         """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit
 
@@ -60,11 +61,89 @@ class Statistics:
         _multiply_stacked(self._gram, A, out)
         return out
 
+    def restrict(self, features):
+        """Return the statistics of some features, without moments."""
+        square = np.ix_(features, features)
+        return Statistics(self._gram[square], self._scale, None)
+
+    @property
+    def common(self):
+        """Whether one matrix is the H_t of every task."""
+        return self._scale is not None and np.all(self._scale == self._scale[0])
+
+    def shifted_inverse(self, shift):
+        """Invert ``H + diag(shift)`` where one matrix H is the H_t of every task.
+
+        Returns
+        -------
+        inverse : ndarray of shape (n_features, n_features)
+        apply : callable
+            ``apply(R)`` returns the inverse times R.
+        """
+        matrix = self._scale[0] * self._gram
+        matrix[np.diag_indices_from(matrix)] += shift
+        inverse = np.linalg.inv(matrix)
+        return inverse, inverse.__matmul__
+
+    def stacked(self):
+        """Return the H_t as an array (n_features, n_features, n_tasks)."""
+        if self._scale is None:
+            return self._gram
+        return self._gram[:, :, None] * self._scale
+
+    def diagonal(self):
+        """Return the diagonals of the H_t, shape (n_features, n_tasks)."""
+        if self._scale is None:
+            return np.einsum("jjt->jt", self._gram)
+        return np.diag(self._gram)[:, None] * self._scale
+
     def largest_eigenvalue(self):
         """Return ``max_t lambda_max(H_t)``."""
         if self._scale is not None:
             return float(np.linalg.eigvalsh(self._gram)[-1] * self._scale.max())
         return float(np.linalg.eigvalsh(np.moveaxis(self._gram, 2, 0)).max())
+
+
+class Factors(Statistics):
+    """The same for ``H_t = scale_t C C'`` by the factor C, which has few columns.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (n_features, m)
+    scale : ndarray of shape (n_tasks,)
+    """
+
+    def __init__(self, factor, scale):
+        self._factor, self._scale = factor, scale
+
+    def multiply(self, A):
+        return self._factor @ (self._factor.T @ A) * self._scale
+
+    def shifted_inverse(self, shift):
+        # Woodbury: D - D C (I / scale + C'DC)^-1 C'D with D = diag(1 / shift)
+        divided = self._factor.T / shift
+        inner = divided @ self._factor
+        inner[np.diag_indices_from(inner)] += 1 / self._scale[0]
+        half = solve_triangular(
+            cholesky(inner, lower=True, check_finite=False),
+            divided,
+            lower=True,
+            check_finite=False,
+        )
+        inverse = half.T @ half
+        np.negative(inverse, out=inverse)
+        inverse[np.diag_indices_from(inverse)] += 1 / shift
+
+        def apply(R):
+            return R / shift[:, None] - half.T @ (half @ R)
+
+        return inverse, apply
+
+    def stacked(self):
+        return (self._factor @ self._factor.T)[:, :, None] * self._scale
+
+    def diagonal(self):
+        return np.sum(self._factor**2, axis=1)[:, None] * self._scale
 
 
 def statistics_pay(design):

@@ -1,6 +1,7 @@
 """The data-fitting part of the objective, on rows or on sufficient statistics."""
 
 import numpy as np
+from scipy.linalg import norm  # neither underflows nor overflows
 
 from mtlreg.design import make_design
 
@@ -65,6 +66,26 @@ class DataTerm:
         Z = self.image(A)
         return self.value(Z), self.gradient(Z)
 
+    def hessian(self, Z):
+        """Return the Hessian at the image Z as a function of a direction D.
+
+        It is ``(X_t - 1 m_t')' diag(w) (X_t - 1 m_t') d_t`` with ``w = v loss''``, and
+        with m_t the mean of the rows of task t under w, or 0 without an intercept.
+        """
+        z = Z + self.cells.spread(self.intercept(Z))
+        w = self.loss.hessian(z, self.y, self.v)
+        total = self.cells.sum(w)
+        share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+
+        def product(D):
+            image = self.image(D)
+            bent = w * image
+            if self.fit_intercept:
+                bent -= w * self.cells.spread(share * self.cells.sum(bent))
+            return self.design.adjoint(bent)
+
+        return product
+
     def lipschitz(self):
         """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""
         return self.loss.curvature * float(np.max(self.design.largest_eigenvalues()))
@@ -83,7 +104,7 @@ class DataTerm:
         rounding = 8 * np.finfo(before.dtype).eps
         curve = np.sqrt(np.sum(self._bend * (after - before) ** 2))
         noise = rounding * np.sqrt(np.sum(self._bend * before**2))
-        return curve > np.sqrt(lipschitz) * np.linalg.norm(move) + noise
+        return curve > np.sqrt(lipschitz) * norm(move.ravel()) + noise
 
 
 class StatisticsTerm:
@@ -115,13 +136,17 @@ class StatisticsTerm:
         linear = np.vdot(self._statistics.moments, A)
         return self._null_value + 0.5 * float(np.vdot(A, Z)) - float(linear)
 
+    def hessian(self, Z):
+        """Return the Hessian as a function of a direction, whatever Z."""
+        return self._statistics.multiply
+
     def lipschitz(self):
         """Return the Lipschitz constant of the gradient."""
         return self._statistics.largest_eigenvalue()
 
     def bends_more(self, lipschitz, move, before, after):
         """As in `DataTerm`."""
-        length = np.linalg.norm(move)
+        length = norm(move.ravel())
         noise = 8 * np.finfo(before.dtype).eps * np.linalg.norm(before)
         curve = np.vdot(move if move.ndim == 2 else move.sum(axis=0), after - before)
-        return curve > lipschitz * length**2 + length * noise
+        return curve > length * (lipschitz * length + noise)

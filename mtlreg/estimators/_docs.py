@@ -22,8 +22,9 @@ warm_start : bool, default=False
     Start from the coefficients of the previous fit if tasks and features are the same.
 solver : {"auto", "fista", "bcd", "direct"}, default="auto"
     "fista": accelerated proximal gradient, for every model; "bcd": block coordinate
-    descent over features, for group lasso and dirty models; "direct": exact, for mean
-    regularisation with the squared loss; "auto": the fastest that applies.""",
+    descent over features, for group lasso and dirty models; "direct": linear systems,
+    for mean regularisation, one for the squared loss and Newton's method otherwise;
+    "auto": the fastest that applies.""",
     "attributes": """coef_ : ndarray of shape (n_tasks, n_features)
     Slopes, one row a task; without the task column.
 intercept_ : ndarray of shape (n_tasks,)

@@ -6,7 +6,14 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
+from mtlreg.penalties.base import (
+    RowPenalty,
+    check_strengths,
+    linear_face,
+    norm_face,
+    sorted_magnitudes,
+    tied_face,
+)
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
 
@@ -248,6 +255,39 @@ class Dirty(RowPenalty):
         return sum(
             part.value(block)
             for part, block in zip(self._parts, self.split(A), strict=True)
+        )
+
+    def face(self, A):
+        # entries above tau cost alpha_specific, those of B up to it
+        # (alpha_shared - alpha_specific m) max |b| or, as tau follows them, a multiple
+        # of their norm, with m the number above
+        tau = self._clip_levels(A).astype(A.dtype)[:, None]
+        size = np.abs(A)
+        above = size > tau
+        m = np.sum(above, axis=1, keepdims=True)
+        if self.norm == "linf":
+            level = self.alpha_shared - self.alpha_specific * m
+            shared = tied_face(A, (size == tau) & (tau > 0), level.astype(A.dtype))
+        else:
+            ratio = self.alpha_specific / self.alpha_shared
+            level = self.alpha_shared * np.sqrt(np.maximum(1 - m * ratio**2, 0))
+            shared = norm_face(A, ~above & (tau > 0), level.astype(A.dtype))
+        specific = linear_face(np.where(above, A, 0), self.alpha_specific)
+        free = np.where((tau > 0) | above, np.maximum(shared.free, specific.free), 0)
+        slope, ratio = shared.slope + specific.slope, shared.ratio + specific.ratio
+        return shared._replace(free=free, slope=slope, ratio=ratio)
+
+    def retract(self, A, moved):
+        if self.norm != "linf":
+            return moved
+        tau = self._clip_levels(A).astype(A.dtype)[:, None]
+        size, sign = np.abs(A), np.sign(A)
+        tied = size == tau
+        cap = np.max(np.where(tied, moved * sign, 0), axis=1, keepdims=True)
+        return np.where(
+            size > tau,
+            sign * np.maximum(moved * sign, cap),
+            np.clip(moved, -cap, cap),
         )
 
     def row_polars(self, G):

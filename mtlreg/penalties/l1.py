@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.base import RowPenalty, check_strengths, linear_face
 
 
 class L1Row(NamedTuple):
@@ -68,6 +68,12 @@ class L1(RowPenalty):
 
     def value(self, A):
         return self.alpha * float(np.sum(np.abs(A), dtype=np.float64))
+
+    def face(self, A):
+        return linear_face(A, self.alpha)
+
+    def retract(self, A, moved):
+        return np.where(A * moved > 0, moved, 0)
 
     def row_polars(self, G):
         return np.max(np.abs(G), axis=1, initial=0.0) / self.alpha

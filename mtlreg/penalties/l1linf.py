@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.base import RowPenalty, check_strengths, tied_face
 
 
 class L1LinfRow(NamedTuple):
@@ -97,6 +97,16 @@ class L1Linf(RowPenalty):
     def value(self, A):
         largest = np.max(np.abs(A), axis=1, initial=0.0)
         return self.alpha * float(np.sum(largest, dtype=np.float64))
+
+    def face(self, A):
+        size = np.abs(A)
+        return tied_face(A, size == size.max(axis=1, keepdims=True), self.alpha)
+
+    def retract(self, A, moved):
+        size = np.abs(A)
+        tied = size == size.max(axis=1, keepdims=True)
+        cap = np.max(np.where(tied, moved * np.sign(A), 0), axis=1, keepdims=True)
+        return np.clip(moved, -cap, cap)
 
     def row_polars(self, G):
         return np.sum(np.abs(G), axis=1, dtype=np.float64) / self.alpha

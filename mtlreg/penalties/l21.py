@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.base import RowPenalty, check_strengths, norm_face
 
 
 class L21Row(NamedTuple):
@@ -108,6 +108,12 @@ class L21(RowPenalty):
 
     def value(self, A):
         return self.alpha * float(np.sum(row_norms(A)))
+
+    def face(self, A):
+        return norm_face(A, np.ones(A.shape, dtype=bool), self.alpha)
+
+    def retract(self, A, moved):
+        return np.where(np.sum(A * moved, axis=1, keepdims=True) > 0, moved, 0)
 
     def row_polars(self, G):
         return row_norms(G) / self.alpha

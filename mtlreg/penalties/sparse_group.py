@@ -94,6 +94,15 @@ class SparseGroup(RowPenalty):
     def value(self, A):
         return sum(part.value(A) for part in self._parts)
 
+    def face(self, A):
+        entries, group = (part.face(A) for part in self._parts)
+        free, slope = entries.free * group.free, entries.slope + group.slope
+        return group._replace(free=free, slope=slope, ratio=entries.ratio + group.ratio)
+
+    def retract(self, A, moved):
+        entries, group = self._parts
+        return group.retract(A, entries.retract(A, moved))
+
     def row_polars(self, G):
         """Return the root s of ``||soft(g, s l)||_{q*} = s m`` of every row g of G.
 

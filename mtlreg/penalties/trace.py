@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg.penalties._fixed_rank import FixedRank
 from mtlreg.penalties.base import Penalty, check_strengths
 
 
@@ -33,8 +34,13 @@ class TraceNorm(Penalty):
 
     alpha: float
 
+    has_tangent = True
+
     def __post_init__(self):
         check_strengths(self)
+
+    def tangent(self, A, step):
+        return FixedRank(A, step, self.alpha)
 
     def value(self, A):
         sigma = np.linalg.svd(np.asarray(A, dtype=np.float64), compute_uv=False)

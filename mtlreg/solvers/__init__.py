@@ -1,5 +1,7 @@
 """Solvers: they iterate on a problem and return a solution with its certificate."""
 
+import numpy as np
+
 from mtlreg.solvers.base import Solution, Solver
 from mtlreg.solvers.bcd import BCD
 from mtlreg.solvers.direct import Direct
@@ -7,7 +9,8 @@ from mtlreg.solvers.fista import FISTA
 
 SOLVERS = {"fista": FISTA, "bcd": BCD, "direct": Direct}
 
-_DIRECT_LIMIT = 3000  # features; beyond, matrices of features by features do not pay
+_MOST_FEATURES = 3000  # beyond, matrices of features by features do not pay
+_MOST_BYTES = 2**31  # that the matrices of all tasks may take
 
 __all__ = ["BCD", "FISTA", "SOLVERS", "Direct", "Solution", "Solver", "choose_solver"]
 
@@ -25,8 +28,20 @@ def choose_solver(problem, max_iter, tol):
     -------
     Solver
     """
-    small = problem.design.n_features <= _DIRECT_LIMIT
-    for solver in (Direct, BCD) if small else (BCD,):
+    for solver in (Direct, BCD) if _is_small(problem) else (BCD,):
         if solver(max_iter, tol).refuses(problem.loss, problem.penalty) is None:
             return solver(max_iter, tol)
     return FISTA(max_iter, tol)
+
+
+def _is_small(problem):
+    """Return whether the matrices of `Direct` are worth their size."""
+    design = problem.design
+    d, n_tasks = design.n_features, design.n_tasks
+    if design.cells.offsets is None:
+        one_for_all = design.same_rows and problem.loss.quadratic
+        n_rows = np.full(1 if one_for_all else n_tasks, len(design.v))
+    else:
+        n_rows = np.diff(design.cells.offsets)
+    held = 8 * d * int(np.sum(np.minimum(n_rows, d)))
+    return d <= _MOST_FEATURES and held <= _MOST_BYTES

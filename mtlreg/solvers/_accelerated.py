@@ -22,6 +22,8 @@ def accelerated(term, penalty, A, lipschitz=None):
     ------
     A, Z : ndarray
         The iterate and its image by the term.
+    lipschitz : float
+        L of the step that led there.
     """
     combine = penalty.combine
     if lipschitz is None:
@@ -46,7 +48,7 @@ def accelerated(term, penalty, A, lipschitz=None):
         Y = following + _as(A, beta) * move
         image = following_image + _as(Z, beta) * (following_image - Z)
         A, Z, momentum = following, following_image, grown
-        yield A, Z
+        yield A, Z, lipschitz
 
 
 def _as(like, value):

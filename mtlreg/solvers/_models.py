@@ -6,29 +6,49 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit, source_digest
-from mtlreg._statistics import Statistics
+from mtlreg._statistics import Factors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._accelerated import accelerated
-from mtlreg.solvers._blocks import gradient_row, run_epochs
+from mtlreg.solvers._blocks import gradient_row, move_row, run_epochs
+from mtlreg.solvers._newton import newton_step
 from mtlreg.terms import StatisticsTerm
 
 _STRIDE = 8  # epochs from one extrapolation and gap check to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
+_NEWTON_STEPS = 8  # most in a row
+_HALVINGS = 7  # of a step that does not make the objective fall
+_RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
+_EXPECTED_STEPS = 4  # of Newton's method, for the choice between them and epochs
+_BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
+_ROW = 20  # multiply-adds that solving for one entry of a row is worth
 _EXPECTED_EPOCHS = 40  # for the choice between Gram matrices and residuals
 _GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
 
 
-def _build_all_gradients(salt):
+def _build_gradients(salt):
     @njit
-    def all_gradients(columns, out):
+    def gradients(columns, rows, out):
         salt  # noqa: B018  (in the cache key, see njit)
-        for j in range(out.shape[0]):
-            gradient_row(columns, j, out[j])
+        for i in range(rows.size):
+            gradient_row(columns, rows[i], out[i])
 
-    return all_gradients
+    return gradients
 
 
-_all_gradients = _build_all_gradients(source_digest())
+def _build_move(salt):
+    @njit
+    def move(columns, rows, D, scratch):
+        salt  # noqa: B018
+        for i in range(rows.size):
+            for t in range(scratch.size):
+                scratch[t] = D[i, t]
+            move_row(columns, rows[i], scratch)
+
+    return move
+
+
+_gradients = _build_gradients(source_digest())
+_move = _build_move(source_digest())
 
 
 class RowModel:
@@ -56,7 +76,7 @@ class RowModel:
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
-        self.n_epochs = 0
+        self.n_epochs, self._damping = 0, 0.1
         self._begin(loss)
 
     def _begin(self, loss):
@@ -93,14 +113,14 @@ class RowModel:
         start = self.columns.gradient.astype(np.float64)
         term = StatisticsTerm(Statistics(gram.astype(np.float64), scale, -start), 0.0)
         steps = accelerated(term, self.penalty, self.A.astype(np.float64))
-        *_, (A, Z) = itertools.islice(steps, n_steps)
+        *_, (A, Z, _) = itertools.islice(steps, n_steps)
         self.A[...] = A
         self.columns.gradient[...] = start + Z
 
     def gradient(self):
         """Return the gradient of the quadratic part at A, (k, n_tasks)."""
         out = np.empty_like(self.A)
-        _all_gradients(self.columns, out)
+        _gradients(self.columns, np.arange(len(out)), out)
         return out
 
     def _value(self, gradient):
@@ -119,10 +139,14 @@ class RowModel:
     def solve(self, target, max_epochs):
         """Run epochs until the gap of the model is at most ``target``, or stalls."""
         stop = self.n_epochs + max_epochs
-        best, idle = np.inf, 0
+        best, idle, gap = np.inf, 0, np.inf
         while self.n_epochs < stop and idle < _PATIENCE:
+            before = gap
             self._stride(min(_STRIDE, stop - self.n_epochs))
             gap = self.gap()
+            if gap > target and self._newton_pays(before, gap, target):
+                self._newton(target)
+                gap = self.gap()
             if gap <= target:
                 break
             idle = 0 if gap < 0.9 * best else idle + 1
@@ -132,18 +156,21 @@ class RowModel:
         """Some epochs, all but the first over the active rows, and an extrapolation."""
         points = [self._copy()]
         for epoch in range(n_epochs):
-            run_epochs(
-                self.columns,
-                self.penalty.row_params,
-                self.curvature,
-                self.A,
-                1,
-                epoch > 0,
-                self._buffers,
-            )
+            self._epoch(active_only=epoch > 0)
             points.append(self._copy())
         self.n_epochs += n_epochs
         self._extrapolate(points)
+
+    def _epoch(self, active_only):
+        run_epochs(
+            self.columns,
+            self.penalty.row_params,
+            self.curvature,
+            self.A,
+            1,
+            active_only,
+            self._buffers,
+        )
 
     def _copy(self):
         return [array.copy() for array in (self.A, *self._state)]
@@ -180,6 +207,77 @@ class RowModel:
         # instead, would otherwise take another path
         if not self._objective() < before - 1e-13 * abs(before):
             self._assign(points[-1])
+
+    def _newton(self, target):
+        """Newton steps on the active rows, while the objective falls by enough.
+
+        A step that was too long makes the next one more damped.
+        """
+        for _ in range(_NEWTON_STEPS):
+            active = np.flatnonzero(np.any(self.A != 0, axis=1))
+            share, fall = self._newton_step(active)
+            if fall <= 1e-3 * target:
+                break
+            self._damping = min((10 if share < 1 else 0.1) * self._damping, 1.0)
+
+    def _newton_step(self, active):
+        """Take one step; return the share of it and by how much the objective fell."""
+        A, gradient = self.A[active], self.gradient()
+        value, hessian = self.penalty.value(A), self._hessian(active)
+        noise = 1e-13 * abs(self._value(gradient) + value)
+        gradient = gradient[active]
+        try:
+            step = newton_step(hessian, self.penalty.face(A), self._damping, gradient)
+        except np.linalg.LinAlgError:
+            self._damping = min(100 * self._damping, 1.0)
+            return 0.0, 0.0
+        for halving in range(_HALVINGS):
+            share = A.dtype.type(0.5**halving)
+            move = self.penalty.retract(A, A + share * step) - A
+            change = np.vdot(move, gradient + 0.5 * hessian.multiply(move))
+            change += self.penalty.value(A + move) - value
+            # near the optimum, the gap still falls where the objective cannot
+            if change < (noise if halving == 0 else -noise):
+                self.A[active] += move
+                _move(self.columns, active, move, self._buffers[0])
+                return share, -change
+        self._damping = min(100 * self._damping, 1.0)
+        return 0.0, 0.0
+
+    def _hessian(self, rows):
+        """Return the `Statistics` of the quadratic part in some rows."""
+        columns = self.columns
+        scale = getattr(columns, "scale", None)
+        if "gradient" in columns._fields:
+            return Statistics(columns.gram, scale, None).restrict(rows)
+        factor = columns.columns[rows]
+        if factor.shape[1] < factor.shape[0]:
+            return Factors(factor, scale)
+        return Statistics(factor @ factor.T, scale, None)
+
+    def _newton_pays(self, before, gap, target):
+        """Return whether Newton steps cost less than the epochs to come.
+
+        Both are counted in multiply-adds of the epochs' loops, the epochs by how the
+        gap fell in the last stride.
+        """
+        columns, n_tasks = self.columns, self.A.shape[1]
+        active = np.count_nonzero(np.any(self.A != 0, axis=1))
+        if isinstance(columns, _blocks.StackedGram):
+            length, step = len(self.A), 2.5 * active**3 * n_tasks
+        elif isinstance(columns, _blocks.SharedGram):
+            length, step = len(self.A), 2.5 * active**3 / _BLAS
+        elif isinstance(columns, _blocks.Rows) and not columns.starts.any():
+            length = 2 * columns.columns.shape[1]
+            inner = 2 * min(active, columns.columns.shape[1]) + active / 3
+            step = active**2 * inner / _BLAS
+        else:
+            return False
+        epoch = active * n_tasks * (length + _ROW)
+        rate = _RATE
+        if before < np.inf:
+            rate = max(np.log(before / gap) / _STRIDE, 1e-3)
+        return _EXPECTED_STEPS * step <= np.log(gap / target) / rate * epoch
 
     def _objective(self):
         return self._value(self.gradient()) + self.penalty.value(self.A)

@@ -150,6 +150,6 @@ class GapCheck:
             self.certificate.intercept,
             max(iteration, 1),
             gap,
-            gap <= self.target,
+            bool(gap <= self.target),
             self.history,
         )

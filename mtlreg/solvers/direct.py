@@ -1,37 +1,45 @@
-"""Exact solution of mean-regularised least squares."""
+"""Newton's method for mean regularisation, exact for least squares."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.linalg import cho_factor, cho_solve, pinvh
 
-from mtlreg.losses import Squared
 from mtlreg.penalties import MeanRegularization
+from mtlreg.solvers._pooling import TaskSystems
 from mtlreg.solvers.base import GapCheck, Solver
+
+_EPS = np.finfo(np.float64).eps
+_FLATTEST = _EPS**2  # share of v that a saturated cell keeps as its curvature
+_HALVINGS = 40
+_SUFFICIENT = 1e-4  # share of the fall that the slope promises
+_MOST_LINEAR = 20  # steps in a row at linear pace until no minimiser is expected
 
 
 @dataclass(frozen=True)
 class Direct(Solver):
-    """Direct solve of `MeanRegularization` with the squared loss.
+    """Direct solve of `MeanRegularization`: one linear system for the squared loss.
 
-    With H_t the centred Gram matrix and q_t = X_t'y_t of task t (both weighted),
-    K_t = (H_t + alpha I)^-1 and m the mean of the a_t::
+    For any other loss Newton's method, damped, a system a step. With w the second
+    derivatives of the loss (v for the squared one), H_t the Gram matrix of task t under
+    w, centred if there is an intercept, q_t = H_t a_t - gradient_t at the iterate,
+    K_t = (H_t + alpha I)^-1 and m the mean of the next a_t::
 
         [sum_t K_t (H_t + alpha_mean I)] m = sum_t K_t q_t
         a_t = K_t (q_t + (alpha - alpha_mean) m)
 
     in this form, so that nothing cancels for a large ``alpha``; ``alpha_mean = 0``
-    gives the mean of minimum norm. By Cholesky factors, or by singular vectors for
-    tasks with fewer rows than features; O(T d^2 min(n_t, d) + d^3) operations and
-    ``T d min(n_t, d)`` memory.
+    gives the mean of minimum norm. A step takes O(T d^2 min(n_t, d) + d^3) operations
+    and ``T d min(n_t, d)`` memory. The gap of a Newton step is checked as soon as the
+    fall of F lets it be near the target; with ``alpha_mean = 0`` and classes that the
+    mean separates there is no minimiser, and the solver gives up.
 
     Parameters
     ----------
     max_iter : int, default=10_000
-        Not used.
+        Most steps of Newton's method.
     tol : float, default=1e-6
-        The solution counts as converged when its gap is at most ``tol F0``.
+        Stop when the duality gap is at most ``tol F0``.
 
     Examples
     --------
@@ -51,95 +59,97 @@ class Direct(Solver):
     """
 
     def refuses(self, loss, penalty):
-        if isinstance(loss, Squared) and isinstance(penalty, MeanRegularization):
+        if isinstance(penalty, MeanRegularization):
             return None
         return (
-            "solver 'direct' solves mean regularisation with the squared loss only, "
-            f"not {type(penalty).__name__} with {type(loss).__name__}; use 'fista'"
+            "solver 'direct' solves mean regularisation only, "
+            f"not {type(penalty).__name__}; use 'fista'"
         )
 
     def _solve(self, problem, init, monitor):
         check = GapCheck(problem, self.tol, monitor)
-        design, penalty = problem.design, problem.penalty
-        term = problem.term
-        zero = term.image(np.zeros(problem.shape))
-        Q = -term.design.adjoint(term.slopes(zero))
-        alpha, alpha_mean = float(penalty.alpha), float(penalty.alpha_mean)
-        factors, pooled, target = [], 0.0, 0.0
-        for t in range(design.n_tasks):
-            factor, ratio = _factor(design, t, alpha, alpha_mean)
-            factors.append(factor)
-            pooled = pooled + ratio
-            target = target + factor.solve(Q[:, t])
-        m = _minimum_norm(pooled, target)
-        rhs = Q.T + (alpha - alpha_mean) * m
-        columns = [f.solve(r) for f, r in zip(factors, rhs, strict=True)]
-        A = np.stack(columns, axis=1).astype(problem.dtype)
-        check(1, A)
+        A = np.zeros(problem.shape)
+        if init is not None:
+            A[...] = init
+            if check(0, A):
+                return check.solution()
+        if problem.loss.quadratic:
+            Z = problem.term.image(np.zeros(problem.shape))
+            check(1, _newton_point(problem, Z, problem.term.slopes(Z)))
+            return check.solution()
+        point, falls = _Point.at(problem, A), []
+        # quadratic convergence: a gap of a step is about the square of its fall
+        near = np.sqrt(check.target * problem.scale)
+        for iteration in range(1, self.max_iter + 1):
+            before, point = point.value, _descend(problem, point)
+            falls.append(before - point.value)
+            last = iteration == self.max_iter or falls[-1] <= _EPS * problem.scale
+            if problem.penalty.alpha_mean == 0:
+                last = last or _on_a_tail(falls)
+            near_end = falls[-1] <= near
+            if (near_end or last) and (check(iteration, point.A, point.Z) or last):
+                break
         return check.solution()
 
 
-def _factor(design, t, alpha, alpha_mean):
-    """Return ``H_t + alpha I`` ready to solve, its inverse times H_t + alpha_mean I."""
-    rows, v = design.rows(t)
-    if rows.shape[0] < rows.shape[1] and not sp.issparse(rows):
-        shift = 0.0 if design.shift is None else design.shift[:, t]
-        half = np.sqrt(v)[:, None] * (rows.astype(np.float64) - shift)
-        _, sigma, vectors = np.linalg.svd(half, full_matrices=False)
-        factor = _Spectrum(sigma**2, vectors.T, alpha)
-        return factor, factor.ratio(alpha_mean)
-    gram = design.gram(t)
-    try:
-        factor = _Cholesky(_shifted(gram, alpha))
-    except np.linalg.LinAlgError:
-        # alpha is below the rounding of a singular H_t
-        values, U = np.linalg.eigh(gram)
-        factor = _Spectrum(np.maximum(values, 0.0), U, alpha)
-        return factor, factor.ratio(alpha_mean)
-    ratio = factor.solve(_shifted(gram, alpha_mean))
-    return factor, 0.5 * (ratio + ratio.T)
+@dataclass(frozen=True)
+class _Point:
+    """A, its image Z and the objective there."""
+
+    A: np.ndarray
+    Z: np.ndarray
+    value: float
+
+    @classmethod
+    def at(cls, problem, A, Z=None):
+        Z = problem.term.image(A) if Z is None else Z
+        return cls(A, Z, problem.term.value(Z) + problem.penalty.value(A))
 
 
-class _Cholesky:
-    """A positive definite matrix by its Cholesky factor."""
-
-    def __init__(self, matrix):
-        self._factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
-
-    def solve(self, q):
-        """Return the inverse times q."""
-        return cho_solve(self._factor, q, check_finite=False)
-
-
-class _Spectrum:
-    """``H + alpha I`` with ``H = U diag(values) U'``; U may have few columns."""
-
-    def __init__(self, values, U, alpha):
-        self._values, self._U, self._alpha = values, U, alpha
-        self._thin = U.shape[1] < U.shape[0]
-
-    def solve(self, q):
-        """Return ``(H + alpha I)^-1 q``."""
-        inner = self._U.T @ q
-        outside = (q - self._U @ inner) / self._alpha if self._thin else 0.0
-        return self._U @ (inner / (self._values + self._alpha)) + outside
-
-    def ratio(self, alpha_mean):
-        """Return ``(H + alpha I)^-1 (H + alpha_mean I)``."""
-        ratio = (self._values + alpha_mean) / (self._values + self._alpha)
-        if not self._thin:
-            return (self._U * ratio) @ self._U.T
-        outside = alpha_mean / self._alpha
-        return _shifted((self._U * (ratio - outside)) @ self._U.T, outside)
+def _descend(problem, point):
+    """Return the Newton point, or one on the way there where F falls as it should."""
+    slopes = problem.term.slopes(point.Z)
+    A = _newton_point(problem, point.Z, slopes)
+    Z = problem.term.image(A)
+    uphill = np.vdot(problem.penalty.gradient(point.A), A - point.A)
+    slope = min(float(np.vdot(slopes, Z - point.Z) + uphill), 0.0)
+    for halvings in range(_HALVINGS):
+        share = 0.5**halvings
+        between = point.A + share * (A - point.A), point.Z + share * (Z - point.Z)
+        candidate = _Point.at(problem, *(between if halvings else (A, Z)))
+        bound = point.value + _SUFFICIENT * share * slope
+        if candidate.value <= bound + 4 * _EPS * abs(point.value):
+            return candidate
+    return point
 
 
-def _shifted(matrix, value):
-    """Return ``matrix + value I``."""
-    shifted = matrix.copy()
-    shifted[np.diag_indices_from(shifted)] += value
-    return shifted
+def _on_a_tail(falls):
+    """Return whether F has long fallen at the pace of an exponential tail.
+
+    There a Newton step divides F by e, near a minimiser by far more: what separates the
+    classes is a mean that nothing bounds.
+    """
+    last = falls[-_MOST_LINEAR:]
+    slow = all(after > 0.3 * before for before, after in itertools.pairwise(last))
+    return slow and len(last) == _MOST_LINEAR
 
 
-def _minimum_norm(matrix, target):
-    cutoff = 10 * len(target) * np.finfo(np.float64).eps
-    return pinvh(matrix, rtol=cutoff) @ target
+def _newton_point(problem, Z, slopes):
+    """Return the minimiser of the penalty plus the data term's second order at Z.
+
+    Parameters
+    ----------
+    Z, slopes : ndarrays over cells
+        An image and ``v loss'`` there.
+    """
+    term, design, penalty = problem.term, problem.design, problem.penalty
+    bend = design.v
+    if not term.loss.quadratic:
+        z = Z + term.cells.spread(term.intercept(Z))
+        bend = np.maximum(term.loss.hessian(z, term.y, term.v), _FLATTEST * term.v)
+    inner = Z
+    if term.fit_intercept:
+        means = term.cells.sum(bend * Z) / term.cells.sum(bend)
+        inner = Z - term.cells.spread(means)
+    strengths = float(penalty.alpha), float(penalty.alpha_mean)
+    return TaskSystems(design, bend, bend * inner - slopes, *strengths).solve()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.solvers._accelerated import accelerated
+from mtlreg.solvers._semismooth import Semismooth
 from mtlreg.solvers.base import GapCheck, Solver
 
 
@@ -15,6 +16,10 @@ class FISTA(Solver):
     The step is 1/L with L the exact Lipschitz constant of the gradient (or its Lanczos
     value times 1.01); whenever the curvature along a step turns out larger than L, L
     grows and the step is taken again. The momentum restarts when it points uphill.
+
+    Where the penalty has tangent spaces (the trace norm), L starts at the mean
+    curvature of the data term, and Newton steps take over once the rank has settled;
+    there a product with the Hessian counts as an iteration, and every step is checked.
 
     Parameters
     ----------
@@ -60,22 +65,40 @@ class FISTA(Solver):
             A[...] = init
         if check(0, A):
             return check.solution()
-        term, penalty = problem.fastest_term(), problem.penalty
+        term = problem.fastest_term()
         on_rows = term is problem.term
-        steps = accelerated(term, penalty, A)
-        for iteration in range(1, self.max_iter + 1):
-            A, Z = next(steps)
-            last = iteration == self.max_iter
-            if iteration % self.check_every and not last:
-                continue
+        iteration, points = 0, self._points(problem, term, A, 0)
+        while iteration < self.max_iter:
+            iteration, A, Z = next(points)
             if on_rows:
                 stop = check(iteration, A, Z)
             else:
                 gap = problem.statistics_gap(A, term, Z)
-                stop = check.estimate(iteration, A, gap, last)
+                stop = check.estimate(iteration, A, gap, iteration >= self.max_iter)
             if stop:
                 break
             if on_rows and A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
-                steps = accelerated(term, penalty, A.astype(np.float64))
+                points = self._points(problem, term, A.astype(np.float64), iteration)
         return check.solution()
+
+    def _points(self, problem, term, A, iteration):
+        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter."""
+        penalty = problem.penalty
+        newton = lipschitz = None
+        if penalty.has_tangent:
+            # steps that are spread over the tasks seldom bend like the worst task
+            curvature = problem.design.square_norms.mean()
+            lipschitz = problem.loss.curvature * float(curvature)
+            newton = Semismooth(problem, term, lipschitz)
+        steps = accelerated(term, penalty, A, lipschitz)
+        while True:
+            for _ in range(min(self.check_every, self.max_iter - iteration)):
+                A, Z, lipschitz = next(steps)
+                iteration += 1
+            yield iteration, A, Z
+            if newton is None or not newton.ready(A, Z, lipschitz):
+                continue
+            iteration, reached = yield from newton.steps(iteration, self.max_iter)
+            if reached is not None:
+                steps = accelerated(term, penalty, reached, lipschitz)

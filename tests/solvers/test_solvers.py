@@ -238,8 +238,7 @@ def test_auto_chooses_a_solver_that_works(loss, penalty):
     chosen = choose_solver(case.problem(), 123, 1e-5)
     assert chosen.refuses(case.loss, case.penalty) is None
     assert (chosen.max_iter, chosen.tol) == (123, 1e-5)
-    exact = loss == "squared" and penalty.startswith("mean")
-    assert isinstance(chosen, Direct) == exact
+    assert isinstance(chosen, Direct) == penalty.startswith("mean")
 
 
 @every_solver

@@ -1,0 +1,99 @@
+"""Soft-thresholding of singular values, and its derivative on matrices of one rank."""
+
+import numpy as np
+
+
+class FixedRank:
+    """The prox of ``alpha ||.||_*`` at a matrix W, and the space it moves in.
+
+    With W = U S V' the prox is ``A = U_r F V_r'`` over the r values above the threshold
+    ``step alpha``, and ``E = (W - A) / step`` is a subgradient at A, of singular values
+    alpha (r times) and gamma_j <= alpha. Near A the norm is smooth on the matrices of
+    rank r; N is its Hessian there. Directions D of the tangent space have orthonormal
+    coordinates: the rows of ``D V_r`` above those of ``V_n' D' U_r``, with V_n the
+    other right singular vectors. A matrix that is wide is taken transposed.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n_features, n_tasks)
+    step : float
+    alpha : float
+
+    Attributes
+    ----------
+    A : ndarray like W
+        The prox.
+    value : float
+        ``alpha ||A||_*``.
+    subgradient : ndarray like W
+        E.
+    rank : int
+    dimension : int
+        Of the tangent space.
+
+    References
+    ----------
+    The derivative of a function of singular values: Lewis, Sendov (2005), Nonsmooth
+    analysis of singular values, part II, section 7.
+    """
+
+    def __init__(self, W, step, alpha):
+        self._wide = W.shape[0] < W.shape[1]
+        tall = W.T if self._wide else W
+        eigenvalues, V = np.linalg.eigh(tall.T @ tall)
+        sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
+        kept = sigma > step * alpha
+        self._alpha = alpha
+        self._kept, self._gamma = sigma[kept] - step * alpha, sigma[~kept] / step
+        self._V, self._others = V[:, kept], V[:, ~kept]
+        self._U = (tall @ self._V) / sigma[kept]
+        # gamma_j u_j, without the division by a gamma_j that may vanish
+        self._dual = (tall @ self._others) / step
+        self.rank = int(np.count_nonzero(kept))
+        self.dimension = self.rank * (sum(W.shape) - self.rank)
+        self.value = alpha * float(np.sum(self._kept))
+        self.A = self._oriented((self._U * self._kept) @ self._V.T)
+        self.subgradient = (W - self.A) / step
+
+    def _oriented(self, tall):
+        return np.ascontiguousarray(tall.T) if self._wide else tall
+
+    def coordinates(self, B):
+        """Return the coordinates of the projection of B onto the tangent space."""
+        tall = B.T if self._wide else B
+        return np.concatenate([tall @ self._V, self._others.T @ (tall.T @ self._U)])
+
+    def matrix(self, x):
+        """Return the matrix of the coordinates x."""
+        d = len(self._U)
+        return self._oriented(x[:d] @ self._V.T + self._U @ (self._others @ x[d:]).T)
+
+    def resolvent(self, sigma):
+        """Return x -> ``(sigma + N)^-1 x`` in coordinates.
+
+        It is the derivative of the prox of step 1 / sigma at ``A + E / sigma``, whose
+        singular vectors are those of W: where U' D V has the entries d_ij and d_ji,
+
+        - i, j <= r: ``d_ij + d_ji`` stays, and ``d_ij - d_ji`` is multiplied by
+          ``(f_i + f_j) / (s_i + s_j)``, with f the values of A and s = f + alpha /
+          sigma;
+        - i <= r < j: d_ij becomes ``f_i (s_i d_ij + g_j d_ji) / (s_i^2 - g_j^2)`` with
+          g = gamma / sigma, and d_ji likewise; outside of U, ``d_ji f_i / s_i``;
+
+        all over sigma.
+        """
+        U, d, f = self._U, len(self._U), self._kept
+        s, dual = f + self._alpha / sigma, self._dual / sigma
+        weight = 1.0 / (s**2 - (self._gamma[:, None] / sigma) ** 2)
+        turn = (f[:, None] + f) / (s[:, None] + s)
+
+        def apply(x):
+            inner = U.T @ x[:d]
+            outer = x[:d] - U @ inner
+            even = 0.5 * (inner + inner.T)
+            inner = even + turn * (inner - even)
+            across = weight * (dual.T @ outer + s * x[d:])
+            above = U @ inner + (f / s) * (outer + dual @ across)
+            return np.concatenate([above, f * across]) / sigma
+
+        return apply

@@ -1,0 +1,201 @@
+"""Newton's method on the manifold that proximal gradient has identified."""
+
+from functools import cached_property
+
+import numpy as np
+
+_RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
+_SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
+_EPS = np.finfo(np.float64).eps
+
+
+class Point:
+    """A proximal gradient step, and what is known where it ends.
+
+    Parameters
+    ----------
+    problem : Problem
+    term : DataTerm or StatisticsTerm
+    step : float
+    A, Z : ndarray
+        Where the step starts, and its image by the term.
+
+    Attributes
+    ----------
+    tangent : FixedRank
+        The prox and its tangent space.
+    A : ndarray
+        The end of the step.
+    """
+
+    def __init__(self, problem, term, step, A, Z):
+        self._problem, self._term = problem, term
+        self.tangent = problem.penalty.tangent(A - step * term.gradient(Z), step)
+        self.A = self.tangent.A
+
+    @cached_property
+    def Z(self):
+        """The image of A by the term."""
+        return self._term.image(self.A)
+
+    @cached_property
+    def value(self):
+        """The objective at A."""
+        on_rows = self._term is self._problem.term
+        arguments = (self.Z,) if on_rows else (self.A, self.Z)
+        return self._term.value(*arguments) + self.tangent.value
+
+    @cached_property
+    def slope(self):
+        """The least subgradient that is known, ``grad f(A) + E``."""
+        return self._term.gradient(self.Z) + self.tangent.subgradient
+
+    def below(self, other):
+        """Return whether the objective is lower, or the slope if that is rounding."""
+        noise = 4 * _EPS * abs(other.value)
+        if abs(self.value - other.value) > noise:
+            return self.value < other.value
+        return np.linalg.norm(self.slope) < np.linalg.norm(other.slope)
+
+
+class Semismooth:
+    """Newton steps for ``f(A) + penalty(A)``, each ended by a proximal gradient step.
+
+    At the end A of a proximal gradient step, of a subgradient E, the objective is
+    smooth on a manifold (of one rank, for the trace norm). The step D in its tangent
+    space solves ``(H + N) D = -(grad f(A) + E)``, H the Hessian of f and N that of the
+    penalty, by conjugate gradients with the preconditioner ``(sigma + N)^-1``, sigma
+    the mean curvature of f. The proximal gradient step from A + D leaves the manifold
+    where it has to. A step that ends far off the manifold, or not lower, is dropped:
+    the optimum lies on another one.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its penalty has a `tangent`.
+    term : DataTerm or StatisticsTerm
+    sigma : float
+
+    References
+    ----------
+    Patrinos, Stella, Bemporad (2014), Forward-backward truncated Newton methods for
+    convex composite optimization; the manifold: Bareilles, Iutzeler, Malick (2023),
+    Newton acceleration on manifolds identified by proximal gradient methods.
+    """
+
+    def __init__(self, problem, term, sigma):
+        self._problem, self._term, self._sigma = problem, term, sigma
+        self._dimension, self._checks, self._patience = 0, 0, 0
+
+    def ready(self, A, Z, lipschitz):
+        """Return whether to try from here: at first, and when the manifold has settled.
+
+        Parameters
+        ----------
+        A, Z : ndarray
+            An iterate of proximal gradient and its image by the term.
+        lipschitz : float
+            Of the gradient of the term; the proximal gradient step is 1 / lipschitz.
+        """
+        self._step = 1.0 / lipschitz
+        self._last = self._point(A.astype(np.float64, copy=False), Z)
+        now = self._last.tangent.dimension
+        self._checks = self._checks + 1 if _close(now, self._dimension) else 0
+        self._dimension = now
+        return self._checks >= self._patience
+
+    def steps(self, iteration, max_iter):
+        """Yield Newton iterates, from the point that was ready, while they go down.
+
+        After a step that was dropped, the manifold has to stay for ever more checks.
+
+        Parameters
+        ----------
+        iteration, max_iter : int
+            Iterations so far and in all; a product with the Hessian is one.
+
+        Yields
+        ------
+        iteration : int
+        A, Z : ndarray
+
+        Returns
+        -------
+        iteration : int
+        reached : ndarray or None
+            The last A, if there was a step that was not dropped.
+        """
+        point = self._last
+        while point.tangent.dimension and iteration < max_iter:
+            # a try may cost half of what was spent up to here
+            budget = min(max(1, iteration // 2), max_iter - iteration)
+            D, spent = self._direction(point, budget)
+            iteration += spent
+            following = self._point(point.A + D, point.Z + self._term.image(D))
+            stays = _close(following.tangent.dimension, point.tangent.dimension)
+            if not (stays and following.below(point)):
+                break
+            point = following
+            yield iteration, point.A, point.Z
+        self._checks, self._patience = 0, max(2, 2 * self._patience)
+        return iteration, None if point is self._last else point.A
+
+    def _point(self, A, Z):
+        return Point(self._problem, self._term, self._step, A, Z)
+
+    def _direction(self, point, budget):
+        """Return a Newton step and the number of products it took."""
+        tangent, hessian = point.tangent, self._term.hessian(point.Z)
+
+        def product(x):
+            return tangent.coordinates(hessian(tangent.matrix(x)))
+
+        resolvent = tangent.resolvent(self._sigma)
+        target = -tangent.coordinates(point.slope)
+        x, spent = _solve(product, resolvent, self._sigma, target, budget)
+        return tangent.matrix(x), spent
+
+
+def _close(first, second):
+    """Return whether two manifolds have nearly the same dimension."""
+    return abs(first - second) <= _SETTLED * first
+
+
+def _solve(product, resolvent, sigma, target, budget):
+    """Solve ``(H + N) x = target`` by preconditioned conjugate gradients.
+
+    N is known by its resolvent ``R = (sigma + N)^-1`` alone: where p = R w, N p is
+    w - sigma p.
+
+    Parameters
+    ----------
+    product, resolvent : callable
+        x -> H x and x -> R x.
+    sigma : float
+    target : ndarray
+    budget : int
+        Largest number of products.
+
+    Returns
+    -------
+    x : ndarray
+    spent : int
+        Number of products.
+    """
+    x, residual = np.zeros_like(target), target
+    p, w = resolvent(target), target
+    size = first = float(np.vdot(residual, p))
+    for spent in range(1, budget + 1):
+        bent = product(p) + w - sigma * p
+        curvature = float(np.vdot(p, bent))
+        if not curvature > 0:
+            return x, spent
+        length = size / curvature
+        x += length * p
+        residual = residual - length * bent
+        z = resolvent(residual)
+        previous, size = size, float(np.vdot(residual, z))
+        if size <= _RESIDUAL**2 * first:
+            return x, spent
+        p, w = z + size / previous * p, residual + size / previous * w
+    return x, budget

@@ -1,0 +1,90 @@
+"""Newton's method on faces: the linear system, and what it saves."""
+
+import numpy as np
+import pytest
+
+from mtlreg._statistics import Factors, Statistics
+from mtlreg.design import MultiTaskData
+from mtlreg.losses import Squared
+from mtlreg.penalties import L21, Dirty, L1Linf
+from mtlreg.solvers import BCD
+from mtlreg.solvers._models import RowModel
+from mtlreg.solvers._newton import newton_step
+from tests.penalties.test_faces import CASES, structured
+from tests.problems import Case
+
+
+def hessians(k, n_tasks, rng):
+    """Statistics of every kind; those of one matrix for all tasks twice."""
+    rows = rng.normal(size=(n_tasks, 2 * k, k))
+    stacked = np.ascontiguousarray(np.einsum("tij,til->jlt", rows, rows))
+    few = rng.normal(size=(k, max(k // 2, 1)))
+    scale, one = rng.uniform(0.5, 2, n_tasks), np.full(n_tasks, 0.7)
+    return {
+        "stacked": Statistics(stacked, None, None),
+        "scaled": Statistics(stacked[:, :, 0], scale, None),
+        "common": Statistics(stacked[:, :, 0], one, None),
+        "factors": Factors(few, one),
+        "scaled-factors": Factors(few, scale),
+    }
+
+
+@pytest.mark.parametrize("kind", ["stacked", "scaled", "common", "factors"])
+@pytest.mark.parametrize("name", CASES)
+def test_step_solves_the_newton_system(name, kind):
+    penalty, rng = CASES[name], np.random.default_rng(0)
+    A = structured(penalty, rng)
+    hessian = hessians(*A.shape, rng)[kind]
+    face, gradient = penalty.face(A), rng.normal(size=A.shape)
+    step = newton_step(hessian, face, 0.1, gradient)
+    damping = 0.1 * (face.ratio + hessian.diagonal())
+    left = hessian.multiply(step) + face.curve(step) + damping * step
+    left, right = face.project(left), -face.project(gradient + face.slope)
+    np.testing.assert_allclose(face.project(step), step, atol=1e-9)
+    assert np.linalg.norm(left - right) <= 1e-3 * np.linalg.norm(right)
+
+
+def test_kinds_of_statistics_agree():
+    rng = np.random.default_rng(0)
+    found = hessians(9, 4, rng)
+    A = rng.normal(size=(9, 4))
+    for hessian in found.values():
+        stacked = Statistics(np.ascontiguousarray(hessian.stacked()), None, None)
+        np.testing.assert_allclose(hessian.multiply(A), stacked.multiply(A))
+        np.testing.assert_allclose(hessian.diagonal(), stacked.diagonal())
+    for kind in ("common", "factors"):
+        inverse, apply = found[kind].shifted_inverse(np.arange(1.0, 10.0))
+        whole = found[kind].stacked()[:, :, 0] + np.diag(np.arange(1.0, 10.0))
+        np.testing.assert_allclose(inverse @ whole, np.eye(9), atol=1e-9)
+        np.testing.assert_allclose(apply(A), inverse @ A)
+
+
+def collinear(penalty, shared):
+    """Features that are nearly one another, so that epochs gain little."""
+    rng = np.random.default_rng(4)
+    n, d, n_tasks = 60, 15, 6
+    X = rng.normal(size=(n if shared else n * n_tasks, d))
+    X += 4 * rng.normal(size=(len(X), 1))
+    truth = rng.normal(size=(d, n_tasks)) * (rng.random((d, 1)) < 0.5)
+    if shared:
+        y, offsets = X @ truth + rng.normal(size=(n, n_tasks)), None
+    else:
+        offsets = n * np.arange(n_tasks + 1)
+        y = np.einsum("ij,ij->i", X, np.repeat(truth.T, n, axis=0))
+        y = y + rng.normal(size=len(X))
+    data = MultiTaskData(X, y, np.ones_like(y), offsets)
+    return Case(data, Squared(), penalty, np.ones(n_tasks)).scaled(0.003).problem()
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "stacked"])
+@pytest.mark.parametrize("penalty", [L21(1.0), L1Linf(1.0), Dirty(2.5, 1.0)], ids=repr)
+def test_epochs_are_saved_where_features_are_collinear(penalty, shared, monkeypatch):
+    problem = collinear(penalty, shared)
+    solution = BCD(tol=1e-10).solve(problem)
+    assert solution.converged
+    monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)
+    plain = BCD(tol=1e-10).solve(problem)
+    assert 3 * solution.n_iter <= plain.n_iter
+    np.testing.assert_allclose(
+        problem.objective(solution.A), problem.objective(plain.A), rtol=1e-9
+    )

@@ -11,6 +11,7 @@ from mtlreg.estimators import (
     TraceNormRegressor,
     alpha_grid,
     alpha_max,
+    regularization_path,
 )
 from mtlreg.tasks import stack_tasks
 
@@ -28,5 +29,6 @@ __all__ = [
     "__version__",
     "alpha_grid",
     "alpha_max",
+    "regularization_path",
     "stack_tasks",
 ]

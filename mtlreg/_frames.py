@@ -38,8 +38,35 @@ def check_task_column(column):
         )
 
 
+def read_column(X, column):
+    """The values in the task column of any table."""
+    check_task_column(column)
+    frame = as_frame(X)
+    names = None if frame is None else frame.columns
+    table, position = _locate(X, frame, column, names)
+    return _values(table, frame, position)
+
+
 def split_column(X, frame, column, names):
     """Labels, the other columns, and the position of the task column."""
+    X, position = _locate(X, frame, column, names)
+    shape = X.shape if frame is None else frame.shape
+    if shape[1] == 1:
+        raise ValueError(
+            f"X has 0 feature(s) beside the task column {column!r} (shape={shape}) "
+            "while a minimum of 1 is required. Give X more columns."
+        )
+    rest = [j for j in range(shape[1]) if j != position]
+    values = _values(X, frame, position)
+    if frame is not None:
+        return values, frame[:, rest].to_native(), position
+    if sparse.issparse(X):
+        return values, X[:, rest], position
+    return values, np.delete(X, position, axis=1), position
+
+
+def _locate(X, frame, column, names):
+    """X as a frame, CSR or dense array, and the position of the task column."""
     if frame is None and sparse.issparse(X):
         X = sparse.csr_array(X)
     elif frame is None and not hasattr(X, "__array__"):
@@ -52,18 +79,15 @@ def split_column(X, frame, column, names):
             f"Expected 2D array, got X of shape {shape}. Reshape your data: one row "
             "per sample, one column per feature and one for the task."
         )
-    position = _task_position(column, names, shape[1])
-    if shape[1] == 1:
-        raise ValueError(
-            f"X has 0 feature(s) beside the task column {column!r} (shape={shape}) "
-            "while a minimum of 1 is required. Give X more columns."
-        )
-    rest = [j for j in range(shape[1]) if j != position]
+    return X, _task_position(column, names, shape[1])
+
+
+def _values(X, frame, position):
     if frame is not None:
-        return frame[:, position].to_native(), frame[:, rest].to_native(), position
+        return frame[:, position].to_native()
     if sparse.issparse(X):
-        return X[:, [position]].toarray().ravel(), X[:, rest], position
-    return X[:, position], np.delete(X, position, axis=1), position
+        return X[:, [position]].toarray().ravel()
+    return X[:, position]
 
 
 def _task_position(column, names, n_columns):

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from mtlreg._frames import as_frame, column_names
+from mtlreg._frames import as_frame, column_names, read_column
 
 _KINDS = {
     "booleans": (bool, np.bool_),
@@ -166,6 +166,11 @@ def label_array(values, name):
     return values
 
 
+def task_labels(X, column):
+    """The `label_array` in the task column of any table."""
+    return label_array(read_column(X, column), f"task_column={column!r}")
+
+
 def _integer_labels(values, name):
     values = values.astype(np.float64)
     odd = (np.floor(values) != values) | (np.abs(values) >= 2.0**63)
@@ -216,11 +221,7 @@ def check_target(wrong, what):
 
 def read_classes(y):
     """Class labels of y, where they are observed, and the names of the columns."""
-    names, frame = column_names(y), as_frame(y, "y")
-    if frame is not None:
-        cells = [as_1d(frame[:, j].to_native(), "y") for j in range(frame.shape[1])]
-    else:
-        cells = _cells(y)
+    names, cells = column_names(y), target_columns(y)
     columns = cells if isinstance(cells, list) else [cells]
     missing = [is_missing(column) for column in columns]
     found = [
@@ -242,8 +243,11 @@ def read_classes(y):
     return _side_by_side(found, missing), ~missing, names
 
 
-def _cells(y):
+def target_columns(y):
     """A 1-D y as one array, a 2-D y as the list of its columns."""
+    frame = as_frame(y, "y")
+    if frame is not None:
+        return [as_1d(frame[:, j].to_native(), "y") for j in range(frame.shape[1])]
     if isinstance(nw.from_native(y, series_only=True, pass_through=True), nw.Series):
         return as_1d(y, "y")
     if sparse.issparse(y):

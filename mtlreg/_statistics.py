@@ -6,7 +6,6 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit
 
-_EXPECTED_ITERATIONS = 100  # over which building the statistics has to pay
 _MOST_BYTES = 2**30  # that Gram matrices may take
 
 
@@ -37,7 +36,7 @@ class Statistics:
     """
 
     def __init__(self, gram, scale, moments):
-        self._gram, self._scale, self.moments = gram, scale, moments
+        self.gram, self.scale, self.moments = gram, scale, moments
 
     @classmethod
     def of_design(cls, design, moments):
@@ -55,21 +54,21 @@ class Statistics:
     def multiply(self, A):
         """Return the H_t a_t, shape (n_features, n_tasks)."""
         A = np.ascontiguousarray(A, dtype=np.float64)
-        if self._scale is not None:
-            return (self._gram @ A) * self._scale
+        if self.scale is not None:
+            return (self.gram @ A) * self.scale
         out = np.empty_like(A)
-        _multiply_stacked(self._gram, A, out)
+        _multiply_stacked(self.gram, A, out)
         return out
 
     def restrict(self, features):
         """Return the statistics of some features, without moments."""
         square = np.ix_(features, features)
-        return Statistics(self._gram[square], self._scale, None)
+        return Statistics(self.gram[square], self.scale, None)
 
     @property
     def common(self):
         """Whether one matrix is the H_t of every task."""
-        return self._scale is not None and np.all(self._scale == self._scale[0])
+        return self.scale is not None and np.all(self.scale == self.scale[0])
 
     def shifted_inverse(self, shift):
         """Invert ``H + diag(shift)`` where one matrix H is the H_t of every task.
@@ -80,28 +79,46 @@ class Statistics:
         apply : callable
             ``apply(R)`` returns the inverse times R.
         """
-        matrix = self._scale[0] * self._gram
+        matrix = self.scale[0] * self.gram
         matrix[np.diag_indices_from(matrix)] += shift
         inverse = np.linalg.inv(matrix)
         return inverse, inverse.__matmul__
 
     def stacked(self):
         """Return the H_t as an array (n_features, n_features, n_tasks)."""
-        if self._scale is None:
-            return self._gram
-        return self._gram[:, :, None] * self._scale
+        if self.scale is None:
+            return self.gram
+        return self.gram[:, :, None] * self.scale
 
     def diagonal(self):
         """Return the diagonals of the H_t, shape (n_features, n_tasks)."""
-        if self._scale is None:
-            return np.einsum("jjt->jt", self._gram)
-        return np.diag(self._gram)[:, None] * self._scale
+        if self.scale is None:
+            return np.einsum("jjt->jt", self.gram)
+        return np.diag(self.gram)[:, None] * self.scale
 
     def largest_eigenvalue(self):
         """Return ``max_t lambda_max(H_t)``."""
-        if self._scale is not None:
-            return float(np.linalg.eigvalsh(self._gram)[-1] * self._scale.max())
-        return float(np.linalg.eigvalsh(np.moveaxis(self._gram, 2, 0)).max())
+        if self.scale is not None:
+            return float(np.linalg.eigvalsh(self.gram)[-1] * self.scale.max())
+        return float(np.linalg.eigvalsh(np.moveaxis(self.gram, 2, 0)).max())
+
+    def power_bound(self, n_steps=10):
+        """Return a lower bound of ``max_t lambda_max(H_t)``, by the power method."""
+        # from the longest columns, which features take along when they change places
+        # or signs
+        columns = self.diagonal().argmax(axis=0)
+        if self.scale is None:
+            V = self.gram[:, columns, np.arange(len(columns))]
+        else:
+            V = self.gram[:, columns]
+        for _ in range(n_steps):
+            # in units of the largest, against overflow
+            largest = np.abs(V).max(axis=0)
+            V = V / np.where(largest > 0, largest, 1.0)
+            V /= np.maximum(np.linalg.norm(V, axis=0), 1.0)
+            image = self.multiply(V)
+            bounds, V = np.einsum("jt,jt->t", V, image), image
+        return float(bounds.max())
 
 
 class Factors(Statistics):
@@ -114,16 +131,16 @@ class Factors(Statistics):
     """
 
     def __init__(self, factor, scale):
-        self._factor, self._scale = factor, scale
+        self._factor, self.scale = factor, scale
 
     def multiply(self, A):
-        return self._factor @ (self._factor.T @ A) * self._scale
+        return self._factor @ (self._factor.T @ A) * self.scale
 
     def shifted_inverse(self, shift):
         # Woodbury: D - D C (I / scale + C'DC)^-1 C'D with D = diag(1 / shift)
         divided = self._factor.T / shift
         inner = divided @ self._factor
-        inner[np.diag_indices_from(inner)] += 1 / self._scale[0]
+        inner[np.diag_indices_from(inner)] += 1 / self.scale[0]
         half = solve_triangular(
             cholesky(inner, lower=True, check_finite=False),
             divided,
@@ -140,14 +157,14 @@ class Factors(Statistics):
         return inverse, apply
 
     def stacked(self):
-        return (self._factor @ self._factor.T)[:, :, None] * self._scale
+        return (self._factor @ self._factor.T)[:, :, None] * self.scale
 
     def diagonal(self):
-        return np.sum(self._factor**2, axis=1)[:, None] * self._scale
+        return np.sum(self._factor**2, axis=1)[:, None] * self.scale
 
 
-def statistics_pay(design):
-    """Return whether iterating on statistics beats iterating on the rows."""
+def statistics_pay(design, n_products):
+    """Return whether so many products are faster on statistics than on the rows."""
     d, n_tasks = design.n_features, design.n_tasks
     shared = design.cells.offsets is None
     grams = 1 if design.same_rows else n_tasks
@@ -158,4 +175,4 @@ def statistics_pay(design):
     one_product = entries * (n_tasks if shared else 1)
     # an iteration takes two products with the rows, one with the Gram matrices
     saved = 2 * one_product - d * d * n_tasks
-    return building <= _EXPECTED_ITERATIONS * saved
+    return building <= n_products * saved

@@ -13,10 +13,13 @@ from mtlreg._rows import (
     adjoint64,
     block_diagonal,
     centre_columns,
+    centre_tasks,
     product64,
     promotes,
     scale_rows,
     sparse_moments,
+    take_columns,
+    weighted_gram,
 )
 
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
@@ -29,7 +32,8 @@ class MultiTaskData:
     Attributes
     ----------
     X : ndarray (C-contiguous) or csr_array of shape (n_rows, n_features)
-        float64 or float32, finite. Without ``offsets`` every task sees all rows.
+        float64 or float32, finite. Without ``offsets`` every task sees all rows, and X
+        may be a csc_array.
     y : ndarray of shape (n_rows,) with ``offsets``, else (n_rows, n_tasks)
         float64, finite, and 0 where ``weight`` is 0.
     weight : ndarray of the shape of ``y``
@@ -120,20 +124,23 @@ class Design(ABC):
         self.dtype = data.X.dtype
         self.task_weights = self.cells.sum(v)
         self.n_tasks = self.task_weights.size
-        self.X, self.means, self.shift, squares = self._centre(data)
-        self.square_norms = self._square_norms(squares)
-        self._gathers = not sp.issparse(self.X)
+        shape = self.n_features, self.n_tasks
+        self.X, means, self.shift, squares = self._centre(data)
+        self.means = np.broadcast_to(means, shape)
+        norms = self._square_norms(means, squares)
+        self.square_norms = np.broadcast_to(norms, shape) * self.task_weights
         dead = self.square_norms == 0
         self._dead = dead if dead.any() else None
 
     @abstractmethod
     def _centre(self, data):
         """Return X (a centred copy where it is dense), the means, the shift and the
-        weighted mean squares of the stored columns about their means, all (d, T).
+        weighted mean squares of the stored columns about their means, all (d, T), or
+        (d, 1) where they are those of every task.
         """
 
     @abstractmethod
-    def _product(self, A, features=slice(None)):
+    def _product(self, A, features=None):
         """Return ``X_t a_t`` of the stored rows for every task, of some features."""
 
     @abstractmethod
@@ -154,7 +161,7 @@ class Design(ABC):
         They are computed in the precision of A, also where X is float32.
         """
         # few rows of A: it pays to gather their columns
-        used = np.flatnonzero(np.any(A != 0, axis=1))
+        used = np.flatnonzero(A.any(axis=1))
         if self._gathers and 4 * len(used) < len(A):
             Z = self._product(A[used], used)
         else:
@@ -175,10 +182,12 @@ class Design(ABC):
             G[self._dead] = 0.0
         return G
 
-    def _square_norms(self, squares):
-        """Column norms of the centred rows; exact where they nearly vanish."""
-        norms = self.task_weights * np.maximum(squares, 0.0)
-        scale = norms + self.task_weights * self.means**2
+    def _square_norms(self, means, squares):
+        """Column norms of the centred rows, over the weight of the task; exact where
+        they nearly vanish.
+        """
+        norms = np.maximum(squares, 0.0)
+        scale = norms + means**2
         if self.shift is not None:
             doubtful = (norms <= 1e-8 * scale) & (scale > 0)
             for t in np.flatnonzero(doubtful.any(axis=0)):
@@ -190,7 +199,7 @@ class Design(ABC):
         return norms
 
     def _exact_square_norms(self, t, columns):
-        """Return the norms of some columns of task t from differences to the mean."""
+        """Return mean squares of columns of task t from differences to the mean."""
         rows, v = self.rows(t)
         shift = self.shift[columns, t]
         part = rows[:, columns]
@@ -207,7 +216,8 @@ class Design(ABC):
             absent[held] = 0.0
             first = np.bincount(j, v[i] * rest, size) - absent * shift
             second = np.bincount(j, v[i] * rest**2, size) + absent * shift**2
-        return np.maximum(second - first**2 / np.sum(v), 0.0)
+        total = np.sum(v)
+        return np.maximum(second / total - (first / total) ** 2, 0.0)
 
     @cached_property
     def columns(self):
@@ -229,18 +239,13 @@ class Design(ABC):
             Only these features.
         """
         rows, v = self.rows(t)
-        rows = rows if features is None else rows[:, features]
+        # dense rows may be stored centred by their mean under v
+        centred = weight is None and not sp.issparse(rows) and self.shift is None
         v = v if weight is None else weight
-        if not sp.issparse(rows):
-            rows = rows.astype(np.float64, copy=False)
-        half = scale_rows(rows, np.sqrt(v))
-        gram = half.T @ half
-        gram = gram.toarray() if sp.issparse(gram) else gram
-        if self.centred:
-            total = np.sum(v)
-            if total > 0:
-                mean = rows.T @ v / total
-                gram -= total * np.outer(mean, mean)
+        gram, sums = weighted_gram(rows, v, features)
+        total = np.sum(v)
+        if self.centred and not centred and total > 0:
+            gram -= np.outer(sums, sums / total)
         norms = self.square_norms[:, t]
         dead = (norms if features is None else norms[features]) == 0
         gram[dead] = 0.0
@@ -297,28 +302,35 @@ class Design(ABC):
 
 
 class SharedDesign(Design):
-    """One X for all tasks; cells are an array (n_rows, n_tasks)."""
+    """One X for all tasks; cells are an array (n_rows, n_tasks).
+
+    Sparse rows are kept by columns.
+    """
+
+    _gathers = True
 
     def _centre(self, data):
         X, v = data.X, self.v
         units = v / self.task_weights
         self.same_rows = bool(np.all(units == units[:, :1]))
+        units = units[:, :1] if self.same_rows else units
         if sp.issparse(X):
+            X = sp.csc_array(X)
             means, squares = sparse_moments(X, units)
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
-        units = units[:, :1] if self.same_rows else units
+        if self.same_rows:
+            one = np.array([0, len(X)])
+            units = np.ascontiguousarray(units[:, 0])
+            X, means, squares = centre_tasks(X, units, one, self.centred)
+            return X, means, None, squares
         # a common centre: what the means of the tasks differ from it is left as a shift
         X, means, left, squares = centre_columns(X, units, self.centred)
-        means, left, squares = (
-            np.broadcast_to(part, (X.shape[1], self.n_tasks))
-            for part in (means, left, squares)
-        )
-        return X, means, None if self.same_rows or not self.centred else left, squares
+        return X, means, left if self.centred else None, squares
 
-    def _product(self, A, features=slice(None)):
-        X = self.X[:, features]
+    def _product(self, A, features=None):
+        X = take_columns(self.X, features)
         return product64(X, A) if promotes(X, A) else X @ A
 
     def _adjoint(self, R):
@@ -346,6 +358,7 @@ class StackedDesign(Design):
         X, offsets = data.X, data.offsets
         self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
         self._blocks = block_diagonal(X, offsets) if sp.issparse(X) else None
+        self._gathers = self._blocks is None
         units = self.v / self.cells.spread(self.task_weights)
         if self._blocks is not None:
             means, squares = (
@@ -355,26 +368,16 @@ class StackedDesign(Design):
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
-        stored = np.empty_like(X) if self.centred else X
-        means, squares = np.empty((2, self.n_tasks, X.shape[1]))
-        for t, rows in enumerate(self._slices):
-            part, mean, _, square = centre_columns(
-                X[rows], units[rows, None], self.centred
-            )
-            means[t], squares[t] = mean[:, 0], square[:, 0]
-            if self.centred:
-                stored[rows] = part
-        means, squares = np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
-        return stored, means, None, squares
+        X, means, squares = centre_tasks(X, units, offsets, self.centred)
+        return X, means, None, squares
 
-    def _product(self, A, features=slice(None)):
+    def _product(self, A, features=None):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
             return self._blocks @ columns.ravel()
-        X = self.X[:, features]
-        Z = np.empty(X.shape[0], dtype=np.result_type(X, A))
+        Z = np.empty(self.X.shape[0], dtype=np.result_type(self.X, A))
         for column, rows in zip(columns, self._slices, strict=True):
-            Z[rows] = X[rows] @ column
+            Z[rows] = take_columns(self.X[rows], features) @ column
         return Z
 
     def _adjoint(self, R):

@@ -8,12 +8,14 @@ with W_t the sum of the weights of task t. Solvers work on A alone: the intercep
 optimal for the A at hand, and this module alone moves them back to the units of X.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import pinvh
 
 from mtlreg._statistics import Statistics, statistics_pay
+from mtlreg.losses import Squared
 from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
@@ -41,6 +43,17 @@ class Certificate:
     intercept: np.ndarray
     slopes: np.ndarray | None = None
     gradient: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Null:
+    """The null model: value, G, the A that nothing penalises, image and slopes."""
+
+    value: float
+    G: np.ndarray
+    shift: np.ndarray | None = None
+    Z: np.ndarray | None = None
+    slopes: np.ndarray | None = None
 
 
 class Problem:
@@ -74,77 +87,88 @@ class Problem:
     """
 
     def __init__(self, data, loss, penalty, task_scale, fit_intercept=True):
-        self.penalty = penalty
         self.loss = loss
         with np.errstate(over="ignore", invalid="ignore"):
             self.term = DataTerm(data, loss, task_scale, fit_intercept)
             self.design = self.term.design
-            d, n_tasks = self.design.n_features, self.design.n_tasks
-            blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
-            self.shape = (*blocks, d, n_tasks)
-            self._patterns = penalty.free_directions(n_tasks)
+            self.dtype = self.design.dtype
+            self.square_norms = self.design.square_norms
             Z = np.zeros(data.y.shape)
             self.scale = loss.value(np.zeros_like(Z), data.y, self.term.v)
-            slopes, shift = self._free_optimum(Z)
-            if self._patterns.size:
-                Z = Z + self.term.image(shift)
-                slopes = self.term.slopes(Z)
-            self.null_value = self.term.value(Z)
-            G = -self.design.adjoint(slopes)
-            sizes = self.design.square_norms.max(initial=0.0), np.vdot(G, G)
-            if not np.all(np.isfinite([*sizes, self.null_value])):
+            self._statistics, self._null_models = {}, {}
+            self._set_penalty(penalty)
+            sizes = self.square_norms.max(initial=0.0), self.null_value
+            if not np.all(np.isfinite([*sizes, np.vdot(self._null.G, self._null.G)])):
                 raise ValueError(
                     "X or y holds values so large that their squares overflow; "
                     "rescale the features and the target"
                 )
-        if penalty.is_gauge:
-            self.alpha_factor = penalty.polar(G)
-        else:
-            self.alpha_factor = np.inf if penalty.conjugate(G) > 0 else 0.0
-        self._null_shift = shift
-        self._at_zero = None
-        if not self._patterns.size:
-            self._at_zero = self._certify(np.zeros(self.shape), Z, slopes, -G)
 
-    @property
-    def dtype(self):
-        """Precision of the iterates, that of X."""
-        return self.design.dtype
+    def with_penalty(self, penalty):
+        """Return the problem of the same data with another penalty."""
+        other = copy.copy(self)
+        other._set_penalty(penalty)
+        return other
+
+    def _set_penalty(self, penalty):
+        self.penalty = penalty
+        d, n_tasks = self.square_norms.shape
+        blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
+        self.shape = (*blocks, d, n_tasks)
+        self._patterns = penalty.free_directions(n_tasks)
+        key = self._patterns.shape, self._patterns.tobytes()
+        if key not in self._null_models:
+            self._null_models[key] = self._null_model()
+        self._null = self._null_models[key]
+        self.null_value = self._null.value
+        if penalty.is_gauge:
+            self.alpha_factor = penalty.polar(self._null.G)
+        else:
+            self.alpha_factor = np.inf if penalty.conjugate(self._null.G) > 0 else 0.0
+        self._at_zero = None
+
+    def _null_model(self):
+        Z = np.zeros(self.term.y.shape)
+        slopes, shift = self._free_optimum(Z)
+        if self._patterns.size:
+            Z = Z + self.term.image(shift)
+            slopes = self.term.slopes(Z)
+        return _Null(self.term.value(Z), -self.design.adjoint(slopes), shift, Z, slopes)
 
     @property
     def is_null(self):
         """Whether A = 0, or the null model, is the optimum."""
         return self.alpha_factor <= 1 + 4 * _EPS
 
-    def fastest_term(self):
-        """Return the term to iterate on: the statistics of the data where they pay."""
-        if not (self.loss.quadratic and statistics_pay(self.design)):
-            return self.term
-        moments = -self.design.adjoint(self.term.slopes(np.zeros(self.term.y.shape)))
-        at_zero = self.term.value(np.zeros(self.term.y.shape))
-        return StatisticsTerm(Statistics.of_design(self.design, moments), at_zero)
-
-    def statistics_gap(self, A, term, Z):
-        """Return the duality gap of A from statistics, good to rounding of F0.
+    def on_statistics(self, n_products=100):
+        """Return the problem on the statistics of the data, or None where they slow.
 
         Parameters
         ----------
-        A : ndarray of shape ``shape``
-        term : StatisticsTerm
-        Z : ndarray
-            The image of A by the term.
+        n_products : int
+            Iterations or gap checks over which building them has to pay.
         """
-        matrix, gradient = self.penalty.combine(A), term.gradient(Z)
-        if not self.penalty.is_gauge:
-            return self.penalty.divergence(matrix, -gradient)
-        s = 1 / max(1.0, self.penalty.polar(gradient))
-        rest = self.penalty.value(A) + s * float(np.vdot(matrix, gradient))
-        return (1 - s) ** 2 * max(term.value(matrix, Z), 0.0) + max(rest, 0.0)
+        if not self.loss.quadratic or self._patterns.size:
+            return None
+        if "built" not in self._statistics:
+            if not statistics_pay(self.design, n_products):
+                return None
+            moments = -self.design.adjoint(self.term.slopes(np.zeros_like(self.term.y)))
+            self._statistics["built"] = Statistics.of_design(self.design, moments)
+        return StatisticsProblem(
+            self._statistics["built"],
+            self.penalty,
+            self.term.value(np.zeros_like(self.term.y)),
+            means=self.design.means,
+            targets=self.term.intercept(np.zeros_like(self.term.y)),
+            scale=self.scale,
+            dtype=self.dtype,
+        )
 
     def null_point(self):
         """Return the variable of the null model."""
         A = np.zeros(self.shape, dtype=self.dtype)
-        return A if not self._patterns.size else A + self._null_shift.astype(self.dtype)
+        return A if not self._patterns.size else A + self._null.shift.astype(self.dtype)
 
     def gap_target(self, tol):
         """Return the gap to stop at: ``tol F0``, but nothing below the rounding."""
@@ -155,8 +179,9 @@ class Problem:
     def objective(self, A):
         """Return F at the variable A with its best intercepts."""
         exact = np.asarray(A, dtype=np.float64)
-        Z = self.term.image(self.penalty.combine(exact))
-        return self.term.value(Z) + self.penalty.value(exact)
+        matrix = self.penalty.combine(exact)
+        value = self.term.value_at(matrix, self.term.image(matrix))
+        return value + self.penalty.value(exact)
 
     def certificate(self, A, Z=None):
         """Return the `Certificate` of the variable A.
@@ -177,8 +202,8 @@ class Problem:
             The image of A, where it is at hand in float64.
         """
         exact = np.asarray(A, dtype=np.float64)
-        if self._at_zero is not None and not exact.any():
-            return self._at_zero
+        if not self._patterns.size and not exact.any():
+            return self._certificate_at_zero()
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
@@ -187,19 +212,26 @@ class Problem:
             return Certificate(np.inf, self._intercept(matrix, Z)[0])
         return self._certify(exact, Z, slopes, self.design.adjoint(slopes))
 
+    def _certificate_at_zero(self):
+        if self._at_zero is None:
+            zero, null = np.zeros(self.shape), self._null
+            self._at_zero = self._certify(zero, null.Z, null.slopes, -null.G)
+        return self._at_zero
+
     def _certify(self, A, Z, slopes, gradient):
         """Return the certificate of A from the dual point and its adjoint -G."""
         matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
-        if self.penalty.is_gauge:
-            polar = self.penalty.polar(gradient)
-            s = 1.0 if polar <= 1 else 1.0 / polar
-            rest = self.penalty.value(A) + s * float(np.vdot(matrix, gradient))
-        else:
-            s = 1.0
-            rest = self.penalty.divergence(matrix, -gradient)
+        rest, s = self._penalty_gap(A, matrix, gradient)
         gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
         return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
+
+    def _penalty_gap(self, A, matrix, gradient):
+        """Return the second term of the gap, and s."""
+        if not self.penalty.is_gauge:
+            return self.penalty.divergence(matrix, -gradient), 1.0
+        s = 1 / max(1.0, self.penalty.polar(gradient))
+        return self.penalty.value(A) + s * float(np.vdot(matrix, gradient)), s
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""
@@ -264,6 +296,67 @@ class Problem:
             )
             for t, pattern in enumerate(self._patterns)
         )
+
+
+class StatisticsProblem(Problem):
+    """The problem of the squared loss on sufficient statistics, without the rows.
+
+    Gaps and values are good to rounding of F0. Penalties with free directions need the
+    rows.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    penalty : Penalty
+    null_value : float
+        ``1/2 sum v (y - b)^2`` at the best intercepts b of A = 0.
+    means : ndarray of shape (n_features, n_tasks)
+        Of the features, 0 without an intercept.
+    targets : ndarray of shape (n_tasks,)
+        The intercepts at A = 0.
+    scale : float
+        ``1/2 sum v y^2``.
+    dtype : dtype
+        Of the coefficients.
+    """
+
+    def __init__(
+        self, statistics, penalty, null_value, *, means, targets, scale, dtype
+    ):
+        self.loss = Squared()
+        self.dtype, self.scale = np.dtype(dtype), scale
+        self.term = StatisticsTerm(statistics, null_value)
+        self.square_norms = np.maximum(statistics.diagonal(), 0.0)
+        self._means, self._targets = means, targets
+        self._null_models = {}
+        self._set_penalty(penalty)
+
+    def _null_model(self):
+        if self._patterns.size:
+            raise ValueError(
+                f"{type(self.penalty).__name__} leaves directions free, which "
+                f"needs rows"
+            )
+        value = self.term.value_at(*np.zeros((2, *self.square_norms.shape)))
+        return _Null(value, self.term.statistics.moments)
+
+    def on_statistics(self, n_products=100):
+        return None
+
+    def _certificate_at_zero(self):
+        zero = np.zeros(self.shape)
+        return self.certificate(zero, self.term.image(self.penalty.combine(zero)))
+
+    def certificate(self, A, Z=None):
+        exact = np.asarray(A, dtype=np.float64)
+        matrix = self.penalty.combine(exact)
+        if Z is None or Z.dtype != np.float64:
+            Z = self.term.image(matrix)
+        gradient = self.term.gradient(Z)
+        rest, s = self._penalty_gap(exact, matrix, gradient)
+        gap = (1 - s) ** 2 * max(self.term.value_at(matrix, Z), 0.0) + max(rest, 0.0)
+        intercept = self._targets - np.sum(self._means * matrix, axis=0)
+        return Certificate(gap, intercept.astype(self.dtype), None, gradient)
 
 
 def _solve(hessian, target):

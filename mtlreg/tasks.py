@@ -4,6 +4,7 @@ Everything about X, y, tasks and weights is checked here, once, and every compla
 about them is raised here.
 """
 
+import functools
 import numbers
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ __all__ = [
     "read_fit_input",
     "read_predict_input",
     "read_score_target",
+    "read_target",
     "stack_tasks",
 ]
 
@@ -139,6 +141,7 @@ def _lay_out(X, y, weight, columns, labels, classes):
         weight = np.repeat(weight[:, None], len(classes), axis=1)
         return _by_columns(X, y, weight), "multiclass", classes
     tasks, codes = np.array([0]), np.zeros(len(y), dtype=np.intp)
+    X = sparse.csr_array(X) if sparse.issparse(X) else X
     return _by_rows(X, y, weight, codes, tasks), "single", tasks
 
 
@@ -241,18 +244,8 @@ def read_score_target(estimator, y, sample_weight, shape):
     ValueError
         If y or sample_weight cannot be used or have another shape.
     """
-    if y is None:
-        raise ValueError("score needs the target, but y is None.")
-    read = read_classes if is_classifier(estimator) else _read_numbers
-    y, observed, columns = read(y)
-    _check_rows(shape[0], y=y)
-    if y.size == np.prod(shape) and 1 in (*y.shape[1:], *shape[1:]):
-        y, observed = y.reshape(shape), observed.reshape(shape)
-    if y.shape != tuple(shape):
-        raise ValueError(
-            f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
-            "one target per prediction."
-        )
+    classifier = is_classifier(estimator)
+    y, weight, columns = read_target(y, sample_weight, shape, classifier=classifier)
     fitted = estimator.tasks_
     if columns is not None and "O" in (columns.dtype.kind, fitted.dtype.kind):
         given, known = columns.tolist(), fitted.tolist()
@@ -261,10 +254,41 @@ def read_score_target(estimator, y, sample_weight, shape):
                 f"the columns of y are {given}, but tasks_ is {known}. Select them in "
                 "the order of tasks_."
             )
+    return y, weight
+
+
+def read_target(y, sample_weight, shape, *, classifier):
+    """Check y and weights against the shape of a prediction.
+
+    Parameters
+    ----------
+    y, sample_weight, shape
+        As in `read_score_target`.
+    classifier : bool
+        Targets are classes.
+
+    Returns
+    -------
+    y, weight : ndarrays of that shape
+        As `read_score_target` returns them.
+    columns : ndarray of shape (n_tasks,) or None
+        Names or positions of the columns of a 2-D y.
+    """
+    if y is None:
+        raise ValueError("score needs the target, but y is None.")
+    y, observed, columns = (read_classes if classifier else _read_numbers)(y)
+    _check_rows(shape[0], y=y)
+    if y.size == np.prod(shape) and 1 in (*y.shape[1:], *shape[1:]):
+        y, observed = y.reshape(shape), observed.reshape(shape)
+    if y.shape != tuple(shape):
+        raise ValueError(
+            f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
+            "one target per prediction."
+        )
     weight = np.where(observed, _read_weight(sample_weight, y.shape), 0.0)
     if not weight.any():
         raise ValueError("y has no observed target of positive weight to score.")
-    return y, weight
+    return y, weight, columns
 
 
 def keep_tasks(data, keep):
@@ -301,7 +325,9 @@ def _read_X(estimator, X, tasks, *, reset):
     frame = as_frame(X)
     position = []
     if column is None:
-        Z = _check_features(X, estimator)
+        # rows without labels are not sorted, so that columns may stay as they are
+        formats = ["csr", "csc"] if reset and tasks is None else "csr"
+        Z = _check_features(X, estimator, formats)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         labels = None if tasks is None else label_array(tasks, "tasks")
     else:
@@ -311,21 +337,26 @@ def _read_X(estimator, X, tasks, *, reset):
         names = names if frame is None else frame.columns
         values, rest, position = split_column(X, frame, column, names)
         labels = label_array(values, f"task_column={column!r}")
-        Z = _check_features(rest, estimator)
+        Z = _check_features(rest, estimator, "csr")
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
-        names = [f"x{j}" for j in range(estimator.n_features_in_)]
+        names = _numbered(estimator.n_features_in_)
     return Z, labels, np.delete(np.array(names, dtype=object), position)
 
 
-def _check_features(X, estimator):
+@functools.lru_cache(maxsize=1)
+def _numbered(n_features):
+    return [f"x{j}" for j in range(n_features)]
+
+
+def _check_features(X, estimator, formats):
     frame = as_frame(X)
     if frame is not None and set(frame.schema.values()) == {nw.Float32}:
         X = frame.to_numpy()  # check_array would widen polars and pyarrow
     try:
         X = check_array(
             X,
-            accept_sparse="csr",
+            accept_sparse=formats,
             dtype=[np.float64, np.float32],
             order="C",
             input_name="X",
@@ -343,7 +374,7 @@ def _check_features(X, estimator):
         ) from error
     if not sparse.issparse(X):
         return X
-    X = sparse.csr_array(X)
+    X = sparse.csc_array(X) if X.format == "csc" else sparse.csr_array(X)
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()

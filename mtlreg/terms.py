@@ -61,6 +61,10 @@ class DataTerm:
         z = Z + self.cells.spread(self.intercept(Z))
         return self.loss.value(z, self.y, self.v)
 
+    def value_at(self, A, Z):
+        """Return the loss at A with the image Z, as `StatisticsTerm` does."""
+        return self.value(Z)
+
     def value_and_gradient(self, A):
         """Return the loss at A with its best intercepts, and the gradient by A."""
         Z = self.image(A)
@@ -120,29 +124,29 @@ class StatisticsTerm:
     """
 
     def __init__(self, statistics, null_value):
-        self._statistics = statistics
+        self.statistics = statistics
         self._null_value = null_value
 
     def image(self, A):
         """Return the ``H_t a_t``."""
-        return self._statistics.multiply(A)
+        return self.statistics.multiply(A)
 
     def gradient(self, Z):
         """Return the gradient by A at the image Z."""
-        return Z - self._statistics.moments
+        return Z - self.statistics.moments
 
-    def value(self, A, Z):
+    def value_at(self, A, Z):
         """Return the value at A with the image Z."""
-        linear = np.vdot(self._statistics.moments, A)
+        linear = np.vdot(self.statistics.moments, A)
         return self._null_value + 0.5 * float(np.vdot(A, Z)) - float(linear)
 
     def hessian(self, Z):
         """Return the Hessian as a function of a direction, whatever Z."""
-        return self._statistics.multiply
+        return self.statistics.multiply
 
     def lipschitz(self):
         """Return the Lipschitz constant of the gradient."""
-        return self._statistics.largest_eigenvalue()
+        return self.statistics.largest_eigenvalue()
 
     def bends_more(self, lipschitz, move, before, after):
         """As in `DataTerm`."""

@@ -147,7 +147,7 @@ def test_lipschitz_constant_bounds_the_change_of_the_gradient(loss, layout, inte
     assert any(bends)
 
 
-@pytest.mark.parametrize("penalty", ["l21", "trace", "mean", "mean-free", "sum-trace"])
+@pytest.mark.parametrize("penalty", ["l21", "trace", "mean", "sum-trace"])
 @every_layout
 @both_intercepts
 @pytest.mark.parametrize("weighted", [False, True])
@@ -155,8 +155,8 @@ def test_statistics_say_what_the_rows_say(penalty, layout, intercept, weighted):
     # so many rows that statistics pay
     options = {"n": 80, "intercept": intercept, "weighted": weighted}
     problem = random_case("squared", penalty, layout, **options).problem()
-    rows, term = problem.term, problem.fastest_term()
-    assert term is not rows
+    statistics = problem.on_statistics()
+    rows, term = problem.term, statistics.term
     F0, blocks = problem.null_value, problem.penalty.n_blocks
     assert term.lipschitz() == pytest.approx(rows.lipschitz(), rel=1e-10)
     for A in points(problem):
@@ -164,15 +164,59 @@ def test_statistics_say_what_the_rows_say(penalty, layout, intercept, weighted):
         value, gradient = rows.value_and_gradient(matrix)
         Z = term.image(matrix)
         size = value + F0
-        assert term.value(matrix, Z) == pytest.approx(value, abs=1e-12 * size)
+        assert term.value_at(matrix, Z) == pytest.approx(value, abs=1e-12 * size)
         np.testing.assert_allclose(term.gradient(Z), gradient, atol=1e-12 * size)
-        gap = problem.statistics_gap(A, term, Z)
-        if penalty != "mean-free":
-            exact = problem.certificate(A).gap
-            assert gap == pytest.approx(exact, rel=1e-9, abs=1e-12 * F0)
+        found, exact = statistics.certificate(A, Z), problem.certificate(A)
+        assert found.gap == pytest.approx(exact.gap, rel=1e-9, abs=1e-12 * F0)
+        np.testing.assert_allclose(found.intercept, exact.intercept, atol=1e-10)
+        assert statistics.objective(A) == pytest.approx(problem.objective(A), rel=1e-12)
         ends = A, term.image(0 * matrix), Z
         assert not term.bends_more(blocks * term.lipschitz() * (1 + 1e-10), *ends)
         assert term.bends_more(1e-3 * term.lipschitz(), *ends)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "trace", "mean"])
+@both_intercepts
+def test_null_model_of_statistics_is_that_of_the_rows(penalty, intercept):
+    case = random_case("squared", penalty, "stacked-dense", n=80, intercept=intercept)
+    problem = case.problem()
+    statistics = problem.on_statistics()
+    for attribute in ("null_value", "alpha_factor", "scale"):
+        exact = getattr(problem, attribute)
+        assert getattr(statistics, attribute) == pytest.approx(exact, rel=1e-12)
+    assert statistics.gap_target(1e-6) == pytest.approx(problem.gap_target(1e-6))
+    zero = np.zeros(problem.shape)
+    first, second = (p.certificate(zero) for p in (statistics, problem))
+    assert first.gap == pytest.approx(second.gap, rel=1e-10)
+    np.testing.assert_allclose(first.intercept, second.intercept, rtol=1e-12)
+
+
+def test_free_directions_have_no_statistics():
+    assert (
+        random_case("squared", "mean-free", "stacked-dense").problem().on_statistics()
+        is None
+    )
+    statistics = (
+        random_case("squared", "mean", "stacked-dense", n=80).problem().on_statistics()
+    )
+    with pytest.raises(ValueError, match="needs rows"):
+        statistics.with_penalty(MeanRegularization(0.3, 0.0))
+
+
+@every_layout
+def test_another_penalty_on_the_same_data(layout):
+    case = random_case("logistic", "l21", layout)
+    problem = case.problem()
+    for name, penalty in PENALTY_CASES.items():
+        other = problem.with_penalty(penalty)
+        alone = replace(case, penalty=penalty).problem()
+        assert other.null_value == alone.null_value, name
+        assert other.alpha_factor == alone.alpha_factor
+        assert other.shape == alone.shape
+        A = np.ones(other.shape)
+        gap = alone.certificate(A).gap
+        assert other.certificate(A).gap == pytest.approx(gap, rel=1e-12)
+    assert problem.penalty is case.penalty
 
 
 @every_loss

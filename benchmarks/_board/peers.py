@@ -129,10 +129,18 @@ class Mtlreg(Competitor):
 
     def path(self, lams, control):
         """Return the coefficients along decreasing strengths, warm started."""
-        estimator = self.estimator(lams[0], control, warm_start=True)
-        for lam in lams:
-            estimator.set_params(**self._stem(lam)[1])
-            yield self.fit(estimator).coef_.T
+        from mtlreg import regularization_path
+
+        estimator = self.estimator(lams[0], control)
+        leading = estimator.get_params()[estimator._strengths[0]]
+        found = regularization_path(
+            estimator,
+            self.problem.X,
+            self.problem.y,
+            tasks=self._tasks,
+            alphas=leading * lams / lams[0],
+        )
+        yield from found.coef.swapaxes(1, 2)
 
 
 class Textbook(Competitor):

@@ -6,6 +6,7 @@ from mtlreg.estimators.mean_regularized import (
     MeanRegularizedClassifier,
     MeanRegularizedRegressor,
 )
+from mtlreg.estimators.paths import RegularizationPath, regularization_path
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
 from mtlreg.estimators.trace_norm import TraceNormClassifier, TraceNormRegressor
 
@@ -16,8 +17,10 @@ __all__ = [
     "GroupLassoRegressor",
     "MeanRegularizedClassifier",
     "MeanRegularizedRegressor",
+    "RegularizationPath",
     "TraceNormClassifier",
     "TraceNormRegressor",
     "alpha_grid",
     "alpha_max",
+    "regularization_path",
 ]

@@ -1,5 +1,6 @@
 """What all estimators share: fit, prediction input, warnings, callbacks."""
 
+import copy
 import functools
 import inspect
 import warnings
@@ -55,6 +56,10 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     @abstractmethod
     def _check_strengths(self):
         """Raise unless the parameters of the penalty are valid."""
+
+    @abstractmethod
+    def _at_ratio(self, ratio):
+        """Return the parameters at another ratio of the strengths, by name."""
 
     def _penalty_attributes(self, A):
         """Return the attributes that belong to the penalty, by name."""
@@ -205,6 +210,13 @@ class Fit:
             bool(estimator.fit_intercept),
         )
         self.solver = self._solver(estimator)
+
+    def with_penalty(self, estimator):
+        """Return the fit of the same data with the penalty of another estimator."""
+        other = copy.copy(self)
+        other.problem = self.problem.with_penalty(estimator._penalty())
+        other.solver = other._solver(estimator)
+        return other
 
     def _without_one_class(self, estimator, data):
         if self.kept.all():

@@ -49,6 +49,11 @@ class _DirtyModel:
         check_real(self.alpha_specific, "alpha_specific", minimum=0.0, strict=True)
         check_choice(self.norm, "norm", list(NORMS))
 
+    def _at_ratio(self, ratio):
+        if ratio <= 0:
+            raise ValueError(f"ratios of the dirty model must be > 0, got {ratio}")
+        return {"alpha_specific": self.alpha_shared / ratio}
+
     def _penalty(self):
         return Dirty(self.alpha_shared, self.alpha_specific, self.norm)
 

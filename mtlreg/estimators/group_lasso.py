@@ -51,6 +51,9 @@ class _GroupLasso:
             raise ValueError(f"l1_ratio must be at most 1, got {self.l1_ratio!r}")
         check_choice(self.norm, "norm", list(NORMS))
 
+    def _at_ratio(self, ratio):
+        return {"l1_ratio": ratio}
+
     def _penalty(self):
         if self.l1_ratio == 1:
             return L1(self.alpha)

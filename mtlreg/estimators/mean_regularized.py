@@ -43,6 +43,9 @@ class _MeanRegularized:
         check_real(self.alpha, "alpha", minimum=0.0, strict=True)
         check_real(self.alpha_mean, "alpha_mean", minimum=0.0)
 
+    def _at_ratio(self, ratio):
+        return {"alpha_mean": self.alpha * ratio}
+
     def _penalty(self):
         return MeanRegularization(self.alpha, self.alpha_mean)
 

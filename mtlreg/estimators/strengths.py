@@ -84,22 +84,41 @@ def alpha_grid(
     >>> grid.shape
     (3,)
     """
+    problem = _problem(estimator, X, y, sample_weight, tasks)
+    return default_grid(problem, estimator, n_alphas, eps)
+
+
+def default_grid(problem, estimator, n_alphas, eps):
+    """Return the grid of `alpha_grid` for the problem of an estimator."""
     check_scalar(n_alphas, "n_alphas", Integral, min_val=1)
     check_scalar(
         eps, "eps", float, min_val=0.0, max_val=1.0, include_boundaries="neither"
     )
-    problem = _problem(estimator, X, y, sample_weight, tasks)
     if problem.penalty.is_gauge:
         largest = _alpha_max(estimator, problem)
         shape = np.geomspace(1.0, eps, n_alphas)
     else:
-        largest = float(np.mean(problem.design.square_norms))
+        largest = float(np.mean(problem.square_norms))
         shape = np.geomspace(1e3, 1e-3, n_alphas)
     if largest <= 0:
         raise ValueError(
             "there is no scale for the strengths: X has no feature that varies with y"
         )
     return largest * shape
+
+
+def check_grid(values, name, allow_zero=False):
+    """Return strengths as a decreasing array, or raise ValueError naming the fault."""
+    grid = np.asarray(values, dtype=np.float64)
+    if grid.ndim != 1 or grid.size == 0:
+        raise ValueError(
+            f"{name} must hold at least one number, got shape {grid.shape}"
+        )
+    bad = ~np.isfinite(grid) | (grid < 0) | ((grid == 0) & (not allow_zero))
+    if bad.any():
+        bound = "0 or more" if allow_zero else "more than 0"
+        raise ValueError(f"{name} must be finite and {bound}, got {grid[bad][0]}")
+    return -np.sort(-grid)
 
 
 def _problem(estimator, X, y, sample_weight, tasks):

@@ -46,6 +46,9 @@ class _TraceNorm(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _check_strengths(self):
         check_real(self.alpha, "alpha", minimum=0.0, strict=True)
 
+    def _at_ratio(self, ratio):
+        raise ValueError("ratios must be None: the trace norm has one strength")
+
     def _penalty(self):
         return TraceNorm(self.alpha)
 

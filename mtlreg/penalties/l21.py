@@ -42,18 +42,26 @@ def _solve_row(params, z, curvature, row, scratch):
     # in units of alpha for z and of the largest curvature, against overflow
     alpha = params.alpha
     bend = 0.0
+    flattest = np.inf
     largest = 0.0
     for t in range(row.size):
         bend = max(bend, curvature[t])
+        flattest = min(flattest, curvature[t])
         largest = max(largest, abs(z[t]))
     squares = 0.0
     before = 0.0
     for t in range(row.size):
         squares += (z[t] / largest) ** 2 if largest > 0.0 else 0.0
         before += (bend / alpha * row[t]) ** 2
-    if largest * np.sqrt(squares) <= alpha or bend == 0.0:
+    norm = largest * np.sqrt(squares)
+    if norm <= alpha or bend == 0.0:
         for t in range(row.size):
             row[t] = 0.0
+        return
+    if flattest == bend:
+        # of equal curvatures: the prox of z / curvature
+        for t in range(row.size):
+            row[t] = (1.0 - alpha / norm) * (z[t] / bend)
         return
     r = np.sqrt(before)
     for _ in range(50):
@@ -121,4 +129,5 @@ class L21(RowPenalty):
 
 def row_norms(A):
     """Return the Euclidean norms of the rows of A, in float64."""
-    return np.linalg.norm(np.asarray(A, dtype=np.float64), axis=1)
+    exact = np.asarray(A, dtype=np.float64)
+    return np.sqrt(np.einsum("jt,jt->j", exact, exact))

@@ -41,9 +41,7 @@ class Point:
     @cached_property
     def value(self):
         """The objective at A."""
-        on_rows = self._term is self._problem.term
-        arguments = (self.Z,) if on_rows else (self.A, self.Z)
-        return self._term.value(*arguments) + self.tangent.value
+        return self._term.value_at(self.A, self.Z) + self.tangent.value
 
     @cached_property
     def slope(self):

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,7 +43,14 @@ class Solver(ABC):
     max_iter : int
     tol : float
         Stop when the duality gap is at most ``tol F0``, see `Problem.gap_target`.
+
+    Attributes
+    ----------
+    takes_statistics : bool
+        Whether it solves a `StatisticsProblem` as well.
     """
+
+    takes_statistics: ClassVar[bool] = True
 
     max_iter: int = 10_000
     tol: float = 1e-6
@@ -96,46 +104,54 @@ class GapCheck:
     problem : Problem
     tol : float
     monitor : callable or None
+    estimate : StatisticsProblem, optional
+        The same problem, on which gaps are cheaper but good to rounding of F0 only;
+        where they would stop the run, ``problem`` has the last word.
     """
 
-    def __init__(self, problem, tol, monitor):
+    def __init__(self, problem, tol, monitor, estimate=None):
         self.problem = problem
         self.target = problem.gap_target(tol)
         self.monitor = monitor
         self.history = []
+        self._estimate = estimate
 
-    def __call__(self, iteration, A, Z=None):
-        """Certify A, rounded to the precision of X; return whether to stop."""
-        gap = self._certify(iteration, A, Z)
-        stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
-        return stopped or gap <= self.target
-
-    def _certify(self, iteration, A, Z=None):
-        A = A.astype(self.problem.dtype, copy=False)
-        self._A = A
-        self.certificate = self.problem.certificate(A, Z if A.dtype == float else None)
-        self.history.append((iteration, self.certificate.gap))
-        return self.certificate.gap
-
-    def estimate(self, iteration, A, gap, last=False):
-        """Note a gap that is good to rounding of F0; certify A where it would stop.
+    def __call__(self, iteration, A, Z=None, last=False):
+        """Certify A, rounded to the precision of X; return whether to stop.
 
         Parameters
         ----------
         iteration : int
         A : ndarray
-        gap : float
+        Z : ndarray, optional
+            Its image, by the estimate if there is one.
         last : bool
             Whether A is returned whatever its gap.
         """
-        if last or gap <= self.target:
-            return self(iteration, A)
+        if self._estimate is not None:
+            gap = self._estimate.certificate(A, Z).gap
+            if gap > self.target and not last:
+                return self._passed(iteration, A, gap)
+            Z = None
+        gap = self._certify(iteration, A, Z)
+        stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
+        return stopped or gap <= self.target
+
+    def _passed(self, iteration, A, gap):
+        """Note an estimated gap above the target; return whether to stop."""
         self.history.append((iteration, gap))
         if self.monitor is not None and self.monitor(iteration, A, gap):
             self.history.pop()
-            self._certify(iteration, A)
+            self._certify(iteration, A, None)
             return True
         return False
+
+    def _certify(self, iteration, A, Z):
+        A = A.astype(self.problem.dtype, copy=False)
+        self._A = A
+        self.certificate = self.problem.certificate(A, Z if A.dtype == float else None)
+        self.history.append((iteration, self.certificate.gap))
+        return self.certificate.gap
 
     def stalled(self, checks):
         """Return whether the last ``checks`` gaps brought nothing."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.solvers._models import make_model
+from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
 
 _EVEN_STEPS = 30  # of proximal gradient before the first epoch
@@ -83,8 +83,8 @@ class BCD(Solver):
             rows, complete = _working_set(problem, A, check.certificate, size)
             size = len(rows)
             kept = quadratic and model is not None and np.array_equal(rows, held)
-            gradient = check.certificate.gradient
-            if not (kept and model.renewed(gradient[rows], problem.term.value(Z))):
+            gradient = check.certificate.gradient[rows]
+            if not (kept and model.renewed(gradient, problem.term.value_at(A, Z))):
                 model = self._model(problem, rows, A, Z, check.certificate)
                 held = rows
                 if quadratic and init is None and epochs == 0:
@@ -107,7 +107,7 @@ class BCD(Solver):
             z = Z + term.cells.spread(term.intercept(Z))
             flattest = _LEAST_CURVATURE * problem.loss.curvature * term.v
             weight = np.maximum(problem.loss.hessian(z, term.y, term.v), flattest)
-        return make_model(term, problem.penalty, rows, A, certificate, weight)
+        return make_model(problem, rows, A, certificate, weight)
 
 
 def _working_set(problem, A, certificate, size):
@@ -116,7 +116,7 @@ def _working_set(problem, A, certificate, size):
     The rows are the active ones and those with the least distance to the boundary of
     the dual domain, ``(1 - polar) / ||x_j||`` in units of their column norms.
     """
-    norms = np.sqrt(problem.design.square_norms.max(axis=1))
+    norms = np.sqrt(problem.square_norms.max(axis=1))
     polars = problem.penalty.row_polars(certificate.gradient)
     active = np.any(A != 0, axis=1)
     size = min(len(A), max(size, 2 * int(active.sum())))

@@ -58,6 +58,8 @@ class Direct(Solver):
     array([[3.25, 3.75]])
     """
 
+    takes_statistics = False
+
     def refuses(self, loss, penalty):
         if isinstance(penalty, MeanRegularization):
             return None

@@ -59,43 +59,44 @@ class FISTA(Solver):
         return None
 
     def _solve(self, problem, init, monitor):
-        check = GapCheck(problem, self.tol, monitor)
+        # iterates, and gaps on the way, on the statistics of the data where they pay
+        estimate = problem.on_statistics()
+        check = GapCheck(problem, self.tol, monitor, estimate)
+        inner = estimate or problem
         A = np.zeros(problem.shape, dtype=problem.dtype)
         if init is not None:
             A[...] = init
         if check(0, A):
             return check.solution()
-        term = problem.fastest_term()
-        on_rows = term is problem.term
-        iteration, points = 0, self._points(problem, term, A, 0)
+        iteration, points = 0, self._points(inner, A, 0, warm=init is not None)
         while iteration < self.max_iter:
             iteration, A, Z = next(points)
-            if on_rows:
-                stop = check(iteration, A, Z)
-            else:
-                gap = problem.statistics_gap(A, term, Z)
-                stop = check.estimate(iteration, A, gap, iteration >= self.max_iter)
-            if stop:
+            if check(iteration, A, Z, last=iteration >= self.max_iter):
                 break
-            if on_rows and A.dtype != np.float64 and check.stalled(self._PATIENCE):
+            if A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
-                points = self._points(problem, term, A.astype(np.float64), iteration)
+                points = self._points(inner, A.astype(np.float64), iteration)
         return check.solution()
 
-    def _points(self, problem, term, A, iteration):
-        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter."""
-        penalty = problem.penalty
+    def _points(self, problem, A, iteration, warm=False):
+        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter.
+
+        Newton steps are tried at once from a warm start.
+        """
+        term, penalty = problem.term, problem.penalty
         newton = lipschitz = None
         if penalty.has_tangent:
             # steps that are spread over the tasks seldom bend like the worst task
-            curvature = problem.design.square_norms.mean()
+            curvature = problem.square_norms.mean()
             lipschitz = problem.loss.curvature * float(curvature)
             newton = Semismooth(problem, term, lipschitz)
         steps = accelerated(term, penalty, A, lipschitz)
+        count = 1 if warm and newton is not None else self.check_every
         while True:
-            for _ in range(min(self.check_every, self.max_iter - iteration)):
+            for _ in range(min(count, self.max_iter - iteration)):
                 A, Z, lipschitz = next(steps)
                 iteration += 1
+            count = self.check_every
             yield iteration, A, Z
             if newton is None or not newton.ready(A, Z, lipschitz):
                 continue

@@ -9,7 +9,8 @@ import re
 import pytest
 
 import mtlreg
-from mtlreg import datasets, losses, penalties, solvers
+from mtlreg import datasets, losses, metrics, penalties, solvers
+from mtlreg.model_selection import TaskKFold
 from tests.estimators.cases import ESTIMATORS, draw, is_classifier
 
 FUNCTIONS = [
@@ -18,11 +19,13 @@ FUNCTIONS = [
     mtlreg.stack_tasks,
     datasets.make_multitask_regression,
     datasets.make_multitask_classification,
+    *[getattr(metrics, name) for name in metrics.__all__ if name != "task_scorer"],
 ]
 PARTS = [
     *penalties.PENALTIES.values(),
     *losses.LOSSES.values(),
     *solvers.SOLVERS.values(),
+    TaskKFold,
 ]
 METHODS = [
     pytest.param(cls, name, id=f"{cls.__name__}.{name}")

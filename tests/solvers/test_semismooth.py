@@ -31,10 +31,8 @@ def plain(monkeypatch, problem, **options):
 def products(case):
     """The smooth terms of a problem that there are."""
     problem = case.problem()
-    terms = [problem.term]
-    if problem.fastest_term() is not problem.term:
-        terms.append(problem.fastest_term())
-    return problem, terms
+    estimate = problem.on_statistics()
+    return problem, [problem.term] + ([estimate.term] if estimate else [])
 
 
 @every_loss

@@ -1,0 +1,224 @@
+"""The columns of a design in the form that a model of some rows of A wants."""
+
+import itertools
+
+import numpy as np
+import scipy.sparse as sp
+
+from mtlreg._rows import transposed_columns
+from mtlreg.solvers import _blocks
+from mtlreg.solvers._models import RowModel
+
+_EXPECTED_EPOCHS = 40  # for the choice between Gram matrices and residuals
+_GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
+
+
+def make_model(problem, rows, A, certificate, weight=None):
+    """Return the `RowModel` of the data term at a point.
+
+    Parameters
+    ----------
+    problem : Problem
+    rows : ndarray of int, shape (k,)
+        The rows of A that are free.
+    A : ndarray of shape (n_features, n_tasks)
+        The point; its precision is that of the model.
+    certificate : Certificate
+        Of the point: its slopes and gradient are used.
+    weight : ndarray over cells, optional
+        Second derivatives of the term by the predictions; those of a squared loss,
+        the weights v of the term, if left out.
+    """
+    term, gradient = problem.term, certificate.gradient[rows]
+    if certificate.slopes is None:
+        columns = _statistics_columns(term.statistics.restrict(rows), gradient, A.dtype)
+        curvature = problem.square_norms[rows]
+        loss = term.value_at(A, certificate.gradient + term.statistics.moments)
+    else:
+        fixed = weight is None
+        weight = term.v if fixed else weight
+        slopes = certificate.slopes
+        residual = np.zeros_like(slopes)
+        np.divide(slopes, weight, out=residual, where=weight > 0)
+        block = _Block(term, rows, weight, residual, fixed, A.dtype)
+        columns, curvature = block.gram(gradient) if block.gram_pays() else block.rows()
+        loss = 0.5 * float(np.sum(slopes * residual))
+    curvature = np.array(curvature, dtype=A.dtype, order="C")
+    curvature[problem.square_norms[rows] == 0] = 0.0
+    start = np.ascontiguousarray(A[rows])
+    return RowModel(columns, curvature, problem.penalty, start, loss)
+
+
+def _statistics_columns(statistics, gradient, dtype):
+    """Return the block of Gram matrices at a gradient."""
+    gram = np.ascontiguousarray(statistics.gram, dtype=dtype)
+    gradient = np.array(gradient, dtype=dtype, order="C")
+    if statistics.scale is None:
+        return _blocks.StackedGram(gram, gradient)
+    return _blocks.SharedGram(gram, statistics.scale.astype(dtype), gradient)
+
+
+class _Block:
+    """The columns of some features under weights, in every form a model may take."""
+
+    def __init__(self, term, rows, weight, residual, fixed, dtype):
+        self.design, self.dtype = term.design, dtype
+        self.weight, self.residual, self.fixed = weight, residual, fixed
+        self.index = rows
+        self.centred = term.fit_intercept
+        self.shared = self.design.cells.offsets is None
+        self.sparse = sp.issparse(self.design.X)
+        # one column of weights and one Gram matrix serve all tasks
+        self.common = fixed and self.design.same_rows
+        self.totals = self.design.cells.sum(weight)
+
+    def gram_pays(self):
+        """Whether the gradient is cheaper to keep than the residual."""
+        k, n_tasks = len(self.index), self.design.n_tasks
+        cells = self.weight.size
+        entries = k * cells
+        if self.sparse:
+            density = self.design.X.nnz / max(np.prod(self.design.X.shape), 1)
+            entries *= density
+        kept = k * k * (1 if self.common else n_tasks)
+        building = k * entries / (n_tasks if self.common else 1)
+        moving = _EXPECTED_EPOCHS * k * k * n_tasks
+        fits = kept * np.dtype(self.dtype).itemsize <= _GRAM_BYTES
+        return fits and building + moving <= 2 * _EXPECTED_EPOCHS * entries
+
+    def _columns(self):
+        return transposed_columns(self.design.X, self.index, self.dtype)
+
+    def _scaled(self):
+        """Return dense centred columns times the roots of the weights, and the roots.
+
+        Only for weights that rows carry: of stacked tasks, or common to all tasks.
+        """
+        columns = self._columns()
+        if self.common:
+            root = np.sqrt(self.weight[:, 0] / self.totals[0])
+            columns *= root.astype(self.dtype)
+            return columns, root
+        bounds, root = self.design.cells.offsets, np.sqrt(self.weight)
+        if self.centred and not self.fixed:
+            for t, (a, b) in enumerate(itertools.pairwise(bounds)):
+                mean = columns[:, a:b] @ self.weight[a:b] / self.totals[t]
+                columns[:, a:b] -= mean[:, None].astype(self.dtype)
+        columns *= root.astype(self.dtype)
+        return columns, root
+
+    def rows(self):
+        """Return the block that keeps the residual, and the curvature."""
+        if self.sparse:
+            return self._sparse_rows()
+        if self.shared and not self.common:
+            return self._weighted_rows()
+        columns, root = self._scaled()
+        design = self.design
+        if self.common:
+            starts, bounds = _repeated(design.n_tasks, len(root))
+            residual = (self.residual * root[:, None]).T.ravel()
+            scale = self.totals
+        else:
+            bounds = design.cells.offsets
+            starts = bounds[:-1]
+            residual = self.residual * root
+            scale = np.ones(design.n_tasks)
+        if self.fixed:
+            curvature = design.square_norms[self.index]
+        else:
+            parts = np.split(columns, bounds[1:-1], axis=1)
+            squares = [np.einsum("ij,ij->i", part, part) for part in parts]
+            curvature = np.stack(squares, axis=1)
+        return _blocks.Rows(
+            columns,
+            starts,
+            bounds,
+            scale.astype(self.dtype),
+            residual.astype(self.dtype, copy=False),
+        ), curvature
+
+    def _means(self, products):
+        """Return the weighted means of the columns, 0 without an intercept."""
+        means = products / self.totals
+        return (means if self.centred else np.zeros_like(means)).astype(self.dtype)
+
+    def _weighted_rows(self):
+        columns, n_tasks = self._columns(), self.design.n_tasks
+        means = self._means(columns @ self.weight)
+        curvature = columns**2 @ self.weight - self.totals * means**2
+        starts, bounds = _repeated(n_tasks, len(self.weight))
+        return _blocks.WeightedRows(
+            columns,
+            starts,
+            bounds,
+            self.weight.T.ravel().astype(self.dtype),
+            means,
+            self.residual.T.ravel().astype(self.dtype),
+            np.zeros(n_tasks, dtype=self.dtype),
+        ), np.maximum(curvature, 0.0)
+
+    def _sparse_rows(self):
+        design, n_tasks = self.design, self.design.n_tasks
+        columns = design.columns[:, self.index].astype(self.dtype, copy=False)
+        intercept = np.zeros(n_tasks, dtype=self.dtype)
+        if self.common:
+            return self._common_sparse_rows(columns, intercept)
+        parts = columns.data, columns.indices, columns.indptr
+        state = self.residual.astype(self.dtype), intercept
+        weight = self.weight.astype(self.dtype)
+        if self.shared:
+            means = self._means(columns.T @ self.weight)
+            squares = columns.power(2).T @ self.weight
+            block = _blocks.SparseSharedRows(*parts, weight, means, *state)
+        else:
+            task = np.repeat(np.arange(n_tasks), np.diff(design.cells.offsets))
+            spread = sp.csr_array(
+                (self.weight, task, np.arange(len(task) + 1)),
+                shape=(len(task), n_tasks),
+            )
+            means = self._means((columns.T @ spread).toarray())
+            squares = (columns.power(2).T @ spread).toarray()
+            block = _blocks.SparseStackedRows(*parts, task, weight, means, *state)
+        return block, np.maximum(squares - self.totals * means**2, 0.0)
+
+    def _common_sparse_rows(self, columns, intercept):
+        root = np.sqrt(self.weight[:, 0] / self.totals[0])
+        block = _blocks.SparseRows(
+            columns.data * root.astype(self.dtype)[columns.indices],
+            columns.indices,
+            columns.indptr,
+            self.totals.astype(self.dtype),
+            np.ascontiguousarray(self.design.means[self.index], dtype=self.dtype),
+            (self.residual * root[:, None]).astype(self.dtype, copy=False),
+            intercept,
+        )
+        return block, self.design.square_norms[self.index]
+
+    def gram(self, gradient):
+        """Return the block that keeps the gradient, and the curvature."""
+        design = self.design
+        gradient = np.ascontiguousarray(gradient, dtype=self.dtype)
+        if self.common:
+            gram = design.gram(0, features=self.index) / self.totals[0]
+            gram = gram.astype(self.dtype, copy=False)
+            scale = self.totals.astype(self.dtype)
+            diagonal = np.diag(gram)[:, None] * scale
+            return _blocks.SharedGram(gram, scale, gradient), diagonal
+        k = len(self.index)
+        gram = np.empty((k, k, design.n_tasks), dtype=self.dtype)
+        if self.shared or self.sparse:
+            for t in range(design.n_tasks):
+                weight = design.select(self.weight, t)
+                gram[:, :, t] = design.gram(t, weight, self.index)
+        else:
+            columns, _ = self._scaled()
+            for t, (a, b) in enumerate(itertools.pairwise(design.cells.offsets)):
+                gram[:, :, t] = columns[:, a:b] @ columns[:, a:b].T
+        diagonal = np.einsum("jjt->jt", gram)
+        return _blocks.StackedGram(gram, gradient), diagonal
+
+
+def _repeated(n_tasks, n):
+    """Return the starts and bounds of tasks that all use the same n entries."""
+    return np.zeros(n_tasks, dtype=np.intp), n * np.arange(n_tasks + 1)

@@ -54,11 +54,20 @@ def main():
         remarks += failures
         seconds = time.perf_counter() - begin
         print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
+        # what is measured outlives a run that is cut short
+        _write(report.document(rows, remarks, [], _since(started), options), options)
     kinds = list(first_calls.KINDS)[: 1 if options.quick else None]
     calls = first_calls.lines(_environment(), kinds) if options.first_calls else []
-    seconds = time.perf_counter() - started
-    text = report.document(rows, remarks, calls, seconds, options)
+    text = report.document(rows, remarks, calls, _since(started), options)
     print(text)
+    _write(text, options)
+
+
+def _since(started):
+    return time.perf_counter() - started
+
+
+def _write(text, options):
     if options.out is not None:
         options.out.write_text(text + "\n")
 

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from mtlreg._numba import njit
 
 _CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
+CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 _GRAM_ROWS = 1024  # rows that are multiplied with themselves at a time, or more
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
@@ -78,7 +79,7 @@ def _mean_squares(X, offsets, units, squares):
 
 @njit
 def _centre(X, offsets, units, stored, means, squares):
-    left = np.empty(X.shape[1])
+    left, constant = np.empty(X.shape[1]), np.empty(X.shape[1], dtype=np.bool_)
     for t in range(offsets.size - 1):
         rows = range(offsets[t], offsets[t + 1])
         for i in rows:
@@ -94,12 +95,14 @@ def _centre(X, offsets, units, stored, means, squares):
         again = False
         for j in range(X.shape[1]):
             squares[t, j] -= left[j] * left[j]
-            again = again or left[j] * left[j] > 1e-20 * squares[t, j]
+            constant[j] = squares[t, j] <= CONSTANT * means[t, j] ** 2
+            moved = left[j] * left[j] > 1e-20 * squares[t, j]
+            again = again or moved or constant[j]
         if again:
             # what is rounding to the mean may be much to a column of small variance
             for i in rows:
                 for j in range(X.shape[1]):
-                    stored[i, j] -= left[j]
+                    stored[i, j] = 0.0 if constant[j] else stored[i, j] - left[j]
 
 
 def centre_tasks(X, units, offsets, centred):
@@ -120,7 +123,8 @@ def centre_tasks(X, units, offsets, centred):
     means : ndarray of shape (d, n_tasks)
         Of the columns that came in; 0 if not ``centred``.
     squares : ndarray of shape (d, n_tasks)
-        Weighted mean squares of the columns that are returned.
+        Weighted mean squares of the columns that are returned; those that are constant
+        in a task are 0 there, their mean squares nearly so.
     """
     means, squares = np.zeros((2, len(offsets) - 1, X.shape[1]))
     stored = np.empty_like(X) if centred else X

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from mtlreg._rows import (
+    CONSTANT,
     adjoint64,
     block_diagonal,
     centre_columns,
@@ -193,7 +194,7 @@ class Design(ABC):
             for t in np.flatnonzero(doubtful.any(axis=0)):
                 columns = np.flatnonzero(doubtful[:, t])
                 norms[columns, t] = self._exact_square_norms(t, columns)
-        norms[norms <= 1e-28 * scale] = 0.0
+        norms[norms <= CONSTANT * scale] = 0.0
         # an overflow is no constant column
         norms[~np.isfinite(scale)] = np.inf
         return norms

@@ -97,12 +97,6 @@ class Problem:
             self.scale = loss.value(np.zeros_like(Z), data.y, self.term.v)
             self._statistics, self._null_models = {}, {}
             self._set_penalty(penalty)
-            sizes = self.square_norms.max(initial=0.0), self.null_value
-            if not np.all(np.isfinite([*sizes, np.vdot(self._null.G, self._null.G)])):
-                raise ValueError(
-                    "X or y holds values so large that their squares overflow; "
-                    "rescale the features and the target"
-                )
 
     def with_penalty(self, penalty):
         """Return the problem of the same data with another penalty."""
@@ -121,6 +115,12 @@ class Problem:
             self._null_models[key] = self._null_model()
         self._null = self._null_models[key]
         self.null_value = self._null.value
+        sizes = self.square_norms.max(initial=0.0), self.null_value
+        if not np.all(np.isfinite([*sizes, np.vdot(self._null.G, self._null.G)])):
+            raise ValueError(
+                "X or y holds values so large that their squares overflow; "
+                "rescale the features and the target"
+            )
         if penalty.is_gauge:
             self.alpha_factor = penalty.polar(self._null.G)
         else:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from mtlreg._statistics import Statistics
 from mtlreg.design import Cells, MultiTaskData, make_design, predict_rows
 from tests.problems import LAYOUTS, random_data
 
@@ -147,6 +148,59 @@ def test_dense_equals_sparse(kind, centred):
     np.testing.assert_allclose(
         sparse_design.largest_eigenvalues(), dense_design.largest_eigenvalues(), 1e-12
     )
+
+
+@both_centrings
+@pytest.mark.parametrize("complete", [False, True])
+def test_sparse_rows_may_come_by_columns(centred, complete):
+    data, A, R = draw("shared-sparse")
+    weight = np.ones_like(data.weight) if complete else data.weight
+    by_columns = MultiTaskData(sp.csc_array(data.X), data.y, weight)
+    first = make_design(data, weight, centred)
+    second = make_design(by_columns, weight, centred)
+    assert np.shares_memory(second.X.data, by_columns.X.data)
+    np.testing.assert_array_equal(first.predict(A), second.predict(A))
+    np.testing.assert_array_equal(first.adjoint(R), second.adjoint(R))
+    np.testing.assert_array_equal(first.square_norms, second.square_norms)
+    A[1:] = 0.0
+    np.testing.assert_allclose(
+        second.predict(A),
+        data.X.toarray()[:, :1] @ A[:1] - second.means[0] * A[0],
+        atol=1e-13,
+    )
+
+
+@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
+def test_dense_columns_that_are_constant_are_stored_as_0(layout):
+    data, *_ = draw(layout, weighted=False)
+    X = data.X.copy()
+    X[:, 1] = 0.1
+    X[: len(X) // 2, 2] = 1e5 / 3
+    data = MultiTaskData(X, data.y, np.ones_like(data.weight), data.offsets)
+    design = make_design(data, data.weight, True)
+    assert not design.X[:, 1].any()
+    for t in range(3):
+        rows, _ = design.rows(t)
+        dead = design.square_norms[:, t] == 0
+        assert dead[1]
+        assert not rows[:, dead].any()
+        assert not design.gram(t, features=np.flatnonzero(dead)).any()
+
+
+@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
+def test_power_bound_is_below_the_largest_eigenvalue_and_near(layout):
+    data, A, _ = draw(layout, n=30)
+    design = make_design(data, np.ones_like(data.weight), True)
+    statistics = Statistics.of_design(design, np.zeros_like(A))
+    largest = statistics.largest_eigenvalue()
+    bound = statistics.power_bound(50)
+    assert 0.99 * largest <= bound <= (1 + 1e-12) * largest
+    order, signs = [2, 0, 3, 1], np.array([1.0, -1.0, -1.0, 1.0])
+    X = data.X[:, order] * signs
+    other = MultiTaskData(X, data.y, data.weight, data.offsets)
+    design = make_design(other, np.ones_like(data.weight), True)
+    moved = Statistics.of_design(design, np.zeros_like(A)).power_bound(3)
+    assert moved == pytest.approx(statistics.power_bound(3), rel=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

@@ -189,6 +189,21 @@ def test_sparse_formats(fmt, container, dtype, X, y):
     np.testing.assert_array_equal(data.X.toarray(), plain[order])
 
 
+@pytest.mark.parametrize("container", ["array", "matrix"])
+def test_sparse_columns_stay_columns_where_the_tasks_are_columns(container, X, y):
+    table = getattr(sparse, f"csc_{container}")(np.where(X > 0, X, 0))
+    before = table.copy()
+    data = Regressor().fit(table, np.column_stack([y, y])).read_.data
+    assert isinstance(data.X, sparse.csc_array)
+    np.testing.assert_array_equal(data.X.toarray(), before.toarray())
+    doubled = np.repeat(table.data, 2), np.repeat(table.indices, 2), 2 * table.indptr
+    twice = sparse.csc_array(doubled, shape=table.shape)
+    data = Regressor().fit(twice, np.column_stack([y, y])).read_.data
+    assert data.X.has_canonical_format
+    assert twice.nnz == 2 * table.nnz
+    np.testing.assert_array_equal(data.X.toarray(), 2 * before.toarray())
+
+
 def test_sparse_with_wide_indices_and_duplicates(X, y):
     rows, columns = np.array([0, 0, 5], dtype=np.int64), np.array([1, 1, 2])
     table = sparse.csr_array((N, D))

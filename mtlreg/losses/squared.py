@@ -20,7 +20,7 @@ class Squared(Loss):
     quadratic = True
 
     def value(self, z, y, v):
-        return 0.5 * float(np.sum(v * (z - y) ** 2))
+        return _half_square(z - y, v)
 
     def gradient(self, z, y, v):
         return v * (z - y)
@@ -34,7 +34,10 @@ class Squared(Loss):
         return float(np.sum(v * q * (0.5 * q + y)))
 
     def divergence(self, z, u, y, v):
-        return 0.5 * float(np.sum(v * (z - y - ratio(u, v)) ** 2))
+        rest = ratio(u, v)
+        rest += y
+        rest -= z
+        return _half_square(rest, v)
 
     def constant(self, mean):
         return mean
@@ -50,3 +53,7 @@ class Squared(Loss):
         # the weighted mean of the residual, twice: the second takes the rounding off
         b = cells.sum(v * (y - z)) / cells.sum(v)
         return b + cells.sum(v * (y - z - cells.spread(b))) / cells.sum(v)
+
+
+def _half_square(r, v):
+    return 0.5 * float(np.vdot(v * r, r))

@@ -93,6 +93,11 @@ class Rows(NamedTuple):
     scale: np.ndarray  # (n_tasks,), what is left of the weights
     residual: np.ndarray  # state, (n_cells,)
 
+    @property
+    def common(self):
+        """Whether all tasks have the same rows."""
+        return not self.starts.any()
+
 
 @_summing
 def _dot(left, right):

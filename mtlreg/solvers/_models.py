@@ -275,18 +275,20 @@ class RowModel:
         gap fell in the last stride.
         """
         columns, n_tasks = self.columns, self.A.shape[1]
-        active = np.count_nonzero(np.any(self.A != 0, axis=1))
-        if isinstance(columns, _blocks.StackedGram):
-            length, step = len(self.A), 2.5 * active**3 * n_tasks
-        elif isinstance(columns, _blocks.SharedGram):
-            length, step = len(self.A), 2.5 * active**3 / _BLAS
-        elif isinstance(columns, _blocks.Rows) and not columns.starts.any():
-            length = 2 * columns.columns.shape[1]
-            inner = 2 * min(active, columns.columns.shape[1]) + active / 3
-            step = active**2 * inner / _BLAS
-        else:
+        by_gram = "gradient" in columns._fields
+        if not (by_gram or (isinstance(columns, _blocks.Rows) and columns.common)):
             return False
-        epoch = active * n_tasks * (length + _ROW)
+        active = np.any(self.A != 0, axis=1)
+        k = np.count_nonzero(active)
+        length = len(self.A) if by_gram else 2 * columns.columns.shape[1]
+        epoch = k * n_tasks * (length + _ROW)
+        face = self.penalty.face(self.A[active])
+        if getattr(columns, "scale", None) is not None and face.free.all():
+            inner = k if by_gram else min(k, columns.columns.shape[1])
+            step = k**2 * (2 * inner + k / 3) / _BLAS
+        else:
+            bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
+            step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
         rate = _RATE
         if before < np.inf:
             rate = max(np.log(before / gap) / _STRIDE, 1e-3)

@@ -7,6 +7,8 @@ from mtlreg._numba import njit
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
 _MOST_PRODUCTS = 20  # with the Hessian, for one step
+_LEAST_DAMPING = 1e-8
+_AT_ONCE = 48  # features; beyond, a library factorises one task after the other faster
 _LEAST_PIVOT = 1e-11  # of a diagonal; below, an unknown stays 0
 
 
@@ -15,7 +17,8 @@ def newton_step(hessian, face, damping, gradient):
 
     The step d solves ``P (H + K + damping D) P d = -P (g + s)``, with H the Hessian of
     a quadratic and g its gradient, P the projection to the face, K and s the second and
-    first derivative of the penalty on it, and D the diagonal of ``diag(s / a) + H``.
+    first derivative of the penalty on it, and ``D = diag(s / a + h_t)``, h_t the mean
+    of the diagonal of H_t.
 
     Parameters
     ----------
@@ -35,13 +38,18 @@ def newton_step(hessian, face, damping, gradient):
     LinAlgError
         If rounding makes a matrix indefinite; a larger ``damping`` helps.
     """
-    bend = face.bend + damping * (face.ratio + hessian.diagonal())
+    # in the directions of H that gain nothing, the steps are the shortest
+    size = np.mean(hessian.diagonal(), axis=0)
+    bend = face.bend + max(damping, _LEAST_DAMPING) * (face.ratio + size)
     damped = face._replace(bend=bend)
-    if hessian.common and face.free.all() and np.all(bend == bend[:, :1]):
-        inverse = _CommonInverse(hessian, damped)
-    else:
-        inverse = _FaceInverse(hessian, damped)
-    return _conjugate_gradients(hessian, damped, gradient, inverse)
+    kind = _CommonInverse if is_common(hessian, face) else _FaceInverse
+    return _conjugate_gradients(hessian, damped, gradient, kind(hessian, damped))
+
+
+def is_common(hessian, face):
+    """Return whether the matrix of a Newton system is the same for all tasks."""
+    bend = face.bend
+    return bool(hessian.common and face.free.all() and np.all(bend == bend[:, :1]))
 
 
 def _conjugate_gradients(hessian, face, gradient, inverse):
@@ -106,34 +114,75 @@ class _FaceInverse:
     """
 
     def __init__(self, hessian, face):
-        self._face = face
         free, w, e = face.free, face.direction, face.tied
         H = hessian.stacked()
-        self._factor = H * (free[:, None] * free)
-        diagonal = np.einsum("jjt->jt", self._factor)
-        diagonal += np.where(free > 0, face.bend, 1.0)
-        _factorise(self._factor, _LEAST_PIVOT)
+        factors = _Factors if len(free) > _AT_ONCE else _FactorsAtOnce
+        self._free, self._factors = free, factors(H, free, face.bend)
+        rows = np.flatnonzero(np.any((w != 0) | (e != 0), axis=1))
+        self._rows, self._tied = rows, e[rows]
         # columns of the border first: (row, entry, task)
-        self._border = e[:, None] * H * free
-        corner = np.einsum("jlt,lt->jl", e[:, None] * H, e)
-        inner = np.einsum("jjt->jt", self._border)
-        inner += w
+        self._border = self._tied[:, None] * H[rows] * free
+        corner = np.einsum(
+            "jlt,lt->jl", self._tied[:, None] * H[np.ix_(rows, rows)], e[rows]
+        )
+        self._border[np.arange(rows.size), rows] += w[rows]
         diagonal = np.einsum("jj->j", corner)
-        diagonal += np.where(e.any(axis=1), np.sum(e**2 * face.bend, axis=1), 1.0)
+        bend = np.sum(self._tied**2 * face.bend[rows], axis=1)
+        diagonal += np.where(self._tied.any(axis=1), bend, 1.0)
         self._solved = self._border.copy()
-        for column in self._solved:
-            _solve(self._factor, column)
-        flat = (len(e), -1)
+        self._factors.solve(self._solved)
+        flat = (rows.size, free.size)
         taken = self._border.reshape(flat) @ self._solved.reshape(flat).T
         self._schur = np.linalg.pinv(corner - taken, rcond=_LEAST_PIVOT, hermitian=True)
 
     def solve(self, r):
         """Return the inverse times r (k, n_tasks), both on the face."""
-        tied, u = self._face.tied, self._face.free * r
-        _solve(self._factor, u)
-        pulled = np.sum(tied * r, axis=1)
+        u = self._free * r
+        self._factors.solve(u[None])
+        pulled = np.sum(self._tied * r[self._rows], axis=1)
         c = self._schur @ (pulled - np.tensordot(self._border, u))
-        return u - np.tensordot(c, self._solved, 1) + tied * c[:, None]
+        u -= np.tensordot(c, self._solved, 1)
+        u[self._rows] += self._tied * c[:, None]
+        return u
+
+
+class _Factors:
+    """Cholesky factors of the matrices of the tasks, on the free entries of each.
+
+    Parameters
+    ----------
+    H : ndarray of shape (k, k, n_tasks)
+    free, bend : ndarrays of shape (k, n_tasks)
+    """
+
+    def __init__(self, H, free, bend):
+        self._parts = []
+        for t in range(H.shape[2]):
+            rows = np.flatnonzero(free[:, t])
+            matrix = H[np.ix_(rows, rows, [t])][:, :, 0]
+            matrix[np.diag_indices_from(matrix)] += bend[rows, t]
+            factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+            self._parts.append((rows, factor))
+
+    def solve(self, columns):
+        """Replace columns (m, k, n_tasks), 0 where not free, by the solutions."""
+        for t, (rows, factor) in enumerate(self._parts):
+            right = columns[:, rows, t].T
+            columns[:, rows, t] = cho_solve(factor, right, check_finite=False).T
+
+
+class _FactorsAtOnce:
+    """The same for small matrices, all tasks at once."""
+
+    def __init__(self, H, free, bend):
+        self._factor = H * (free[:, None] * free)
+        diagonal = np.einsum("jjt->jt", self._factor)
+        diagonal += np.where(free > 0, bend, 1.0)
+        _factorise(self._factor, _LEAST_PIVOT)
+
+    def solve(self, columns):
+        for column in columns:
+            _solve(self._factor, column)
 
 
 @njit

@@ -85,6 +85,7 @@ class BCD(Solver):
             kept = quadratic and model is not None and np.array_equal(rows, held)
             gradient = check.certificate.gradient[rows]
             if not (kept and model.renewed(gradient, problem.term.value_at(A, Z))):
+                model = None  # frees its columns before the next are made
                 model = self._model(problem, rows, A, Z, check.certificate)
                 held = rows
                 if quadratic and init is None and epochs == 0:

@@ -7,7 +7,7 @@ from mtlreg._statistics import Factors, Statistics
 from mtlreg.design import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
-from mtlreg.solvers import BCD
+from mtlreg.solvers import BCD, _newton
 from mtlreg.solvers._models import RowModel
 from mtlreg.solvers._newton import newton_step
 from tests.penalties.test_faces import CASES, structured
@@ -31,13 +31,15 @@ def hessians(k, n_tasks, rng):
 
 @pytest.mark.parametrize("kind", ["stacked", "scaled", "common", "factors"])
 @pytest.mark.parametrize("name", CASES)
-def test_step_solves_the_newton_system(name, kind):
+@pytest.mark.parametrize("at_once", [0, 100])
+def test_step_solves_the_newton_system(name, kind, at_once, monkeypatch):
+    monkeypatch.setattr(_newton, "_AT_ONCE", at_once)
     penalty, rng = CASES[name], np.random.default_rng(0)
     A = structured(penalty, rng)
     hessian = hessians(*A.shape, rng)[kind]
     face, gradient = penalty.face(A), rng.normal(size=A.shape)
     step = newton_step(hessian, face, 0.1, gradient)
-    damping = 0.1 * (face.ratio + hessian.diagonal())
+    damping = 0.1 * (face.ratio + hessian.diagonal().mean(axis=0))
     left = hessian.multiply(step) + face.curve(step) + damping * step
     left, right = face.project(left), -face.project(gradient + face.slope)
     np.testing.assert_allclose(face.project(step), step, atol=1e-9)

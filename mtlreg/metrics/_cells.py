@@ -1,0 +1,253 @@
+"""Targets, predictions and weights of all tasks in one long form."""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import check_consistent_length
+
+from mtlreg._frames import column_names, listed
+from mtlreg._labels import encode, label_array, unique_labels
+from mtlreg.tasks import read_target
+
+_AGGREGATES = ["raw_values", "uniform_average", "size_weighted"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The observed targets of positive weight.
+
+    Attributes
+    ----------
+    y, z, weight, code : ndarray of shape (n_cells,)
+        Targets, predictions, weights and positions in ``tasks``.
+    tasks : ndarray of shape (n_tasks,)
+        Labels or names of columns; some may have no cell.
+    by_column : bool
+        Whether the tasks are the columns of a 2-D y.
+    """
+
+    y: np.ndarray
+    z: np.ndarray
+    weight: np.ndarray
+    code: np.ndarray
+    tasks: np.ndarray
+    by_column: bool
+
+    def total(self, values):
+        """Return the weighted sum over the cells of every task."""
+        return np.bincount(self.code, self.weight * values, len(self.tasks))
+
+    def rows(self):
+        """Return the cells of every task, as positions."""
+        counts = np.bincount(self.code, minlength=len(self.tasks))
+        order = np.argsort(self.code, kind="stable")
+        return np.split(order, np.cumsum(counts)[:-1])
+
+    @cached_property
+    def size(self):
+        """Sum W_t of the weights of every task, NaN where there is no cell."""
+        size = self.total(np.ones(len(self.y)))
+        return np.where(size > 0, size, np.nan)
+
+    @cached_property
+    def sse(self):
+        """Sum of the squared errors of every task."""
+        return self.total((self.y - self.z) ** 2)
+
+    @cached_property
+    def sst(self):
+        """Sum of the squares around the mean of every task, NaN for a constant."""
+        first = np.zeros(len(self.tasks))
+        first[self.code[::-1]] = self.y[::-1]
+        # the mean of a constant is rounded, so that its sum of squares may not be 0
+        varies = self.total(self.y != first[self.code]) > 0
+        mean = self.total(self.y) / self.size
+        return np.where(varies, self.total((self.y - mean[self.code]) ** 2), np.nan)
+
+
+def read_numbers(y_true, y_pred, tasks, sample_weight):
+    """Return the cells of a regression."""
+    names, z = column_names(y_pred), _as_floats(y_pred, "y_pred").astype(np.float64)
+    cells = read_cells(y_true, z, tasks, sample_weight, names, classifier=False)
+    _check_finite(cells.z, "y_pred")
+    return cells
+
+
+def read_scores(y_true, y_score, tasks, sample_weight, labels, name):
+    """Return the cells, which are positive, and of which tasks that is known."""
+    names, z = column_names(y_score), _second_column(y_true, y_score, name)
+    cells = read_cells(y_true, z, tasks, sample_weight, names, classifier=True)
+    _check_finite(cells.z, name)
+    pairs = np.empty((len(cells.tasks), 2), dtype=object)
+    if labels is None:
+        groups = cells.rows() if cells.by_column else [slice(None)]
+        pairs[:] = [_pair(cells.y[rows]) for rows in groups]
+    else:
+        pairs[:] = _check_pairs(labels, len(pairs) if cells.by_column else 1)
+    known = pairs[:, 1] != None  # noqa: E711 - elementwise
+    first, second = pairs[cells.code].T
+    positive = np.asarray(cells.y == second, dtype=bool)
+    foreign = ~positive & (cells.y != first)
+    if foreign.any():
+        raise ValueError(
+            f"y_true holds {listed(cells.y[foreign], 1)}, which is not among labels="
+            f"{np.asarray(labels).tolist()}. Pass the two classes of y_true."
+        )
+    return cells, positive, known
+
+
+def read_cells(y_true, z, tasks, sample_weight, names, *, classifier):
+    """Check targets, weights and labels against the predictions z.
+
+    Parameters
+    ----------
+    y_true, tasks, sample_weight
+        As the metrics take them.
+    z : ndarray of shape (n_samples,) or (n_samples, n_tasks)
+    names : ndarray of shape (n_tasks,) or None
+        Names of the columns of z.
+    classifier : bool
+        Whether the targets are classes.
+
+    Returns
+    -------
+    Cells
+    """
+    check_consistent_length(y_true, z, tasks)
+    if z.ndim == 2 and z.shape[1] == 1:
+        z = z[:, 0]
+    y, weight, columns = read_target(
+        y_true, sample_weight, z.shape, classifier=classifier
+    )
+    used = weight > 0
+    if z.ndim == 2:
+        if tasks is not None:
+            raise ValueError(
+                f"y_true of shape {y.shape} is 2-D and tasks= is given: either the "
+                "columns of y_true are the tasks or the rows have labels. Leave out "
+                "tasks, or pass y_true as 1-D."
+            )
+        _check_names(columns, names)
+        code = np.nonzero(used)[1]
+    elif tasks is None:
+        columns = np.array([0]) if columns is None else columns
+        code = np.zeros(np.count_nonzero(used), dtype=np.intp)
+    else:
+        labels = label_array(tasks, "tasks")
+        columns = unique_labels(labels)
+        code = encode(labels, columns)[used]
+    return Cells(y[used], z[used], weight[used], code, columns, z.ndim == 2)
+
+
+def aggregate(name, values, cells, multioutput, why="without an observed target"):
+    """Return the values of all tasks, or their mean over those that have one.
+
+    Parameters
+    ----------
+    name : str
+        Of the metric.
+    values : ndarray of shape (n_tasks,)
+        NaN where the metric is not defined.
+    cells : Cells
+    multioutput : {"raw_values", "uniform_average", "size_weighted"}
+    why : str
+        On which tasks the metric is not defined, in words.
+    """
+    check_choice(multioutput, "multioutput", _AGGREGATES)
+    defined = ~np.isnan(values)
+    if not defined.any():
+        raise ValueError(f"{name} is not defined on any task: not {why}.")
+    if multioutput == "raw_values":
+        return values
+    if not defined.all():
+        warnings.warn(
+            f"{name} is not defined {why}: task(s) {listed(cells.tasks[~defined])} are "
+            "left out of the mean.",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
+    by_size = multioutput == "size_weighted"
+    weights = cells.size[defined] if by_size else None
+    return float(np.average(values[defined], weights=weights))
+
+
+def check_choice(value, name, choices):
+    """Raise ValueError unless ``value`` is one of the strings in ``choices``."""
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+
+
+def _as_floats(z, name):
+    """The values as floats of their own precision, NaN where they are masked."""
+    try:
+        if isinstance(z, np.ma.MaskedArray):
+            z = z.astype(np.float64).filled(np.nan)
+        z = np.asarray(z)
+        if z.dtype.kind == "c":
+            raise TypeError("Complex data not supported")
+        return z if z.dtype.kind == "f" else z.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+
+
+def _check_finite(z, name):
+    if not np.isfinite(z).all():
+        raise ValueError(
+            f"{name} holds NaN or infinity where y_true is observed. Predict every row "
+            "and task that is scored."
+        )
+
+
+def _check_names(columns, names):
+    if names is None or "O" not in (columns.dtype.kind, names.dtype.kind):
+        return
+    given, known = names.tolist(), columns.tolist()
+    if given != known and set(given) == set(known):
+        raise ValueError(
+            f"the columns of the prediction are {given}, those of y_true {known}. "
+            "Select them in one order."
+        )
+
+
+def _second_column(y_true, z, name):
+    """Scores of the second class, of the shape of y_true."""
+    if isinstance(z, list) and z and all(np.ndim(part) == 2 for part in z):
+        z = [np.asarray(part) for part in z]
+        if any(part.shape[1] != 2 for part in z):
+            raise ValueError(
+                f"{name} is a list of arrays of {[part.shape[1] for part in z]} "
+                "columns. Pass two columns, one per class, for every task."
+            )
+        z = np.stack([part[:, 1] for part in z], axis=1)
+    z = _as_floats(z, name)
+    one_column = np.shape(y_true)[1:] in [(), (1,)]
+    return z[:, 1] if one_column and z.shape[1:] == (2,) else z
+
+
+def _pair(values):
+    """First and second class among the values; None where it cannot be known."""
+    classes = np.unique(values).tolist()
+    if len(classes) > 2:
+        raise ValueError(
+            f"y_true has {len(classes)} classes, {listed(classes, 3)}, where two are "
+            "needed. Pass binary targets, or use task_accuracy."
+        )
+    if len(classes) == 2:
+        return classes
+    if classes and classes[0] in (-1, 0, 1):
+        return [min(classes[0], 0), 1]
+    return [*classes, None, None][:2]
+
+
+def _check_pairs(labels, n_tasks):
+    pairs = np.array(labels, dtype=object)
+    ragged = pairs.ndim == 1 and any(np.ndim(label) for label in pairs)
+    if ragged or pairs.shape not in [(2,), (n_tasks, 2)]:
+        raise ValueError(
+            f"labels has shape {pairs.shape}; it must hold the first and the second "
+            f"class, shape (2,), or those of every column of y_true, shape (n_tasks, 2)"
+        )
+    return pairs

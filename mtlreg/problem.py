@@ -215,7 +215,14 @@ class Problem:
     def _certificate_at_zero(self):
         if self._at_zero is None:
             zero, null = np.zeros(self.shape), self._null
-            self._at_zero = self._certify(zero, null.Z, null.slopes, -null.G)
+            if self.loss.quadratic and self.dtype == np.float64:
+                # the dual point is s times the residual, whose square is 2 F0
+                rest, s = self._penalty_gap(zero, self.penalty.combine(zero), -null.G)
+                gap = (1 - s) ** 2 * null.value + max(rest, 0.0)
+                b = self.term.intercept(null.Z)
+                self._at_zero = Certificate(gap, b, null.slopes, -null.G)
+            else:
+                self._at_zero = self._certify(zero, null.Z, null.slopes, -null.G)
         return self._at_zero
 
     def _certify(self, A, Z, slopes, gradient):

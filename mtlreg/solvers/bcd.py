@@ -21,8 +21,12 @@ class BCD(Solver):
     twice as many as are active. On them a quadratic model of the data term (for the
     squared loss, the term itself) plus the penalty is minimised to a share of the
     duality gap: rows exactly, one after the other, with the curvature of every task,
-    extrapolated every few epochs. Other losses take the model at each point as a Newton
-    step, shortened until the objective falls.
+    extrapolated every few epochs. Where the gap falls slowly, damped Newton steps on
+    the face of the penalty take over. Other losses take the model at each point as a
+    Newton step, shortened until the objective falls.
+
+    Where Gram matrices pay, some proximal gradient steps come first: of many optima
+    they choose the one that treats collinear features alike.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ optimal for the A at hand, and this module alone moves them back to the units of
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import pinvh
@@ -134,6 +135,11 @@ class Problem:
             Z = Z + self.term.image(shift)
             slopes = self.term.slopes(Z)
         return _Null(self.term.value(Z), -self.design.adjoint(slopes), shift, Z, slopes)
+
+    @cached_property
+    def column_norms(self):
+        """Norms of the features, of each in the task where it is largest."""
+        return np.sqrt(self.square_norms.max(axis=1))
 
     @property
     def is_null(self):

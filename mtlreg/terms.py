@@ -29,7 +29,6 @@ class DataTerm:
         self.v = data.weight * self.cells.spread(task_scale / total)
         self.fit_intercept = fit_intercept
         self.design = make_design(data, self.v, fit_intercept)
-        self._bend = loss.curvature * self.v
         self._last_image, self._last_intercept = None, None
 
     def image(self, A):
@@ -106,8 +105,9 @@ class DataTerm:
             Images at its two ends; their rounding is allowed for.
         """
         rounding = 8 * np.finfo(before.dtype).eps
-        curve = np.sqrt(np.sum(self._bend * (after - before) ** 2))
-        noise = rounding * np.sqrt(np.sum(self._bend * before**2))
+        bend = self.loss.curvature
+        curve = np.sqrt(bend * np.sum(self.v * (after - before) ** 2))
+        noise = rounding * np.sqrt(bend * np.sum(self.v * before**2))
         return curve > np.sqrt(lipschitz) * norm(move.ravel()) + noise
 
 

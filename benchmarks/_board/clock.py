@@ -15,6 +15,7 @@ import numpy as np
 
 TARGETS = (1e-4, 1e-8)
 LONG = 5.0  # seconds; a run longer than this is run once
+SLOWEST = 25  # times mtlreg's own time: all that is asked of a competitor
 
 
 @dataclass
@@ -64,8 +65,18 @@ class Record:
         self.iterations[target] = iterations
 
     @property
+    def longest(self):
+        """The time to the tightest target that is reached, or None."""
+        return max((times[0] for times in self.seconds.values()), default=None)
+
+    @property
     def done(self):
         return len(self.control) == len(TARGETS)
+
+
+def cap_of_others(cap, own):
+    """Return the seconds for a competitor on a row, given mtlreg's own or None."""
+    return cap if own is None else min(cap, max(LONG, SLOWEST * own))
 
 
 def timed(function, *args):

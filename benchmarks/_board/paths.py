@@ -8,7 +8,15 @@ import time
 
 import numpy as np
 
-from _board.clock import LONG, TARGETS, Record, climb, failure, timed
+from _board.clock import (
+    LONG,
+    TARGETS,
+    Record,
+    cap_of_others,
+    climb,
+    failure,
+    timed,
+)
 
 N_STRENGTHS = 50
 DEPTH = 100
@@ -42,7 +50,7 @@ class _PathPeer:
         return None
 
 
-def measure(peers, largest, judge, cap, repeats):
+def measure(peers, largest, judge, cap, repeats, own=None):
     """Return the records of all competitors that can do a path.
 
     Parameters
@@ -55,6 +63,8 @@ def measure(peers, largest, judge, cap, repeats):
         Seconds for all runs of a competitor.
     repeats : int
         Runs of a path that takes less than five seconds.
+    own : float, optional
+        Seconds of mtlreg where they are known already.
     """
     lams = largest * np.geomspace(1, 1 / DEPTH, N_STRENGTHS)
     records = []
@@ -62,13 +72,15 @@ def measure(peers, largest, judge, cap, repeats):
         peer for peer in peers if getattr(peer, "legs", getattr(peer, "path", None))
     ]
     for peer in able:
-        share = cap / sum(other.name == peer.name for other in able)
+        share = cap_of_others(cap, own) / sum(p.name == peer.name for p in able)
         try:
             if getattr(peer, "legs", None):
                 records.append(_walk(peer, lams, judge, share))
             else:
                 records.append(_climb(peer, lams, judge, share, repeats))
             records[-1].cap = share
+            if peer.name == "mtlreg":
+                own = records[-1].longest
         except Exception as error:
             records.append(failure(peer, error))
     return records

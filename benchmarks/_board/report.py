@@ -43,7 +43,8 @@ def _setting(seconds, options):
         f"{' (--quick)' if options.quick else ''}.",
         "",
         f"Seconds, median of {options.repeats} (a run above 5 s: once). `>`: not "
-        f"reached with {options.cap:g} s for all runs of a peer on a row; `-`: not for "
+        f"reached with {options.cap:g} s, or 25 times what mtlreg took (5 s at "
+        f"least), for all runs of a peer on a row; `-`: not for "
         f"this problem or not installed. Ratios are times over mtlreg's; the best "
         f"package is among all columns but textbook and malsar-style.",
     ]
@@ -69,8 +70,8 @@ def table(rows, target):
 def time_of(row, name, target):
     """Return (seconds, reached) of a competitor, or None where it did not run.
 
-    What was not reached counts as the limit that was set, 60 s for a package in a full
-    run, or the time spent, if longer.
+    What was not reached counts as the limit that was set, or the time spent, if longer:
+    never more than a package would have needed.
     """
     for peer in row["peers"]:
         if peer["name"] == name:

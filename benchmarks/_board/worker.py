@@ -12,12 +12,11 @@ import time
 import numpy as np
 
 from _board import paths, problems
-from _board.clock import TARGETS, Record, failure, repeat, survey, timed
+from _board.clock import TARGETS, Record, cap_of_others, failure, repeat, survey, timed
 from _board.fista import gram_pays
 from _board.judge import Judge
 from _board.packages import COMPETITORS
 
-SLOWEST = 25  # times mtlreg's own time: all that is asked of the line search
 WARM_UP = 1e-6  # tolerance of the first fit of mtlreg on a row
 
 
@@ -35,10 +34,12 @@ def main():
     peers, failed = _prepare(problem, chosen, largest)
     rows = []
     for fraction in options.fractions:
-        found = _row(peers, largest / fraction, judge, options)
+        own = options.own.get(str(fraction))
+        found = _row(peers, largest / fraction, judge, options, own)
         rows.append(_report(problem, str(fraction), found + failed))
     if options.path:
-        found = paths.measure(peers, largest, judge, options.cap, options.repeats)
+        own = options.own.get("path")
+        found = paths.measure(peers, largest, judge, options.cap, options.repeats, own)
         rows.append(_report(problem, "path", found + failed))
     statistics = _statistics_time(problem)
     for row in rows:
@@ -55,6 +56,7 @@ def _options():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cap", type=float, default=60.0)
     parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--own", type=json.loads, default={}, help="mtlreg's seconds")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     return parser.parse_args()
 
@@ -76,19 +78,18 @@ def _prepare(problem, kinds, largest):
     return peers, failed
 
 
-def _row(peers, lam, judge, options):
+def _row(peers, lam, judge, options, own):
     """Return the records of one strength."""
-    entries, own = [], {}
+    entries = []
     for peer in peers:
-        cap = options.cap / sum(other.name == peer.name for other in peers)
+        cap = cap_of_others(options.cap, own)
+        cap /= sum(other.name == peer.name for other in peers)
         if peer.name == "mtlreg":
             # which of its kernels run, and are compiled, depends on the strength
             timed(peer.solve, lam, WARM_UP)
-        if peer.name == "malsar-style" and own:
-            cap = min(cap, max(2.0, SLOWEST * max(own.values())))
         record = survey(peer, lam, judge, cap)
         if peer.name == "mtlreg":
-            own = {t: times[0] for t, times in record.seconds.items()}
+            own = record.longest
         entries.append((peer, record))
     repeat(entries, lam, judge, options.repeats)
     return [record for _, record in entries]

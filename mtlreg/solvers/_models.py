@@ -16,6 +16,7 @@ _STRIDE = 8  # epochs from one extrapolation and gap check to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
 _HALVINGS = 7  # of a step that does not make the objective fall
+_ROUNDING = 500  # units in the last place of the objective that mean nothing
 _DAMPING = 0.01  # of the first Newton step
 _RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
 _EXPECTED_STEPS = 4  # of Newton's method, for the choice between them and epochs
@@ -75,7 +76,8 @@ class RowModel:
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
-        self.n_epochs, self._damping = 0, 0.01
+        self.n_epochs, self._damping = 0, _DAMPING
+        self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._begin(loss)
 
     def _begin(self, loss):
@@ -214,7 +216,7 @@ class RowModel:
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
         mixed = self.gradient()
-        if self._objective(mixed) < before - 1e-13 * abs(before):
+        if self._objective(mixed) < before - self._rounding * abs(before):
             return mixed
         self.A[...] = last
         for array, kept in zip(self._state, states, strict=True):
@@ -237,7 +239,7 @@ class RowModel:
         """Take one step; return the share of it and by how much the objective fell."""
         A, gradient = self.A[active], self.gradient()
         value, hessian = self.penalty.value(A), self._hessian(active)
-        noise = 1e-13 * abs(self._value(gradient) + value)
+        noise = self._rounding * abs(self._value(gradient) + value)
         gradient = gradient[active]
         try:
             step = newton_step(hessian, self.penalty.face(A), self._damping, gradient)

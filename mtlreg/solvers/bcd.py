@@ -121,7 +121,7 @@ def _working_set(problem, A, certificate, size):
     The rows are the active ones and those with the least distance to the boundary of
     the dual domain, ``(1 - polar) / ||x_j||`` in units of their column norms.
     """
-    norms = np.sqrt(problem.square_norms.max(axis=1))
+    norms = problem.column_norms
     polars = problem.penalty.row_polars(certificate.gradient)
     active = np.any(A != 0, axis=1)
     size = min(len(A), max(size, 2 * int(active.sum())))

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cholesky, solve_triangular
 
+from mtlreg._factored import apply_factored, as_array
 from mtlreg._numba import njit
 
 _MOST_BYTES = 2**30  # that Gram matrices may take
@@ -52,10 +53,10 @@ class Statistics:
         return cls(gram, None, moments)
 
     def multiply(self, A):
-        """Return the H_t a_t, shape (n_features, n_tasks)."""
-        A = np.ascontiguousarray(A, dtype=np.float64)
+        """Return the H_t a_t, shape (n_features, n_tasks), of an array or factors."""
         if self.scale is not None:
-            return (self.gram @ A) * self.scale
+            return apply_factored(self.gram.__matmul__, A) * self.scale
+        A = np.ascontiguousarray(as_array(A), dtype=np.float64)
         out = np.empty_like(A)
         _multiply_stacked(self.gram, A, out)
         return out

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
+from mtlreg._factored import apply_factored, as_array
 from mtlreg.design import make_design
 
 
@@ -32,8 +33,13 @@ class DataTerm:
         self._last_image, self._last_intercept = None, None
 
     def image(self, A):
-        """Return the predictions without intercept, an array over cells."""
-        return self.design.predict(A)
+        """Return the predictions without intercept, an array over cells.
+
+        A may be an array or `Factored`.
+        """
+        if self.design.same_rows and self.design.shift is None:
+            return apply_factored(self.design.predict, A)
+        return self.design.predict(as_array(A))
 
     def intercept(self, Z):
         """Return the best intercepts at the image Z, in the centred coordinates."""

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # from the bottom up: a module imports from the groups before its own, and from itself
 LAYERS = [
-    {"_numba"},
+    {"_factored", "_numba"},
     {"losses", "penalties", "_rows"},
     {"design"},
     {"_statistics"},

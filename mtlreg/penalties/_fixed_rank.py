@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mtlreg._factored import Factored
+
 
 class FixedRank:
     """The prox of ``alpha ||.||_*`` at a matrix W, and the space it moves in.
@@ -64,9 +66,11 @@ class FixedRank:
         return np.concatenate([tall @ self._V, self._others.T @ (tall.T @ self._U)])
 
     def matrix(self, x):
-        """Return the matrix of the coordinates x."""
+        """Return the matrix of the coordinates x, as `Factored`."""
         d = len(self._U)
-        return self._oriented(x[:d] @ self._V.T + self._U @ (self._others @ x[d:]).T)
+        first = np.concatenate([x[:d], self._U], axis=1)
+        second = np.concatenate([self._V, self._others @ x[d:]], axis=1)
+        return Factored(second, first) if self._wide else Factored(first, second)
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + N)^-1 x`` in coordinates.

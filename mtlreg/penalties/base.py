@@ -28,7 +28,7 @@ class Penalty(ABC):
     n_blocks : int
         Number of stacked blocks of the variable.
     has_tangent : bool
-        Whether `tangent` is there.
+        Whether `tangent` and `factored_prox` are there.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -54,6 +54,10 @@ class Penalty(ABC):
         out : ndarray like A, optional
             Where to write the result; C-contiguous.
         """
+
+    def factored_prox(self, A, step):
+        """Return the prox as `Factored`, in the precision of A."""
+        raise NotImplementedError(f"{type(self).__name__} has no factors")
 
     def tangent(self, A, step):
         """Return the prox with the space it moves in, see `FixedRank`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg._factored import Factored
 from mtlreg.penalties._fixed_rank import FixedRank
 from mtlreg.penalties.base import Penalty, check_strengths
 
@@ -47,6 +48,13 @@ class TraceNorm(Penalty):
         return self.alpha * float(np.sum(sigma))
 
     def prox(self, A, step, out=None):
+        result = self.factored_prox(A, step).array
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    def factored_prox(self, A, step):
         exact = np.asarray(A, dtype=np.float64)
         gram, wide = _smaller_gram(exact)
         eigenvalues, vectors = np.linalg.eigh(gram)
@@ -56,11 +64,9 @@ class TraceNorm(Penalty):
         V = vectors[:, kept]
         # sum over the kept directions of (1 - level / sigma) times the projection of A
         shrunk = V * (1.0 - level / sigma[kept])
-        result = shrunk @ (V.T @ exact) if wide else (exact @ shrunk) @ V.T
-        if out is None:
-            return result.astype(np.result_type(A, np.float32), copy=False)
-        out[...] = result
-        return out
+        factors = (shrunk, exact.T @ V) if wide else (exact @ shrunk, V)
+        dtype = np.result_type(A, np.float32)
+        return Factored(*(factor.astype(dtype, copy=False) for factor in factors))
 
     def polar(self, G):
         gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))

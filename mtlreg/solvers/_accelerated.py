@@ -35,8 +35,13 @@ def accelerated(term, penalty, A, lipschitz=None):
     while True:
         gradient = term.gradient(image)
         while True:
-            following = penalty.prox(Y - gradient / _as(Y, lipschitz), 1 / lipschitz)
-            following_image = term.image(combine(following))
+            start, step = Y - gradient / _as(Y, lipschitz), 1 / lipschitz
+            if penalty.has_tangent:
+                factors = penalty.factored_prox(start, step)
+                following, following_image = factors.array, term.image(factors)
+            else:
+                following = penalty.prox(start, step)
+                following_image = term.image(combine(following))
             if not term.bends_more(lipschitz, following - Y, image, following_image):
                 break
             lipschitz *= 1.5

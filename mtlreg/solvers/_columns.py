@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._rows import transposed_columns
+from mtlreg.problem import StatisticsProblem
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._models import RowModel
 
@@ -30,7 +31,7 @@ def make_model(problem, rows, A, certificate, weight=None):
         the weights v of the term, if left out.
     """
     term, gradient = problem.term, certificate.gradient[rows]
-    if certificate.slopes is None:
+    if isinstance(problem, StatisticsProblem):
         columns = _statistics_columns(term.statistics.restrict(rows), gradient, A.dtype)
         curvature = problem.square_norms[rows]
         loss = term.value_at(A, certificate.gradient + term.statistics.moments)

@@ -129,7 +129,7 @@ class Semismooth:
             budget = min(max(1, iteration // 2), max_iter - iteration)
             D, spent = self._direction(point, budget)
             iteration += spent
-            following = self._point(point.A + D, point.Z + self._term.image(D))
+            following = self._point(point.A + D.array, point.Z + self._term.image(D))
             stays = _close(following.tangent.dimension, point.tangent.dimension)
             if not (stays and following.below(point)):
                 break

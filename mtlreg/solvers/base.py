@@ -107,6 +107,11 @@ class GapCheck:
     estimate : StatisticsProblem, optional
         The same problem, on which gaps are cheaper but good to rounding of F0 only;
         where they would stop the run, ``problem`` has the last word.
+
+    Attributes
+    ----------
+    certificate : Certificate
+        Of the last check.
     """
 
     def __init__(self, problem, tol, monitor, estimate=None):
@@ -114,7 +119,7 @@ class GapCheck:
         self.target = problem.gap_target(tol)
         self.monitor = monitor
         self.history = []
-        self._estimate = estimate
+        self.estimate = estimate
 
     def __call__(self, iteration, A, Z=None, last=False):
         """Certify A, rounded to the precision of X; return whether to stop.
@@ -128,10 +133,10 @@ class GapCheck:
         last : bool
             Whether A is returned whatever its gap.
         """
-        if self._estimate is not None:
-            gap = self._estimate.certificate(A, Z).gap
-            if gap > self.target and not last:
-                return self._passed(iteration, A, gap)
+        if self.estimate is not None:
+            self.certificate = self.estimate.certificate(A, Z)
+            if self.certificate.gap > self.target and not last:
+                return self._passed(iteration, A, self.certificate.gap)
             Z = None
         gap = self._certify(iteration, A, Z)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)

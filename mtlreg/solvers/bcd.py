@@ -10,6 +10,7 @@ from mtlreg.solvers.base import GapCheck, Solver
 _EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
+_PRODUCTS = 10  # with the data that are to come when a working set is too small
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 
@@ -75,22 +76,27 @@ class BCD(Solver):
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
-        model = held = None
+        model, held, inner = None, None, problem
         size, epochs = self.first_size, 0
         while True:
-            Z = problem.term.image(A.astype(np.float64, copy=False))
-            if check(epochs, A, Z) or epochs >= self.max_iter:
+            Z = inner.term.image(A.astype(np.float64, copy=False))
+            last = epochs >= self.max_iter
+            if check(epochs, A, Z, last) or last:
                 return check.solution()
             if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
                 A, model = A.astype(np.float64), None
-            rows, complete = _working_set(problem, A, check.certificate, size)
+            rows, complete = _working_set(inner, A, check.certificate, size)
             size = len(rows)
             kept = quadratic and model is not None and np.array_equal(rows, held)
             gradient = check.certificate.gradient[rows]
-            if not (kept and model.renewed(gradient, problem.term.value_at(A, Z))):
+            if not (kept and model.renewed(gradient, inner.term.value_at(A, Z))):
+                if model is not None and inner is problem:
+                    # the first working set was too small
+                    check.estimate = problem.on_statistics(_PRODUCTS)
+                    inner = check.estimate or problem
                 model = None  # frees its columns before the next are made
-                model = self._model(problem, rows, A, Z, check.certificate)
+                model = self._model(inner, rows, A, Z, check.certificate)
                 held = rows
                 if quadratic and init is None and epochs == 0:
                     model.start_evenly(_EVEN_STEPS)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from mtlreg._factored import Factored, apply_factored, as_array
+from mtlreg.penalties import TraceNorm
 from tests import oracles
 from tests.penalties.matrices import (
     QUADRATIC_CASES,
@@ -200,3 +202,23 @@ def test_prox_solves_the_linear_equation(name, step):
     expected = np.linalg.solve(system, A.T).T
     noise = 8 * EPS * np.abs(A).max() * np.linalg.cond(system)
     np.testing.assert_allclose(penalty.prox(A, step), expected, rtol=0, atol=noise)
+
+
+def test_factors_of_the_trace_norm_are_its_prox():
+    penalty, rng = TraceNorm(0.8), np.random.default_rng(0)
+    for shape in [(7, 4), (4, 7)]:
+        A = rng.normal(size=shape)
+        factors = penalty.factored_prox(A, 1.2)
+        np.testing.assert_array_equal(factors.array, penalty.prox(A, 1.2))
+        single = penalty.factored_prox(A.astype(np.float32), 1.2)
+        assert single.array.dtype == np.float32
+
+
+@pytest.mark.parametrize("rank", [0, 1, 4])
+def test_products_of_factors(rank):
+    rng = np.random.default_rng(rank)
+    X, factors = rng.normal(size=(5, 6)), Factored(*rng.normal(size=(2, 6, rank)))
+    exact = X @ factors.array
+    np.testing.assert_allclose(apply_factored(X.__matmul__, factors), exact, atol=1e-13)
+    np.testing.assert_array_equal(apply_factored(X.__matmul__, factors.array), exact)
+    assert as_array(factors).shape == (6, 6)

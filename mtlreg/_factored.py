@@ -1,0 +1,36 @@
+"""Matrices of low rank by their factors."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Factored(NamedTuple):
+    """The matrix ``left right'``; products with it can cost less than with an array."""
+
+    left: np.ndarray  # (n_features, r)
+    right: np.ndarray  # (n_tasks, r)
+
+    @property
+    def array(self):
+        """The matrix, C-contiguous."""
+        return self.left @ self.right.T
+
+
+def apply_factored(multiply, A):
+    """Return ``multiply(A)`` for a map that acts on columns, of a matrix or factors.
+
+    Parameters
+    ----------
+    multiply : callable
+        ``M -> X M`` for matrices M of any number of columns.
+    A : ndarray or Factored
+    """
+    if isinstance(A, Factored) and 2 * A.left.shape[1] < len(A.right):
+        return multiply(A.left) @ A.right.T
+    return multiply(as_array(A))
+
+
+def as_array(A):
+    """Return a matrix or factors as an array."""
+    return A.array if isinstance(A, Factored) else A

@@ -19,7 +19,7 @@ _HALVINGS = 7  # of a step that does not make the objective fall
 _ROUNDING = 500  # units in the last place of the objective that mean nothing
 _DAMPING = 0.01  # of the first Newton step
 _RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
-_EXPECTED_STEPS = 4  # of Newton's method, for the choice between them and epochs
+_EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
 _ROW = 20  # multiply-adds that solving for one entry of a row is worth
 _ABOVE_POWER = 1.1  # Lipschitz constant over what some power steps find
@@ -294,7 +294,8 @@ class RowModel:
         rate = _RATE
         if before < np.inf:
             rate = max(np.log(before / gap) / _STRIDE, 1e-3)
-        return _EXPECTED_STEPS * step <= np.log(gap / target) / rate * epoch
+        steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
+        return steps * step <= np.log(gap / target) / rate * epoch
 
     def _objective(self, gradient):
         return self._value(gradient) + self.penalty.value(self.A)

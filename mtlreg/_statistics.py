@@ -1,5 +1,7 @@
 """Sufficient statistics of least squares: centred Gram matrices and moments."""
 
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cholesky, solve_triangular
@@ -90,6 +92,28 @@ class Statistics:
         if self.scale is None:
             return self.gram
         return self.gram[:, :, None] * self.scale
+
+    @cached_property
+    def spectra(self):
+        """The eigenvalues >= 0 of the H_t, their eigenvectors, and the q_t in these.
+
+        Returns
+        -------
+        values : ndarray of shape (n_tasks, n_features)
+        vectors : ndarray of shape (n_features, n_tasks, n_features)
+            ``vectors[:, t]`` holds those of H_t in its columns; one for all tasks,
+            (n_features, 1, n_features), where the H_t are multiples of one matrix.
+        moments : ndarray of shape (n_tasks, n_features)
+        """
+        if self.scale is not None:
+            values, vectors = np.linalg.eigh(self.gram)
+            values, vectors = values * self.scale[:, None], vectors[:, None]
+            moments = self.moments.T @ vectors[:, 0]
+        else:
+            values, vectors = np.linalg.eigh(np.moveaxis(self.gram, 2, 0))
+            vectors = np.ascontiguousarray(np.moveaxis(vectors, 0, 1))
+            moments = np.einsum("jtk,jt->tk", vectors, self.moments)
+        return np.maximum(values, 0.0), vectors, moments
 
     def diagonal(self):
         """Return the diagonals of the H_t, shape (n_features, n_tasks)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mtlreg.solvers.base import Solution
 
-_CHECKS_A_POINT = 10  # products with the data that a point of a path takes at least
+CHECKS_A_POINT = 10  # products with the data that a point of a path takes at least
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PathPoint:
     seconds: float
 
 
-def solve_path(problem, solver, factors, monitor=None):
+def solve_path(problem, solver, factors):
     """Solve a problem with all strengths times each factor, one after the other.
 
     A point starts from the last solution, or from the secant through the last two,
@@ -36,35 +36,19 @@ def solve_path(problem, solver, factors, monitor=None):
     solver : Solver
     factors : sequence of float
         Positive; decreasing ones are fastest.
-    monitor : callable, optional
-        ``monitor(index, iteration, A, gap) -> bool`` once per gap check; True ends the
-        path after that point.
 
     Yields
     ------
     PathPoint
     """
-    statistics = None
-    if solver.takes_statistics:
-        statistics = problem.on_statistics(_CHECKS_A_POINT * len(factors))
-    base, penalty = statistics or problem, problem.penalty
-    past, stopped = [], False
-    for index, factor in enumerate(factors):
+    statistics = problem.on_statistics(CHECKS_A_POINT * len(factors))
+    base, penalty, past = statistics or problem, problem.penalty, []
+    for factor in factors:
         start = time.perf_counter()
         here = base.with_penalty(penalty.scaled(factor))
-
-        def told(iteration, A, gap, index=index):
-            nonlocal stopped
-            stopped = stopped or bool(monitor(index, iteration, A, gap))
-            return stopped
-
-        solution = solver.solve(
-            here, _warm_start(here, factor, past), told if monitor else None
-        )
+        solution = solver.solve(here, _warm_start(here, factor, past))
         past = [*past[-1:], (factor, solution.A)]
         yield PathPoint(solution, time.perf_counter() - start)
-        if stopped:
-            return
 
 
 def _warm_start(problem, factor, past):

@@ -68,6 +68,10 @@ class FitInput:
         ``classes_`` of a classifier.
     feature_names : ndarray of shape (n_features,)
         Names (object) of the columns of ``coef_``, the task column taken out.
+    rows : ndarray of shape (n_rows,)
+        Positions of the rows of ``data`` in X as it was given.
+    labels : ndarray of shape (n_rows of X,) or None
+        The task of every row of X as it was given, where rows have labels.
     """
 
     data: MultiTaskData
@@ -75,6 +79,8 @@ class FitInput:
     tasks: np.ndarray
     classes: np.ndarray | None
     feature_names: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray | None = None
 
 
 def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
@@ -126,12 +132,12 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             y, classes = encode_columns(y, observed, weight, columns)
     elif classifier:
         y, classes = encode_classes(y, weight, by_task=labels is not None)
-    data, layout, tasks = _lay_out(X, y, weight, columns, labels, classes)
-    return FitInput(data, layout, tasks, classes, names)
+    (data, rows), layout, tasks = _lay_out(X, y, weight, columns, labels, classes)
+    return FitInput(data, layout, tasks, classes, names, rows, labels)
 
 
 def _lay_out(X, y, weight, columns, labels, classes):
-    """Data, layout and tasks of checked input."""
+    """Data with its rows, layout and tasks of checked input."""
     if columns is not None:
         return _by_columns(X, y, weight), "columns", columns
     if labels is not None:
@@ -305,7 +311,7 @@ def keep_tasks(data, keep):
         Without the other tasks and without rows that no kept task uses.
     """
     if data.offsets is None:
-        return _by_columns(data.X, data.y[:, keep], data.weight[:, keep])
+        return _by_columns(data.X, data.y[:, keep], data.weight[:, keep])[0]
     sizes = np.diff(data.offsets)
     rows = np.flatnonzero(np.repeat(keep, sizes))
     offsets = np.concatenate([[0], np.cumsum(sizes[keep])])
@@ -462,7 +468,7 @@ def _check_weighted(totals, tasks):
 
 
 def _by_rows(X, y, weight, codes, tasks):
-    """Rows of positive weight, stably sorted by task."""
+    """Rows of positive weight, stably sorted by task, and their positions."""
     n_tasks = len(tasks)
     _check_weighted(np.bincount(codes, weights=weight, minlength=n_tasks), tasks)
     rows = np.argsort(codes, kind="stable")
@@ -470,13 +476,14 @@ def _by_rows(X, y, weight, codes, tasks):
     if not np.array_equal(rows, np.arange(len(y))):
         X, y, weight, codes = X[rows], y[rows], weight[rows], codes[rows]
     counts = np.bincount(codes, minlength=n_tasks)
-    return MultiTaskData(X, y, weight, np.concatenate([[0], np.cumsum(counts)]))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return MultiTaskData(X, y, weight, offsets), rows
 
 
 def _by_columns(X, y, weight):
-    """Rows in which some task has a target of positive weight."""
+    """Rows in which some task has a target of positive weight, and their positions."""
     y = np.where(weight > 0, y, 0.0)
     rows = np.flatnonzero((weight > 0).any(axis=1))
     if len(rows) < len(y):
         X, y, weight = X[rows], y[rows], weight[rows]
-    return MultiTaskData(X, y, weight)
+    return MultiTaskData(X, y, weight), rows

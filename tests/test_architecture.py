@@ -18,14 +18,14 @@ LAYERS = [
     {"terms"},
     {"problem"},
     {"solvers"},
-    {"path"},
+    {"_folds", "path"},
     {"_frames"},
     {"_labels"},
     {"_stack"},
     {"tasks"},
-    {"statistics"},
+    {"statistics", "model_selection", "metrics"},
     {"estimators"},
-    {"model_selection", "metrics", "inspection", "plotting", "distributed"},
+    {"inspection", "plotting", "distributed"},
     {"__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

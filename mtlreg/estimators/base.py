@@ -1,11 +1,9 @@
 """What all estimators share: fit, prediction input, warnings, callbacks."""
 
-import copy
 import functools
-import inspect
 import warnings
 from abc import abstractmethod
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -14,12 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from mtlreg._labels import encode, label_array
 from mtlreg.design import predict_rows
 from mtlreg.estimators._callbacks import CallbackSupportMixin, with_callbacks
-from mtlreg.problem import Problem
-from mtlreg.solvers import SOLVERS, choose_solver
-from mtlreg.tasks import keep_tasks, read_fit_input, read_predict_input
+from mtlreg.estimators._checks import check_choice, check_real, levels_to_caller
+from mtlreg.estimators._fit import Fit
+from mtlreg.solvers import SOLVERS
+from mtlreg.tasks import read_fit_input, read_predict_input
 
 
 def restores_on_failure(method):
@@ -94,18 +92,22 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         inputs = {"X": X, "y": y, "metadata": _metadata(sample_weight, tasks)}
         context.call_on_fit_task_begin(estimator=self, **inputs)
         fit = self._read_fit(X, y, sample_weight, tasks)
+        self._solve(fit, self._start(fit), context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
+    def _solve(self, fit, start, context, inputs):
+        """Solve the problem of a fit and set the fitted attributes."""
         progress = _Progress(self, fit, context, inputs)
-        solution = fit.solver.solve(fit.problem, self._start(fit), progress.monitor)
-        for name, value in fit.attributes(self, solution.A, solution.intercept).items():
+        solution = fit.solver.solve(fit.problem, start, progress.monitor)
+        for name, value in fit.attributes(solution.A, solution.intercept).items():
             setattr(self, name, value)
         self.n_iter_ = solution.n_iter
         self.dual_gap_ = solution.gap
         if not (solution.converged or progress.stopped):
             self._warn_not_converged(fit, solution)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=dict, **inputs
-        )
-        return self
 
     def _read_fit(self, X, y, sample_weight, tasks):
         """Check parameters and input; return the problem to solve."""
@@ -147,7 +149,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             f"ColumnTransformer, so that a task column stays as it is), or increase "
             f"max_iter={self.max_iter}, tol, or the strength of the penalty.",
             ConvergenceWarning,
-            stacklevel=_levels_to_caller(),
+            stacklevel=levels_to_caller(),
         )
 
     def _linear_prediction(self, X, tasks):
@@ -175,98 +177,6 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-class Fit:
-    """The numbers of one fit: the problem, the solver, and how to read a solution.
-
-    Parameters
-    ----------
-    estimator : MultiTaskLinearModel
-    read : FitInput
-
-    Attributes
-    ----------
-    problem : Problem
-        Of the tasks that have an optimum, ``kept``.
-    solver : Solver
-    """
-
-    def __init__(self, estimator, read):
-        self.read = read
-        data = read.data
-        self._weights = data.cells.sum(data.weight)
-        self._positives = None
-        self.kept = np.ones(len(read.tasks), dtype=bool)
-        if read.classes is not None and estimator.fit_intercept:
-            self._positives = data.cells.sum(data.weight * (data.y > 0))
-            negatives = data.cells.sum(data.weight * (data.y < 0))
-            self.kept = (self._positives > 0) & (negatives > 0)
-            data = self._without_one_class(estimator, data)
-        scale = _task_scale(estimator.task_weight, read.tasks, self._weights, self.kept)
-        self.problem = Problem(
-            data,
-            estimator._loss(),
-            estimator._penalty(),
-            scale,
-            bool(estimator.fit_intercept),
-        )
-        self.solver = self._solver(estimator)
-
-    def with_penalty(self, estimator):
-        """Return the fit of the same data with the penalty of another estimator."""
-        other = copy.copy(self)
-        other.problem = self.problem.with_penalty(estimator._penalty())
-        other.solver = other._solver(estimator)
-        return other
-
-    def _without_one_class(self, estimator, data):
-        if self.kept.all():
-            return data
-        if not self.kept.any():
-            raise ValueError(
-                "y has one class only in every task, so that no task has an optimum "
-                "with an intercept; leave such tasks out or set fit_intercept=False"
-            )
-        warnings.warn(
-            f"the target has one class only in the tasks "
-            f"{self.read.tasks[~self.kept].tolist()}: they are left out of the fit and "
-            f"predicted from their intercept and the other tasks",
-            UserWarning,
-            stacklevel=_levels_to_caller(),
-        )
-        return keep_tasks(data, self.kept)
-
-    def _solver(self, estimator):
-        options = {"max_iter": int(estimator.max_iter), "tol": float(estimator.tol)}
-        if estimator.solver == "auto":
-            return choose_solver(self.problem, **options)
-        solver = SOLVERS[estimator.solver](**options)
-        solver.check(self.problem)
-        return solver
-
-    def attributes(self, estimator, A, intercept):
-        """Return the fitted attributes for the solver's variable A, by name."""
-        A = self.problem.penalty.combine(A)
-        full = np.empty((A.shape[0], len(self.kept)), dtype=A.dtype)
-        full[:, self.kept] = A
-        b = np.empty(len(self.kept), dtype=A.dtype)
-        b[self.kept] = intercept
-        if not self.kept.all():
-            left_out = ~self.kept
-            full[:, left_out] = self.problem.penalty.absent_task(A)[:, None]
-            k, weight = self._positives[left_out], self._weights[left_out]
-            b[left_out] = np.log((k + 0.5) / (weight - k + 0.5))
-        found = {
-            "coef_": np.ascontiguousarray(full.T),
-            "intercept_": b,
-            "tasks_": self.read.tasks,
-            "coef_feature_names_": self.read.feature_names,
-            "_layout": self.read.layout,
-        }
-        if self.read.classes is not None:
-            found["classes_"] = self.read.classes
-        return found | estimator._penalty_attributes(full)
-
-
 class _Progress:
     """Tells the callbacks of every gap check, and remembers a stop that they ask for.
 
@@ -292,7 +202,7 @@ class _Progress:
 
         def attributes():
             intercept = self._fit.problem.certificate(A).intercept
-            found = self._fit.attributes(self._estimator, A, intercept)
+            found = self._fit.attributes(A, intercept)
             return found | {"n_iter_": max(iteration, 1), "dual_gap_": gap}
 
         self.stopped = step.call_on_fit_task_end(
@@ -306,68 +216,3 @@ class _Progress:
 def _metadata(sample_weight, tasks):
     given = {"sample_weight": sample_weight, "tasks": tasks}
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _task_scale(task_weight, tasks, totals, kept):
-    """Return the c_t of the tasks that are kept, from the parameter and the W_t."""
-    if isinstance(task_weight, str):
-        check_choice(task_weight, "task_weight", ["equal", "proportional"])
-        if task_weight == "equal":
-            return np.ones(int(kept.sum()))
-        return kept.sum() * totals[kept] / totals[kept].sum()
-    if isinstance(task_weight, dict):
-        scale = _by_label(task_weight, tasks)
-    else:
-        scale = np.asarray(task_weight, dtype=np.float64)
-        if scale.shape != tasks.shape:
-            raise ValueError(
-                f"task_weight has shape {scale.shape}, but there are {len(tasks)} "
-                f"tasks; give one weight for each of tasks_, or a dict by task"
-            )
-    bad = ~(np.isfinite(scale) & (scale > 0))
-    if bad.any():
-        raise ValueError(
-            f"task_weight must be finite and > 0, got {scale[bad][0]} for task "
-            f"{tasks[bad][0]!r}"
-        )
-    return scale[kept]
-
-
-def _by_label(weights, tasks):
-    labels = tasks.tolist()
-    if all(label in weights for label in labels):
-        return np.array([weights[label] for label in labels], dtype=np.float64)
-    # dates have many types, of which only the labels themselves are made one
-    keys = label_array(list(weights), "the keys of task_weight")
-    order = np.argsort(keys)
-    codes = encode(tasks, keys[order])
-    if np.any(codes < 0):
-        raise ValueError(
-            f"task_weight has no entry for the tasks {tasks[codes < 0][:10].tolist()} "
-            f"(its keys are like {keys[:3].tolist()}); give every task a weight"
-        )
-    return np.array(list(weights.values()), dtype=np.float64)[order[codes]]
-
-
-def check_real(value, name, *, minimum, strict=False):
-    """Raise unless ``value`` is a finite number >= (or >, if strict) ``minimum``."""
-    boundaries = "neither" if strict else "left"
-    check_scalar(value, name, Real, min_val=minimum, include_boundaries=boundaries)
-    if not np.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value!r}")
-
-
-def check_choice(value, name, choices):
-    """Raise ValueError unless ``value`` is one of the strings in ``choices``."""
-    if not (isinstance(value, str) and value in choices):
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
-
-
-def _levels_to_caller():
-    """Return the ``stacklevel`` at which a warning points at the caller of mtlreg."""
-    frame, level = inspect.currentframe().f_back, 1
-    # scikit-learn's callbacks wrap fit
-    passed = ("mtlreg.", "sklearn.callback.")
-    while frame is not None and frame.f_globals["__name__"].startswith(passed):
-        frame, level = frame.f_back, level + 1
-    return level

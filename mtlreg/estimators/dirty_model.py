@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from mtlreg.estimators._checks import check_choice, check_real
 from mtlreg.estimators._docs import document
-from mtlreg.estimators.base import check_choice, check_real
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.penalties import Dirty

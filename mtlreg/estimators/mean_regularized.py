@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
+from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import document
-from mtlreg.estimators.base import check_real
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.penalties import MeanRegularization

@@ -132,11 +132,11 @@ def _one_path(estimator, fit, alphas, eps):
             ConvergenceWarning,
             stacklevel=3,
         )
-    fitted = [fit.attributes(estimator, s.A, s.intercept) for s in solutions]
+    fitted = [fit.coefficients(s.A, s.intercept) for s in solutions]
     return RegularizationPath(
         alphas=alphas,
-        coef=np.stack([found["coef_"] for found in fitted]),
-        intercept=np.stack([found["intercept_"] for found in fitted]),
+        coef=np.stack([A.T for A, _ in fitted]),
+        intercept=np.stack([b for _, b in fitted]),
         gap=np.array([s.gap for s in solutions]),
         n_iter=np.array([s.n_iter for s in solutions]),
         seconds=np.array(seconds),

@@ -7,8 +7,8 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted
 
+from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import document
-from mtlreg.estimators.base import check_real
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.penalties import TraceNorm

@@ -25,6 +25,10 @@ class Loss(ABC):
     quadratic = False
 
     @abstractmethod
+    def pointwise(self, z, y):
+        """Return ``loss(y, z)`` of every cell."""
+
+    @abstractmethod
     def value(self, z, y, v):
         """Return ``sum v loss(y, z)``."""
 

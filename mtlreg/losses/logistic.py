@@ -21,8 +21,11 @@ class Logistic(Loss):
 
     curvature = 0.25
 
+    def pointwise(self, z, y):
+        return np.logaddexp(0.0, -y * z)
+
     def value(self, z, y, v):
-        return float(np.sum(v * np.logaddexp(0.0, -y * z)))
+        return float(np.sum(v * self.pointwise(z, y)))
 
     def gradient(self, z, y, v):
         return -v * y * expit(-y * z)

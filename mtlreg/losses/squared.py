@@ -19,6 +19,9 @@ class Squared(Loss):
     curvature = 1.0
     quadratic = True
 
+    def pointwise(self, z, y):
+        return 0.5 * (z - y) ** 2
+
     def value(self, z, y, v):
         return _half_square(z - y, v)
 

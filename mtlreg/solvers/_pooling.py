@@ -66,14 +66,10 @@ class TaskSystems:
             values, U = sigma**2, vectors.T
         else:
             values, U = np.linalg.eigh(self._design.gram(0))
-        values = np.maximum(values, 0.0)[:, None] * (weights / weights[0])
-        shifted = values + self._alpha
-        moments = U.T @ self._design.adjoint(self._residual)
-        alone, ratio = moments / shifted, (values + self._alpha_mean) / shifted
-        target, pooled = alone.sum(axis=1), ratio.sum(axis=1)
-        held = pooled > _cutoff(pooled) * pooled.max()
-        m = np.divide(target, pooled, out=np.zeros_like(target), where=held)[:, None]
-        return U @ (alone + (self._alpha - self._alpha_mean) * m / shifted)
+        values = np.maximum(values, 0.0) * (weights / weights[0])[:, None]
+        moments = self._design.adjoint(self._residual).T @ U
+        spectra = values, U[:, None], moments
+        return solve_spectra(*spectra, self._alpha, self._alpha_mean)
 
     def _mean_of_few_rows(self, tasks):
         """Return ``m = W'[(1 - o) W W' + o T I]^+ y``, with o = alpha_mean / alpha.
@@ -153,6 +149,21 @@ class TaskSystems:
         if self._has_constants[t]:
             half[:, self._constants[t]] = 0.0
         return half
+
+
+def solve_spectra(values, vectors, moments, alpha, alpha_mean):
+    """Return the minimiser, as `TaskSystems` does, from `Statistics.spectra`."""
+    shifted = values + alpha
+    alone, ratio = moments / shifted, (values + alpha_mean) / shifted
+    if vectors.shape[1] == 1:
+        target, pooled = alone.sum(axis=0), ratio.sum(axis=0)
+        held = pooled > _cutoff(pooled) * pooled.max()
+        m = np.divide(target, pooled, out=np.zeros_like(target), where=held)
+        return vectors[:, 0] @ (alone + (alpha - alpha_mean) * m / shifted).T
+    wide = vectors.reshape(len(vectors), -1)
+    m = _minimum_norm((wide * ratio.ravel()) @ wide.T, wide @ alone.ravel())
+    rotated = alone + (alpha - alpha_mean) * (m @ wide).reshape(values.shape) / shifted
+    return np.einsum("jtk,tk->jt", vectors, rotated)
 
 
 class _Cholesky:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -43,14 +42,7 @@ class Solver(ABC):
     max_iter : int
     tol : float
         Stop when the duality gap is at most ``tol F0``, see `Problem.gap_target`.
-
-    Attributes
-    ----------
-    takes_statistics : bool
-        Whether it solves a `StatisticsProblem` as well.
     """
-
-    takes_statistics: ClassVar[bool] = True
 
     max_iter: int = 10_000
     tol: float = 1e-6

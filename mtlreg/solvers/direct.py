@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.penalties import MeanRegularization
-from mtlreg.solvers._pooling import TaskSystems
+from mtlreg.problem import StatisticsProblem
+from mtlreg.solvers._pooling import TaskSystems, solve_spectra
 from mtlreg.solvers.base import GapCheck, Solver
 
 _EPS = np.finfo(np.float64).eps
@@ -58,8 +59,6 @@ class Direct(Solver):
     array([[3.25, 3.75]])
     """
 
-    takes_statistics = False
-
     def refuses(self, loss, penalty):
         if isinstance(penalty, MeanRegularization):
             return None
@@ -76,8 +75,7 @@ class Direct(Solver):
             if check(0, A):
                 return check.solution()
         if problem.loss.quadratic:
-            Z = problem.term.image(np.zeros(problem.shape))
-            check(1, _newton_point(problem, Z, problem.term.slopes(Z)))
+            check(1, _least_squares_point(problem))
             return check.solution()
         point, falls = _Point.at(problem, A), []
         # quadratic convergence: a gap of a step is about the square of its fall
@@ -134,6 +132,17 @@ def _on_a_tail(falls):
     last = falls[-_MOST_LINEAR:]
     slow = all(after > 0.3 * before for before, after in itertools.pairwise(last))
     return slow and len(last) == _MOST_LINEAR
+
+
+def _least_squares_point(problem):
+    """Return the minimiser for the squared loss."""
+    if isinstance(problem, StatisticsProblem):
+        spectra = problem.term.statistics.spectra
+        return solve_spectra(
+            *spectra, problem.penalty.alpha, problem.penalty.alpha_mean
+        )
+    Z = problem.term.image(np.zeros(problem.shape))
+    return _newton_point(problem, Z, problem.term.slopes(Z))
 
 
 def _newton_point(problem, Z, slopes):

@@ -1,0 +1,158 @@
+"""From checked input to the problem of one fit, and back to fitted attributes."""
+
+import copy
+import warnings
+
+import numpy as np
+
+from mtlreg._labels import encode, label_array
+from mtlreg.estimators._checks import check_choice, levels_to_caller
+from mtlreg.problem import Problem
+from mtlreg.solvers import SOLVERS, choose_solver
+from mtlreg.tasks import keep_tasks
+
+
+class Fit:
+    """The numbers of one fit: the problem, the solver, and how to read a solution.
+
+    Parameters
+    ----------
+    model : MultiTaskLinearModel
+        Whose parameters say what is to be solved.
+    read : FitInput
+    place : str
+        Where these rows are from, for messages.
+
+    Attributes
+    ----------
+    problem : Problem
+        Of the tasks that have an optimum, ``kept``.
+    solver : Solver
+    """
+
+    def __init__(self, model, read, place=""):
+        self.read, self.place = read, place
+        data = read.data
+        self._weights = data.cells.sum(data.weight)
+        self._positives = None
+        self.kept = np.ones(len(read.tasks), dtype=bool)
+        if read.classes is not None and model.fit_intercept:
+            self._positives = data.cells.sum(data.weight * (data.y > 0))
+            negatives = data.cells.sum(data.weight * (data.y < 0))
+            self.kept = (self._positives > 0) & (negatives > 0)
+            data = self._without_one_class(data)
+        scale = task_scale(model.task_weight, read.tasks, self._weights, self.kept)
+        intercept = bool(model.fit_intercept)
+        problem = Problem(data, model._loss(), model._penalty(), scale, intercept)
+        self._pose(model, problem)
+
+    def with_penalty(self, model):
+        """Return the fit of the same data with the penalty of another model."""
+        return self.with_problem(model, self.problem.with_penalty(model._penalty()))
+
+    def with_problem(self, model, problem):
+        """Return the fit of another problem on the same tasks."""
+        other = copy.copy(self)
+        other._pose(model, problem)
+        return other
+
+    def _pose(self, model, problem):
+        self.model, self.problem = model, problem
+        self.solver = self._solver()
+
+    def _without_one_class(self, data):
+        if self.kept.all():
+            return data
+        if not self.kept.any():
+            raise ValueError(
+                f"y has one class only in every task{self.place}, so that no task has "
+                f"an optimum with an intercept; leave such tasks out or set "
+                f"fit_intercept=False"
+            )
+        warnings.warn(
+            f"the target has one class only in the tasks "
+            f"{self.read.tasks[~self.kept].tolist()}{self.place}: they are left out of "
+            f"the fit and predicted from their intercept and the other tasks",
+            UserWarning,
+            stacklevel=levels_to_caller(),
+        )
+        return keep_tasks(data, self.kept)
+
+    def _solver(self):
+        model = self.model
+        options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
+        if model.solver == "auto":
+            return choose_solver(self.problem, **options)
+        solver = SOLVERS[model.solver](**options)
+        solver.check(self.problem)
+        return solver
+
+    def coefficients(self, A, intercept):
+        """Return A (n_features, n_tasks) and b of all tasks for a solver's solution."""
+        A = self.problem.penalty.combine(A)
+        if self.kept.all():
+            return A, intercept
+        full = np.empty((A.shape[0], len(self.kept)), dtype=A.dtype)
+        full[:, self.kept] = A
+        b = np.empty(len(self.kept), dtype=A.dtype)
+        b[self.kept] = intercept
+        left_out = ~self.kept
+        full[:, left_out] = self.problem.penalty.absent_task(A)[:, None]
+        k, weight = self._positives[left_out], self._weights[left_out]
+        b[left_out] = np.log((k + 0.5) / (weight - k + 0.5))
+        return full, b
+
+    def attributes(self, A, intercept):
+        """Return the fitted attributes for a solver's solution, by name."""
+        full, b = self.coefficients(A, intercept)
+        found = {
+            "coef_": np.ascontiguousarray(full.T),
+            "intercept_": b,
+            "tasks_": self.read.tasks,
+            "coef_feature_names_": self.read.feature_names,
+            "_layout": self.read.layout,
+        }
+        if self.read.classes is not None:
+            found["classes_"] = self.read.classes
+        return found | self.model._penalty_attributes(full)
+
+
+def task_scale(task_weight, tasks, totals, kept):
+    """Return the c_t of the tasks that are kept, from the parameter and the W_t."""
+    if isinstance(task_weight, str):
+        check_choice(task_weight, "task_weight", ["equal", "proportional"])
+        if task_weight == "equal":
+            return np.ones(int(kept.sum()))
+        return kept.sum() * totals[kept] / totals[kept].sum()
+    if isinstance(task_weight, dict):
+        scale = _by_label(task_weight, tasks)
+    else:
+        scale = np.asarray(task_weight, dtype=np.float64)
+        if scale.shape != tasks.shape:
+            raise ValueError(
+                f"task_weight has shape {scale.shape}, but there are {len(tasks)} "
+                f"tasks; give one weight for each of tasks_, or a dict by task"
+            )
+    bad = ~(np.isfinite(scale) & (scale > 0))
+    if bad.any():
+        raise ValueError(
+            f"task_weight must be finite and > 0, got {scale[bad][0]} for task "
+            f"{tasks[bad][0]!r}"
+        )
+    return scale[kept]
+
+
+def _by_label(weights, tasks):
+    labels = tasks.tolist()
+    if all(label in weights for label in labels):
+        return np.array([weights[label] for label in labels], dtype=np.float64)
+    # dates have many types, of which only the labels themselves are made one
+    keys = label_array(list(weights), "the keys of task_weight")
+    order = np.argsort(keys)
+    codes = encode(tasks, keys[order])
+    if np.any(codes < 0):
+        raise ValueError(
+            f"task_weight has no entry for the tasks {tasks[codes < 0][:10].tolist()} "
+            f"(its keys are like {keys[:3].tolist()}); give every task a weight"
+        )
+    return np.array(list(weights.values()), dtype=np.float64)[order[codes]]

@@ -141,7 +141,7 @@ class TaskKFold(BaseCrossValidator):
         if self.n_splits > n_rows:
             raise ValueError(
                 f"n_splits={self.n_splits} is greater than the number of rows, "
-                f"{n_rows}. Lower n_splits."
+                f"n_samples={n_rows}. Lower n_splits."
             )
         fold = self._folds(X, y, groups)
         dealt = np.bincount(fold[fold >= 0], minlength=self.n_splits)

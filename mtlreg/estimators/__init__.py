@@ -1,25 +1,50 @@
 """scikit-learn estimators: which loss, which penalty."""
 
-from mtlreg.estimators.dirty_model import DirtyModelClassifier, DirtyModelRegressor
-from mtlreg.estimators.group_lasso import GroupLassoClassifier, GroupLassoRegressor
+from mtlreg.estimators.dirty_model import (
+    DirtyModelClassifier,
+    DirtyModelClassifierCV,
+    DirtyModelRegressor,
+    DirtyModelRegressorCV,
+)
+from mtlreg.estimators.group_lasso import (
+    GroupLassoClassifier,
+    GroupLassoClassifierCV,
+    GroupLassoRegressor,
+    GroupLassoRegressorCV,
+)
 from mtlreg.estimators.mean_regularized import (
     MeanRegularizedClassifier,
+    MeanRegularizedClassifierCV,
     MeanRegularizedRegressor,
+    MeanRegularizedRegressorCV,
 )
 from mtlreg.estimators.paths import RegularizationPath, regularization_path
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
-from mtlreg.estimators.trace_norm import TraceNormClassifier, TraceNormRegressor
+from mtlreg.estimators.trace_norm import (
+    TraceNormClassifier,
+    TraceNormClassifierCV,
+    TraceNormRegressor,
+    TraceNormRegressorCV,
+)
 
 __all__ = [
     "DirtyModelClassifier",
+    "DirtyModelClassifierCV",
     "DirtyModelRegressor",
+    "DirtyModelRegressorCV",
     "GroupLassoClassifier",
+    "GroupLassoClassifierCV",
     "GroupLassoRegressor",
+    "GroupLassoRegressorCV",
     "MeanRegularizedClassifier",
+    "MeanRegularizedClassifierCV",
     "MeanRegularizedRegressor",
+    "MeanRegularizedRegressorCV",
     "RegularizationPath",
     "TraceNormClassifier",
+    "TraceNormClassifierCV",
     "TraceNormRegressor",
+    "TraceNormRegressorCV",
     "alpha_grid",
     "alpha_max",
     "regularization_path",

@@ -25,6 +25,40 @@ solver : {"auto", "fista", "bcd", "direct"}, default="auto"
     descent over features, for group lasso and dirty models; "direct": linear systems,
     for mean regularisation, one for the squared loss and Newton's method otherwise;
     "auto": the fastest that applies.""",
+    "search": """The strength is chosen from a grid: every fold is fitted along it, each
+fit started from the last, and scored on the rows it leaves out. The strength with the
+best mean over the folds then serves a fit of all rows.""",
+    "cv_parameters": """alphas : int or array-like of shape (n_alphas,), default=100
+    Leading strengths to choose from (they are sorted, largest first), or the size of
+    the grid of `mtlreg.alpha_grid`, one for each ratio.
+eps : float, default=1e-3
+    Smallest over largest strength of that grid.
+cv : int, cross-validation generator or iterable of (train, test), optional
+    By default 5 folds, and with an int as many, of `mtlreg.model_selection.TaskKFold`
+    with ``random_state=0``.
+scoring : str or callable, optional
+    A metric of `mtlreg.metrics` or scorer of scikit-learn, by name, or a callable
+    ``scorer(estimator, X, y)``. By default minus the loss on the rows that are left
+    out (the mean squared error or the log-loss): the mean over all rows, or the mean
+    over the columns of a 2-D y.
+selection : {"min", "one_se"}, default="min"
+    The strength with the best mean score, the larger one of two; or the largest, at the
+    ratio of that one, whose mean score is within a standard error of it (Breiman,
+    Friedman, Olshen, Stone (1984), Classification and regression trees, section 3.4).
+n_jobs : int, optional
+    Folds that are fitted at the same time, in threads; -1: as many as processors.""",
+    "mse": """mse_path_ : ndarray of the shape of score_path_
+    Mean squared errors; only without ``scoring``.""",
+    "cv_attributes": """alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
+    Leading strengths, decreasing; a row for each ratio if there are several.
+score_path_ : ndarray of shape (n_ratios, n_alphas, n_folds)
+    Scores; more is better.
+task_score_path_ : ndarray of shape (n_ratios, n_alphas, n_folds, n_tasks)
+    Minus the mean loss of each task, whatever the scoring; NaN where a fold leaves out
+    no row of the task.
+cv_results_ : dict
+    The scores as a table with a row for each pair of ratio and strength, which pandas
+    takes; its names are those of `sklearn.model_selection.GridSearchCV`.""",
     "attributes": """coef_ : ndarray of shape (n_tasks, n_features)
     Slopes, one row a task; without the task column.
 intercept_ : ndarray of shape (n_tasks,)
@@ -60,6 +94,10 @@ intercept. It is left out of the problem: its slopes are what the penalty makes 
 task without data, its intercept is ``log((k + 1/2) / (W - k + 1/2))`` with k of its
 weight W in the second class, and a warning names it.""",
 }
+
+
+_COMMON, _, _AFTER = _PARTS["parameters"].partition("warm_start : ")
+_PARTS["cv_model_parameters"] = _COMMON + _AFTER[_AFTER.index("solver : ") :]
 
 
 def document(cls):

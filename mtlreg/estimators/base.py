@@ -89,7 +89,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             estimator is then as it was before.
         """
         context = self._init_callback_context(max_subtasks=None)
-        inputs = {"X": X, "y": y, "metadata": _metadata(sample_weight, tasks)}
+        inputs = {"X": X, "y": y, "metadata": fit_metadata(sample_weight, tasks)}
         context.call_on_fit_task_begin(estimator=self, **inputs)
         fit = self._read_fit(X, y, sample_weight, tasks)
         self._solve(fit, self._start(fit), context, inputs)
@@ -213,6 +213,7 @@ class _Progress:
         return self.stopped
 
 
-def _metadata(sample_weight, tasks):
+def fit_metadata(sample_weight, tasks):
+    """Return the arguments of ``fit`` beside X and y that were given."""
     given = {"sample_weight": sample_weight, "tasks": tasks}
     return {name: value for name, value in given.items() if value is not None}

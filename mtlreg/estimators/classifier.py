@@ -14,6 +14,8 @@ from mtlreg.tasks import read_score_target
 class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
     """Base of the classifiers."""
 
+    _error_per_loss: ClassVar = 1.0
+
     __metadata_request__decision_function: ClassVar = {"tasks": True}
     __metadata_request__predict_proba: ClassVar = {"tasks": True}
     __metadata_request__predict_log_proba: ClassVar = {"tasks": True}

@@ -7,7 +7,9 @@ import numpy as np
 from mtlreg.estimators._checks import check_choice, check_real
 from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.cross_validation import CrossValidatedModel
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import Dirty
 from mtlreg.penalties.sparse_group import NORMS
 
@@ -164,3 +166,157 @@ class DirtyModelClassifier(_DirtyModel, MultiTaskClassifier):
     >>> model.fit(data.X, data.y, tasks=data.tasks).specific_coef_.shape
     (5, 20)
     """
+
+
+class _DirtyModelCV(CrossValidatedModel):
+    """The parameters of the dirty model with cross-validation."""
+
+    def __init__(
+        self,
+        *,
+        ratios=None,
+        norm="linf",
+        alphas=100,
+        eps=1e-3,
+        cv=None,
+        scoring=None,
+        selection="min",
+        n_jobs=None,
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        solver="auto",
+    ):
+        self.ratios = ratios
+        self.norm = norm
+        self.alphas = alphas
+        self.eps = eps
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+
+    def _ratio_grid(self, n_tasks):
+        if self.ratios is not None:
+            return check_ratios(self.ratios, "ratios")
+        # from the ratio where S is zero to the one where B is
+        largest = n_tasks if self.norm == "linf" else np.sqrt(n_tasks)
+        return np.geomspace(1.0, largest, 5)[1:-1] if n_tasks > 1 else np.ones(1)
+
+
+@document
+class DirtyModelRegressorCV(_DirtyModelCV, MultiTaskRegressor):
+    """`DirtyModelRegressor` with strengths by cross-validation.
+
+    %(rows)s
+    %(squared)s
+    The penalty on A = ``coef_.T``, split into B + S, is::
+
+        min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
+
+    %(search)s
+
+    Parameters
+    ----------
+    ratios : array-like of shape (n_ratios,), optional
+        ``alpha_shared / alpha_specific`` to choose from. By default three, evenly on a
+        logarithmic scale, between 1 and T (``norm="l2"``: the root of T), where both
+        blocks are used.
+    norm : {"linf", "l2"}, default="linf"
+        Norm q of a row of B.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(cv_attributes)s
+    %(mse)s
+    alpha_shared_, alpha_specific_, ratio_ : float
+        The strengths that were chosen, and the first over the second.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    shared_coef_, specific_coef_ : ndarrays of shape (n_tasks, n_features)
+        B and S, transposed.
+
+    References
+    ----------
+    Jalali, Ravikumar, Sanghavi, Ruan (2010), A dirty model for multi-task learning,
+    eq. 1.
+
+    Examples
+    --------
+    >>> from mtlreg import DirtyModelRegressorCV
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(structure="dirty", random_state=0)
+    >>> model = DirtyModelRegressorCV(alphas=10, eps=0.01)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (3, 10, 5)
+    """
+
+    _model_class = DirtyModelRegressor
+
+
+@document
+class DirtyModelClassifierCV(_DirtyModelCV, MultiTaskClassifier):
+    """`DirtyModelClassifier` with strengths by cross-validation.
+
+    %(rows)s
+    %(logistic)s
+    The penalty on A = ``coef_.T``, split into B + S, is::
+
+        min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
+
+    %(search)s
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    ratios : array-like of shape (n_ratios,), optional
+        ``alpha_shared / alpha_specific`` to choose from. By default three, evenly on a
+        logarithmic scale, between 1 and T (``norm="l2"``: the root of T), where both
+        blocks are used.
+    norm : {"linf", "l2"}, default="linf"
+        Norm q of a row of B.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    %(cv_attributes)s
+    alpha_shared_, alpha_specific_, ratio_ : float
+        The strengths that were chosen, and the first over the second.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    shared_coef_, specific_coef_ : ndarrays of shape (n_tasks, n_features)
+        B and S, transposed.
+
+    References
+    ----------
+    Jalali, Ravikumar, Sanghavi, Ruan (2010), A dirty model for multi-task learning,
+    eq. 1.
+
+    Examples
+    --------
+    >>> from mtlreg import DirtyModelClassifierCV
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(structure="dirty", random_state=0)
+    >>> model = DirtyModelClassifierCV(alphas=10, eps=0.01)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (3, 10, 5)
+    """
+
+    _model_class = DirtyModelClassifier

@@ -7,7 +7,9 @@ import numpy as np
 from mtlreg.estimators._checks import check_choice, check_real
 from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.cross_validation import CrossValidatedModel
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import L1, SparseGroup
 from mtlreg.penalties.sparse_group import NORMS
 
@@ -165,3 +167,149 @@ class GroupLassoClassifier(_GroupLasso, MultiTaskClassifier):
     >>> model.predict_proba(data.X, tasks=data.tasks).shape
     (250, 2)
     """
+
+
+class _GroupLassoCV(CrossValidatedModel):
+    """The parameters of the group lasso with cross-validation."""
+
+    def __init__(
+        self,
+        *,
+        l1_ratio=0.0,
+        norm="l2",
+        alphas=100,
+        eps=1e-3,
+        cv=None,
+        scoring=None,
+        selection="min",
+        n_jobs=None,
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        solver="auto",
+    ):
+        self.l1_ratio = l1_ratio
+        self.norm = norm
+        self.alphas = alphas
+        self.eps = eps
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+
+    def _ratio_grid(self, n_tasks):
+        return check_ratios(np.atleast_1d(self.l1_ratio), "l1_ratio")
+
+
+@document
+class GroupLassoRegressorCV(_GroupLassoCV, MultiTaskRegressor):
+    """`GroupLassoRegressor` with strengths by cross-validation.
+
+    %(rows)s
+    %(squared)s
+    The penalty on A = ``coef_.T`` is::
+
+        alpha [(1 - l1_ratio) sum_j ||A_j||_q + l1_ratio sum_jt |A_jt|],  q = 2 or inf
+
+    %(search)s
+
+    Parameters
+    ----------
+    l1_ratio : float or array-like of shape (n_ratios,), default=0.0
+        Shares of the L1 norm, in [0, 1], to choose from.
+    norm : {"l2", "linf"}, default="l2"
+        Norm q of a row.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(cv_attributes)s
+    %(mse)s
+    alpha_, ratio_ : float
+        The strength and the ``l1_ratio`` that were chosen.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    support_ : ndarray of bool, shape (n_features,)
+        Whether some task uses the feature.
+
+    References
+    ----------
+    Obozinski, Taskar, Jordan (2010), Joint covariate selection and joint subspace
+    selection for multiple classification problems, eq. 3.
+
+    Examples
+    --------
+    >>> from mtlreg import GroupLassoRegressorCV
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(n_tasks=5, random_state=0)
+    >>> model = GroupLassoRegressorCV(alphas=10, eps=0.01)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (1, 10, 5)
+    """
+
+    _model_class = GroupLassoRegressor
+
+
+@document
+class GroupLassoClassifierCV(_GroupLassoCV, MultiTaskClassifier):
+    """`GroupLassoClassifier` with strengths by cross-validation.
+
+    %(rows)s
+    %(logistic)s
+    The penalty on A = ``coef_.T`` is::
+
+        alpha [(1 - l1_ratio) sum_j ||A_j||_q + l1_ratio sum_jt |A_jt|],  q = 2 or inf
+
+    %(search)s
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    l1_ratio : float or array-like of shape (n_ratios,), default=0.0
+        Shares of the L1 norm, in [0, 1], to choose from.
+    norm : {"l2", "linf"}, default="l2"
+        Norm q of a row.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    %(cv_attributes)s
+    alpha_, ratio_ : float
+        The strength and the ``l1_ratio`` that were chosen.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    support_ : ndarray of bool, shape (n_features,)
+        Whether some task uses the feature.
+
+    References
+    ----------
+    Obozinski, Taskar, Jordan (2010), Joint covariate selection and joint subspace
+    selection for multiple classification problems, eq. 3.
+
+    Examples
+    --------
+    >>> from mtlreg import GroupLassoClassifierCV
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(n_tasks=5, random_state=0)
+    >>> model = GroupLassoClassifierCV(alphas=10, eps=0.01)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (1, 10, 5)
+    """
+
+    _model_class = GroupLassoClassifier

@@ -5,7 +5,9 @@ from typing import ClassVar
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.cross_validation import CrossValidatedModel
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import MeanRegularization
 
 
@@ -142,3 +144,141 @@ class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
     >>> model.fit(data.X, data.y, tasks=data.tasks).mean_coef_.shape
     (20,)
     """
+
+
+class _MeanRegularizedCV(CrossValidatedModel):
+    """The parameters of mean regularisation with cross-validation."""
+
+    def __init__(
+        self,
+        *,
+        ratios=(0.01, 0.1, 1.0),
+        alphas=100,
+        eps=1e-3,
+        cv=None,
+        scoring=None,
+        selection="min",
+        n_jobs=None,
+        fit_intercept=True,
+        task_column=None,
+        unseen_task="error",
+        task_weight="equal",
+        max_iter=10_000,
+        tol=1e-6,
+        solver="auto",
+    ):
+        self.ratios = ratios
+        self.alphas = alphas
+        self.eps = eps
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.n_jobs = n_jobs
+        self.fit_intercept = fit_intercept
+        self.task_column = task_column
+        self.unseen_task = unseen_task
+        self.task_weight = task_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+
+    def _ratio_grid(self, n_tasks):
+        return check_ratios(self.ratios, "ratios")
+
+
+@document
+class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
+    """`MeanRegularizedRegressor` with strengths by cross-validation.
+
+    %(rows)s
+    %(squared)s
+    The penalty, with m the mean of the a_t, is::
+
+        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
+
+    %(search)s
+
+    Parameters
+    ----------
+    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
+        ``alpha_mean / alpha`` to choose from; 1 is independent ridge regressions.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(cv_attributes)s
+    %(mse)s
+    alpha_, alpha_mean_, ratio_ : float
+        The strengths that were chosen, and the second over the first.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    mean_coef_ : ndarray of shape (n_features,)
+        Mean of ``coef_`` over the tasks.
+
+    References
+    ----------
+    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
+
+    Examples
+    --------
+    >>> from mtlreg import MeanRegularizedRegressorCV
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(structure="mean", random_state=0)
+    >>> model = MeanRegularizedRegressorCV(alphas=10)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (3, 10, 5)
+    """
+
+    _model_class = MeanRegularizedRegressor
+
+
+@document
+class MeanRegularizedClassifierCV(_MeanRegularizedCV, MultiTaskClassifier):
+    """`MeanRegularizedClassifier` with strengths by cross-validation.
+
+    %(rows)s
+    %(logistic)s
+    The penalty, with m the mean of the a_t, is::
+
+        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
+
+    %(search)s
+
+    %(one_class)s
+
+    Parameters
+    ----------
+    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
+        ``alpha_mean / alpha`` to choose from; 1 is independent ridge regressions.
+    %(cv_parameters)s
+    %(cv_model_parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+    %(classes)s
+    %(cv_attributes)s
+    alpha_, alpha_mean_, ratio_ : float
+        The strengths that were chosen, and the second over the first.
+    ratios_ : ndarray of shape (n_ratios,)
+        Those there were to choose from.
+    mean_coef_ : ndarray of shape (n_features,)
+        Mean of ``coef_`` over the tasks.
+
+    References
+    ----------
+    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
+
+    Examples
+    --------
+    >>> from mtlreg import MeanRegularizedClassifierCV
+    >>> from mtlreg.datasets import make_multitask_classification
+    >>> data = make_multitask_classification(structure="mean", random_state=0)
+    >>> model = MeanRegularizedClassifierCV(alphas=10)
+    >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
+    (3, 10, 5)
+    """
+
+    _model_class = MeanRegularizedClassifier

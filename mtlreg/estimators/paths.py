@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from mtlreg.estimators.strengths import check_grid, default_grid
+from mtlreg.estimators.strengths import check_grid, check_ratios, default_grid
 from mtlreg.path import solve_path
 
 
@@ -100,7 +100,7 @@ def regularization_path(
     read = clone(estimator)._read_fit(X, y, sample_weight, tasks)
     if ratios is None:
         return _one_path(clone(estimator), read, alphas, eps)
-    ratios = check_grid(ratios, "ratios", allow_zero=True)
+    ratios = check_ratios(ratios)
     paths = []
     for ratio in ratios:
         changed = clone(estimator).set_params(**estimator._at_ratio(float(ratio)))

@@ -40,7 +40,8 @@ def alpha_max(estimator, X, y, sample_weight=None, *, tasks=None):
     >>> bool(GroupLassoRegressor(alpha=largest).fit(data.X, data.y).coef_.any())
     False
     """
-    return _alpha_max(estimator, _problem(estimator, X, y, sample_weight, tasks))
+    problem = _problem(estimator, X, y, sample_weight, tasks)
+    return alpha_max_of(problem, estimator)
 
 
 def alpha_grid(
@@ -95,7 +96,7 @@ def default_grid(problem, estimator, n_alphas, eps):
         eps, "eps", float, min_val=0.0, max_val=1.0, include_boundaries="neither"
     )
     if problem.penalty.is_gauge:
-        largest = _alpha_max(estimator, problem)
+        largest = alpha_max_of(problem, estimator)
         shape = np.geomspace(1.0, eps, n_alphas)
     else:
         largest = float(np.mean(problem.square_norms))
@@ -107,25 +108,37 @@ def default_grid(problem, estimator, n_alphas, eps):
     return largest * shape
 
 
-def check_grid(values, name, allow_zero=False):
+def check_grid(values, name):
     """Return strengths as a decreasing array, or raise ValueError naming the fault."""
+    grid = _check_numbers(values, name)
+    if np.any(grid == 0):
+        raise ValueError(f"{name} must be more than 0, got 0.0")
+    return -np.sort(-grid)
+
+
+def check_ratios(values, name="ratios"):
+    """Return ratios of strengths as an array, or raise ValueError naming the fault."""
+    return _check_numbers(values, name)
+
+
+def _check_numbers(values, name):
     grid = np.asarray(values, dtype=np.float64)
     if grid.ndim != 1 or grid.size == 0:
         raise ValueError(
             f"{name} must hold at least one number, got shape {grid.shape}"
         )
-    bad = ~np.isfinite(grid) | (grid < 0) | ((grid == 0) & (not allow_zero))
+    bad = ~np.isfinite(grid) | (grid < 0)
     if bad.any():
-        bound = "0 or more" if allow_zero else "more than 0"
-        raise ValueError(f"{name} must be finite and {bound}, got {grid[bad][0]}")
-    return -np.sort(-grid)
+        raise ValueError(f"{name} must be finite and >= 0, got {grid[bad][0]}")
+    return grid
 
 
 def _problem(estimator, X, y, sample_weight, tasks):
     return clone(estimator)._read_fit(X, y, sample_weight, tasks).problem
 
 
-def _alpha_max(estimator, problem):
+def alpha_max_of(problem, estimator):
+    """Return `alpha_max` for the problem of an estimator."""
     if not problem.penalty.is_gauge:
         raise ValueError(
             f"{type(estimator).__name__} has no alpha_max: its coefficients are 0 at "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mtlreg.problem import StatisticsProblem
 from mtlreg.solvers.base import Solution, Solver
 from mtlreg.solvers.bcd import BCD
 from mtlreg.solvers.direct import Direct
@@ -41,8 +42,10 @@ def choose_solver(problem, max_iter, tol):
 
 def _is_small(problem):
     """Return whether the matrices of `Direct` are worth their size."""
+    d, n_tasks = problem.square_norms.shape
+    if isinstance(problem, StatisticsProblem):
+        return d <= _MOST_FEATURES
     design = problem.design
-    d, n_tasks = design.n_features, design.n_tasks
     if design.cells.offsets is None:
         one_for_all = design.same_rows and problem.loss.quadratic
         n_rows = np.full(1 if one_for_all else n_tasks, len(design.v))

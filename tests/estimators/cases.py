@@ -6,13 +6,21 @@ import polars as pl
 
 from mtlreg import (
     DirtyModelClassifier,
+    DirtyModelClassifierCV,
     DirtyModelRegressor,
+    DirtyModelRegressorCV,
     GroupLassoClassifier,
+    GroupLassoClassifierCV,
     GroupLassoRegressor,
+    GroupLassoRegressorCV,
     MeanRegularizedClassifier,
+    MeanRegularizedClassifierCV,
     MeanRegularizedRegressor,
+    MeanRegularizedRegressorCV,
     TraceNormClassifier,
+    TraceNormClassifierCV,
     TraceNormRegressor,
+    TraceNormRegressorCV,
 )
 
 STEMS = {
@@ -24,6 +32,19 @@ STEMS = {
 REGRESSORS = [pair[0] for pair in STEMS.values()]
 CLASSIFIERS = [pair[1] for pair in STEMS.values()]
 ESTIMATORS = [*REGRESSORS, *CLASSIFIERS]
+CV_REGRESSORS = [
+    MeanRegularizedRegressorCV,
+    GroupLassoRegressorCV,
+    TraceNormRegressorCV,
+    DirtyModelRegressorCV,
+]
+CV_CLASSIFIERS = [
+    MeanRegularizedClassifierCV,
+    GroupLassoClassifierCV,
+    TraceNormClassifierCV,
+    DirtyModelClassifierCV,
+]
+CV_ESTIMATORS = [*CV_REGRESSORS, *CV_CLASSIFIERS]
 
 # every penalty that an estimator can have, by stem and its own parameters
 PENALTIES = {

@@ -11,7 +11,7 @@ import pytest
 import mtlreg
 from mtlreg import datasets, losses, metrics, penalties, solvers
 from mtlreg.model_selection import TaskKFold
-from tests.estimators.cases import ESTIMATORS, draw, is_classifier
+from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS, draw, is_classifier
 
 FUNCTIONS = [
     mtlreg.alpha_max,
@@ -29,7 +29,7 @@ PARTS = [
 ]
 METHODS = [
     pytest.param(cls, name, id=f"{cls.__name__}.{name}")
-    for cls in ESTIMATORS
+    for cls in [*ESTIMATORS, *CV_ESTIMATORS]
     for name in [
         *["fit", "predict", "score", "transform"],
         *["decision_function", "predict_proba", "predict_log_proba"],
@@ -48,7 +48,8 @@ def section(doc, title):
 def names_in(lines):
     """Names that a section of Parameters or Attributes describes."""
     heads = [line for line in lines if line and not line.startswith(" ")]
-    return [name.strip() for head in heads for name in head.split(" : ")[0].split(",")]
+    names = [name for head in heads for name in head.split(" : ")[0].split(",")]
+    return [name.strip().lstrip("*") for name in names]
 
 
 def parameters_of(function):
@@ -65,7 +66,9 @@ def test_everything_public_has_a_docstring(name):
         assert section(doc, "Examples")
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [*ESTIMATORS, *CV_ESTIMATORS], ids=lambda cls: cls.__name__
+)
 def test_estimator(cls):
     doc = cls.__doc__
     assert "%(" not in doc
@@ -84,7 +87,9 @@ def test_estimator(cls):
         assert len(line) <= 88
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [*ESTIMATORS, *CV_ESTIMATORS], ids=lambda cls: cls.__name__
+)
 def test_documented_defaults(cls):
     lines = section(cls.__doc__, "Parameters")
     for name, parameter in inspect.signature(cls).parameters.items():

@@ -102,7 +102,7 @@ def test_one_path_for_each_ratio(est, ratios, name):
     path = regularization_path(est, X, y, tasks=tasks, alphas=4, ratios=ratios)
     assert path.coef.shape == (2, 4, len(path.tasks), X.shape[1])
     assert path.alphas.shape == path.gap.shape == path.n_iter.shape == (2, 4)
-    np.testing.assert_array_equal(path.ratios, sorted(ratios, reverse=True))
+    np.testing.assert_array_equal(path.ratios, ratios)
     for index, ratio in enumerate(path.ratios):
         changed = clone(est).set_params(**est._at_ratio(ratio))
         assert name in est._at_ratio(ratio)

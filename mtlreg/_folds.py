@@ -1,0 +1,259 @@
+"""Training parts of folds as problems, and losses on what is held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from mtlreg._rows import CONSTANT, take_columns
+from mtlreg._statistics import Statistics
+from mtlreg.design import MultiTaskData, make_design
+from mtlreg.problem import StatisticsProblem
+
+
+def take_rows(data, keep):
+    """Return the rows of ``data`` in a mask; tasks may be left without rows.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+    keep : ndarray of bool of shape (n_rows,)
+
+    Returns
+    -------
+    MultiTaskData
+    """
+    offsets = data.offsets
+    if offsets is not None:
+        offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
+    X = sp.csr_array(data.X) if sp.issparse(data.X) else data.X
+    return MultiTaskData(X[keep], data.y[keep], data.weight[keep], offsets)
+
+
+def task_totals(data, mask=True):
+    """Return the weight of every task, in a mask of rows if there is one."""
+    if data.offsets is None:
+        return (data.weight * np.reshape(mask, (-1, 1))).sum(axis=0)
+    sizes = np.diff(data.offsets)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    return np.bincount(codes, data.weight * mask, len(sizes))
+
+
+class HeldOutRows:
+    """Losses on rows.
+
+    Parameters
+    ----------
+    data : MultiTaskData
+        Some tasks may have no rows.
+    loss : Loss
+    """
+
+    def __init__(self, data, loss):
+        self._data, self._loss = data, loss
+        self.weight = task_totals(data)
+
+    def losses(self, coef, intercept):
+        """Return ``sum_i w_ti loss(y_ti, x_i . a_t + b_t)`` of every task and point.
+
+        Parameters
+        ----------
+        coef : ndarray of shape (n_points, n_tasks, n_features)
+        intercept : ndarray of shape (n_points, n_tasks)
+
+        Returns
+        -------
+        ndarray of shape (n_points, n_tasks)
+        """
+        X, y, weight = self._data.X, self._data.y, self._data.weight
+        out = np.zeros(intercept.shape)
+        if self._data.offsets is None:
+            for point, (A, b) in enumerate(zip(coef, intercept, strict=True)):
+                used = np.flatnonzero(A.any(axis=0))
+                z = take_columns(X, used) @ A[:, used].T + b
+                out[point] = np.sum(weight * self._loss.pointwise(z, y), axis=0)
+            return out
+        for t in np.flatnonzero(np.diff(self._data.offsets)):
+            rows = slice(*self._data.offsets[t : t + 2])
+            z = X[rows] @ coef[:, t].T + intercept[:, t]
+            out[:, t] = weight[rows] @ self._loss.pointwise(z, y[rows, None])
+        return out
+
+
+@dataclass(frozen=True)
+class PartStatistics:
+    """What the squared loss needs of a part of the rows, for each task.
+
+    Attributes
+    ----------
+    weight : ndarray of shape (n_tasks,)
+        Sums W_t of the weights.
+    means : ndarray of shape (n_features, n_tasks)
+        Weighted means of the features; 0 if nothing is centred.
+    targets : ndarray of shape (n_tasks,)
+        Those of the targets.
+    gram : ndarray of shape (n_features, n_features, n_tasks), or without the last axis
+        ``sum_i w_ti (x_i - mean_t)(x_i - mean_t)'``; one matrix where tasks have the
+        same rows and weights.
+    cross : ndarray of shape (n_features, n_tasks)
+        ``sum_i w_ti (x_i - mean_t)(y_ti - target_t)``.
+    square : ndarray of shape (n_tasks,)
+        ``sum_i w_ti (y_ti - target_t)^2``.
+    """
+
+    weight: np.ndarray
+    means: np.ndarray
+    targets: np.ndarray
+    gram: np.ndarray
+    cross: np.ndarray
+    square: np.ndarray
+
+    @classmethod
+    def of_data(cls, data, centred):
+        """Return the statistics of ``data``, in which tasks may have no rows."""
+        weight, d = task_totals(data), data.X.shape[1]
+        common = one_gram(data)
+        held = np.flatnonzero(weight > 0)
+        means, cross = np.zeros((2, d, len(weight)))
+        targets, square = np.zeros((2, len(weight)))
+        gram = np.zeros((d, d) if common else (d, d, len(weight)))
+        if held.size:
+            part = _tasks_with_rows(data, held)
+            design = make_design(part, part.weight, centred)
+            means[:, held] = design.means if centred else 0.0
+            if centred:
+                targets[held] = part.cells.sum(part.weight * part.y) / weight[held]
+            rest = part.y - part.cells.spread(targets[held])
+            cross[:, held] = design.adjoint(part.weight * rest)
+            square[held] = part.cells.sum(part.weight * rest**2)
+            if common:
+                gram[:] = design.gram(0)
+            else:
+                _fill_grams(gram, held, design)
+        return cls(weight, means, targets, gram, cross, square)
+
+    def merge(self, other):
+        """Return the statistics of both parts together."""
+        weight = self.weight + other.weight
+        share = np.divide(
+            other.weight, weight, out=np.zeros_like(weight), where=weight > 0
+        )
+        # where one part is empty nothing is to be added
+        between = self.weight * share
+        moved, lifted = other.means - self.means, other.targets - self.targets
+        if self.gram.ndim == 2:
+            apart = between[0] * np.outer(moved[:, 0], moved[:, 0])
+        else:
+            apart = between * moved[:, None] * moved
+        return PartStatistics(
+            weight,
+            self.means + share * moved,
+            self.targets + share * lifted,
+            self.gram + other.gram + apart,
+            self.cross + other.cross + between * moved * lifted,
+            self.square + other.square + between * lifted**2,
+        )
+
+    def problem(self, penalty, task_scale, dtype):
+        """Return the problem of these rows with the squared loss.
+
+        Parameters
+        ----------
+        penalty : Penalty
+        task_scale : ndarray of shape (n_tasks,)
+            The weights c_t > 0 of the tasks.
+        dtype : dtype
+            Of the coefficients.
+        """
+        scale = task_scale / self.weight
+        common = self.gram.ndim == 2
+        norms = Statistics(self.gram, self._multiples(), None).diagonal()
+        dead = norms <= CONSTANT * (norms + self.weight * self.means**2)
+        gram = self.gram if common else self.gram * scale
+        if dead.any():
+            gram = gram.copy()
+            both = dead[:, 0] if common else dead
+            gram[both[:, None] | both[None, :]] = 0.0
+        variation = 0.5 * float(np.sum(scale * self.square))
+        moments = np.where(dead, 0.0, self.cross * scale)
+        return StatisticsProblem(
+            Statistics(gram, scale if common else None, moments),
+            penalty,
+            variation,
+            means=self.means,
+            targets=self.targets,
+            scale=variation + 0.5 * float(np.sum(task_scale * self.targets**2)),
+            dtype=dtype,
+        )
+
+    def losses(self, coef, intercept):
+        """Return what `HeldOutRows.losses` does, good to rounding of ``square``."""
+        out = np.empty(intercept.shape)
+        statistics = Statistics(self.gram, self._multiples(), None)
+        for point, (a, b) in enumerate(zip(coef, intercept, strict=True)):
+            A = np.ascontiguousarray(a.T, dtype=np.float64)
+            image = statistics.multiply(A)
+            left = self.targets - np.sum(self.means * A, axis=0) - b
+            inner = np.sum(A * (image - 2.0 * self.cross), axis=0)
+            out[point] = 0.5 * (self.square + inner + self.weight * left**2)
+        return np.maximum(out, 0.0)
+
+    def _multiples(self):
+        return np.ones(len(self.weight)) if self.gram.ndim == 2 else None
+
+
+def one_gram(data):
+    """Return whether all tasks have the same rows with the same weights."""
+    return data.offsets is None and bool(np.all(data.weight == data.weight[:, :1]))
+
+
+def training_statistics(parts, n_folds):
+    """Return, for each of the first parts, a function that merges all the others.
+
+    By merges alone, as a difference of sums would lose features that vary in one part.
+
+    Parameters
+    ----------
+    parts : list of PartStatistics
+        The test parts of the folds, and perhaps rows that are in none.
+    n_folds : int
+
+    Returns
+    -------
+    list of callables
+        ``f() -> PartStatistics``, the training part of a fold.
+    """
+    after = [None] * len(parts)
+    for k in range(len(parts) - 2, -1, -1):
+        after[k] = _merged(parts[k + 1], after[k + 1])
+    before, found = None, []
+    for k in range(n_folds):
+        found.append(lambda left=before, right=after[k]: _merged(left, right))
+        before = _merged(before, parts[k])
+    return found
+
+
+def _merged(first, second):
+    if first is None or second is None:
+        return first or second
+    return first.merge(second)
+
+
+def _tasks_with_rows(data, held):
+    if data.offsets is None:
+        return MultiTaskData(data.X, data.y[:, held], data.weight[:, held])
+    return MultiTaskData(
+        data.X, data.y, data.weight, np.append(data.offsets[held], data.offsets[-1])
+    )
+
+
+def _fill_grams(gram, held, design):
+    """Write the Gram matrices of the tasks, once for tasks with the same weights."""
+    seen = {}
+    for t, task in enumerate(held):
+        key = design.v[:, t].tobytes() if design.cells.offsets is None else t
+        if key in seen:
+            gram[:, :, task] = gram[:, :, seen[key]]
+        else:
+            gram[:, :, task] = design.gram(t)
+            seen[key] = task

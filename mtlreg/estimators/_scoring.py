@@ -1,0 +1,143 @@
+"""Scores of the points of a path on what a fold holds out."""
+
+import copy
+import inspect
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.utils import _safe_indexing
+
+from mtlreg.metrics import __all__ as METRICS
+from mtlreg.metrics import task_scorer
+
+
+class LossScore:
+    """Minus the mean loss on the held-out rows, the mean of the tasks of a 2-D y.
+
+    Parameters
+    ----------
+    factor : float
+        Of the loss: the squared error is twice the squared loss.
+    by_task : bool
+        Whether to take the mean of the tasks, each over its own rows.
+    """
+
+    def __init__(self, factor, by_task):
+        self._factor, self._by_task = factor, by_task
+
+    def of_tasks(self, losses, weight):
+        """Return the scores (n_points, n_tasks); NaN for a task without rows.
+
+        Parameters
+        ----------
+        losses : ndarray of shape (n_points, n_tasks)
+            Sums over the held-out rows.
+        weight : ndarray of shape (n_tasks,)
+            Sums of their weights.
+        """
+        held = weight > 0
+        means = np.full(losses.shape, np.nan)
+        means[:, held] = losses[:, held] / weight[held]
+        return -self._factor * means
+
+    def of_all(self, losses, weight):
+        """Return the scores (n_points,)."""
+        if self._by_task:
+            return np.nanmean(self.of_tasks(losses, weight), axis=1)
+        return -self._factor * losses.sum(axis=1) / weight.sum()
+
+
+class ScorerScore:
+    """The score that a scorer gives to an estimator on the held-out rows of X.
+
+    Parameters
+    ----------
+    scorer : callable
+    X, y
+        As the user gave them.
+    metadata : dict
+        Arguments of the scorer, an entry for every row.
+    tasks : array-like of shape (n_rows,) or None
+        Labels that `predict` takes.
+    """
+
+    def __init__(self, scorer, X, y, metadata, tasks):
+        self._scorer, self._X, self._y = scorer, X, y
+        self._metadata, self._tasks = metadata, tasks
+
+    def of_model(self, fitted, test):
+        """Return the score of a fitted model on the rows of a mask."""
+        rows = np.flatnonzero(test)
+        kwargs = {name: _take(value, rows) for name, value in self._metadata.items()}
+        if self._tasks is not None:
+            fitted = _WithTasks(fitted, _take(self._tasks, rows))
+        return self._scorer(
+            fitted, _take(self._X, rows), _take(self._y, rows), **kwargs
+        )
+
+
+class _WithTasks:
+    """A fitted model whose methods know the tasks of the rows to come."""
+
+    def __init__(self, model, tasks):
+        self._model, self._tasks = model, tasks
+
+    def __getattr__(self, name):
+        found = getattr(self._model, name)
+        takes_tasks = callable(found) and "tasks" in _parameters(found)
+        if not takes_tasks:
+            return found
+        return lambda *args, **kwargs: found(*args, **(kwargs | {"tasks": self._tasks}))
+
+
+def make_scorer(estimator, scoring):
+    """Return the scorer that the parameter ``scoring`` asks for."""
+    if isinstance(scoring, str) and scoring in METRICS and scoring != "task_scorer":
+        return task_scorer(scoring, task_column=estimator.task_column)
+    return check_scoring(estimator, scoring=scoring)
+
+
+def scorer_metadata(scorer, given):
+    """Return what a scorer takes of the arguments of ``fit``, without routing."""
+    known = set(_parameters(scorer.__call__ if _is_object(scorer) else scorer))
+    accepts = getattr(scorer, "_accept_sample_weight", None)
+    if accepts is not None and not accepts():
+        known.discard("sample_weight")
+    if getattr(scorer, "_task_column", None) is not None:
+        known.discard("tasks")
+    return {name: value for name, value in given.items() if name in known}
+
+
+def fitted_model(parent, fit, solution):
+    """Return a fitted copy of a fit's model.
+
+    Parameters
+    ----------
+    parent : estimator
+        Who read X, and so knows its columns.
+    fit : Fit
+    solution : Solution
+    """
+    model = copy.copy(fit.model)
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(parent, name):
+            setattr(model, name, getattr(parent, name))
+    for name, value in fit.attributes(solution.A, solution.intercept).items():
+        setattr(model, name, value)
+    model.n_iter_, model.dual_gap_ = solution.n_iter, solution.gap
+    return model
+
+
+def _is_object(scorer):
+    return not (inspect.isfunction(scorer) or inspect.ismethod(scorer))
+
+
+def _parameters(function):
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _take(values, rows):
+    return _safe_indexing(values, rows) if np.ndim(values) else values

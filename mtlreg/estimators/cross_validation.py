@@ -1,0 +1,349 @@
+"""Estimators that choose the strengths of their penalty by cross-validation."""
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import rankdata
+from sklearn import get_config
+from sklearn.base import is_classifier, is_regressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+
+from mtlreg.estimators._callbacks import with_callbacks
+from mtlreg.estimators._checks import check_choice, levels_to_caller
+from mtlreg.estimators._fit import Fit
+from mtlreg.estimators._scoring import (
+    LossScore,
+    ScorerScore,
+    fitted_model,
+    make_scorer,
+    scorer_metadata,
+)
+from mtlreg.estimators._splits import make_folds, make_splitter, read_splits
+from mtlreg.estimators.base import (
+    MultiTaskLinearModel,
+    fit_metadata,
+    restores_on_failure,
+)
+from mtlreg.estimators.strengths import alpha_max_of, check_grid, default_grid
+from mtlreg.path import solve_path
+from mtlreg.tasks import read_fit_input
+
+_BATCH = 16  # points of a path that are scored together
+_SELECTIONS = ["min", "one_se"]
+
+
+class CrossValidatedModel(MultiTaskLinearModel):
+    """Base of the CV estimators: a subclass names the model whose strengths it sets.
+
+    Attributes
+    ----------
+    _model_class : type
+        The model without cross-validation.
+    _named_cv : tuple of str
+        What ``cv`` may be beside splitters and numbers.
+    """
+
+    _model_class: ClassVar[type]
+    _named_cv: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def _ratio_grid(self, n_tasks):
+        """Return the ratios of strengths to try; [None] where there is one strength."""
+
+    def _models(self, n_tasks):
+        """Return a model with a leading strength of 1 for every ratio."""
+        known = self._model_class._get_param_names()
+        own = {k: v for k, v in self.get_params(deep=False).items() if k in known}
+        leading = self._model_class._strengths[0]
+        models = []
+        for ratio in self._ratio_grid(n_tasks):
+            model = self._model_class(**own | {leading: 1.0})
+            if ratio is not None:
+                model.set_params(**model._at_ratio(float(ratio)))
+            models.append(model)
+        return models
+
+    def _check_parameters(self):
+        for model in self._models(2):
+            model._check_parameters()
+        if np.ndim(self.alphas):
+            check_grid(self.alphas, "alphas")
+        else:
+            check_scalar(self.alphas, "alphas", Integral, min_val=1)
+        check_choice(self.selection, "selection", _SELECTIONS)
+        if isinstance(self.cv, str) and self.cv not in self._named_cv:
+            raise ValueError(
+                f"cv={self.cv!r} is not known to {type(self).__name__}: use a number "
+                f"of folds, a splitter such as mtlreg.model_selection.TaskKFold or "
+                f"sklearn.model_selection.LeaveOneOut, or a list of (train, test)"
+            )
+
+    @restores_on_failure
+    @with_callbacks
+    def fit(self, X, y, sample_weight=None, *, tasks=None, **params):
+        """Choose the strengths by cross-validation, then fit all rows.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+            NaN in a 2-D y: not observed.
+        sample_weight : float or array-like, shape (n_samples,) or that of y, optional
+            Weights >= 0, of fits and scores.
+        tasks : array-like of shape (n_samples,), optional
+            Task labels; not together with ``task_column`` or a 2-D y.
+        **params
+            ``groups`` for the splitter; with metadata routing, what splitter and scorer
+            request.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument or a parameter is not as described, or a fold cannot be
+            fitted or scored; the estimator is then as it was before.
+        """
+        self._check_parameters()
+        metadata = fit_metadata(sample_weight, tasks) | params
+        inputs = {"X": X, "y": y, "metadata": metadata}
+        context = self._init_callback_context(max_subtasks=None)
+        context.call_on_fit_task_begin(estimator=self, **inputs)
+        read = read_fit_input(
+            self, X, y, sample_weight, tasks, classifier=is_classifier(self)
+        )
+        plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
+        models = self._models(len(read.tasks))
+        first = Fit(models[0], read)
+        fits = [first.with_penalty(model) for model in models]
+        alphas = np.stack([self._grid(fit) for fit in fits])
+        scores, task_scores = self._cross_validate(plan, fits, alphas, context, inputs)
+        chosen = self._record(models, alphas, scores, task_scores)
+        self._solve(first.with_penalty(chosen), None, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
+    def _grid(self, fit):
+        """Return the leading strengths to try, largest first."""
+        if not np.ndim(self.alphas):
+            return default_grid(fit.problem, fit.model, int(self.alphas), self.eps)
+        alphas = check_grid(self.alphas, "alphas")
+        if fit.problem.penalty.is_gauge:
+            largest = alpha_max_of(fit.problem, fit.model)
+            if alphas[-1] >= largest:
+                warnings.warn(
+                    f"every strength in alphas is at least alpha_max={largest:.3g}, "
+                    f"where all coefficients are 0; give smaller ones",
+                    UserWarning,
+                    stacklevel=levels_to_caller(),
+                )
+        return alphas
+
+    def _plan(self, given, read):
+        """Return the folds as masks, and how they are scored."""
+        score, params = self._score(given, read)
+        splitter = make_splitter(self.cv)
+        return read_splits(splitter, given.X, given.y, read, params), score
+
+    def _cross_validate(self, plan, fits, alphas, context, inputs):
+        """Return the scores of all strengths on all folds.
+
+        Parameters
+        ----------
+        plan : tuple
+            Of `_plan`.
+        fits : list of Fit
+            Of all rows, one for each ratio.
+        alphas : ndarray of shape (n_ratios, n_alphas)
+        context, inputs
+            For the callbacks, which may stop after any fold.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_ratios, n_alphas, n_folds)
+        task_scores : ndarray of shape (n_ratios, n_alphas, n_folds, n_tasks)
+        """
+        splits, score = plan
+        folds = make_folds(fits[0], splits, alphas.size)
+        models = [fit.model for fit in fits]
+        run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
+        results = run(
+            delayed(self._score_fold)(fold, split[1], models, alphas, score)
+            for fold, split in zip(folds, splits, strict=True)
+        )
+        done, n_short = [], 0
+        for _ in folds:
+            step = context.subcontext(task_name="fold")
+            step.call_on_fit_task_begin(estimator=self, **inputs)
+            *found, short = next(results)
+            done.append(found)
+            n_short += short
+            if step.call_on_fit_task_end(estimator=self, **inputs):
+                results.close()
+                break
+        if n_short:
+            warnings.warn(
+                f"{n_short} of {alphas.size * len(done)} fits of cross-validation did "
+                f"not reach tol={self.tol:g}: scale the features, or increase max_iter="
+                f"{self.max_iter}, tol or the smallest strength",
+                ConvergenceWarning,
+                stacklevel=levels_to_caller(),
+            )
+        scores, task_scores = zip(*done, strict=True)
+        return np.stack(scores, axis=2), np.stack(task_scores, axis=2)
+
+    def _score(self, given, read):
+        """Return how points are scored, and the parameters of the splitter."""
+        by_loss = LossScore(
+            self._error_per_loss, by_task=read.layout in ("columns", "multiclass")
+        )
+        scorer = None if self.scoring is None else make_scorer(self, self.scoring)
+        metadata = fit_metadata(given.sample_weight, given.tasks)
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **metadata, **given.params)
+            split_params = routed.splitter.split
+            scorer_params = {} if scorer is None else routed.scorer.score
+        else:
+            split_params = given.params
+            unknown = sorted(set(split_params) - {"groups"})
+            if unknown:
+                raise TypeError(
+                    f"fit takes no {unknown} unless metadata routing is enabled"
+                )
+            scorer_params = {} if scorer is None else scorer_metadata(scorer, metadata)
+        if scorer is None:
+            return (by_loss, None), split_params
+        by_scorer = ScorerScore(scorer, given.X, given.y, scorer_params, given.tasks)
+        return (by_loss, by_scorer), split_params
+
+    def _score_fold(self, fold, test, models, alphas, score):
+        """Return the scores of one fold, those of its tasks, and how many fell short.
+
+        Shapes (n_ratios, n_alphas) and (n_ratios, n_alphas, n_tasks).
+        """
+        by_loss, by_scorer = score
+        held_out = fold.held_out(models[0])
+        scores = np.empty(alphas.shape)
+        task_scores = np.empty((*alphas.shape, len(held_out.weight)))
+        n_short = 0
+        for ratio, fit in enumerate(fold.fits(models)):
+            waiting = []
+            path = solve_path(fit.problem, fit.solver, alphas[ratio])
+            for index, point in enumerate(path):
+                n_short += not point.solution.converged
+                waiting.append(fold.coefficients(fit, point.solution))
+                if by_scorer is not None:
+                    model = fitted_model(self, fit, point.solution)
+                    model.set_params(**_scaled_strengths(model, alphas[ratio, index]))
+                    scores[ratio, index] = by_scorer.of_model(model, test)
+                if len(waiting) == _BATCH or index + 1 == alphas.shape[1]:
+                    here = ratio, slice(index + 1 - len(waiting), index + 1)
+                    coef, intercept = map(np.stack, zip(*waiting, strict=True))
+                    losses = held_out.losses(coef, intercept)
+                    task_scores[here] = by_loss.of_tasks(losses, held_out.weight)
+                    if by_scorer is None:
+                        scores[here] = by_loss.of_all(losses, held_out.weight)
+                    waiting = []
+        return scores, task_scores, n_short
+
+    def _record(self, models, alphas, scores, task_scores):
+        """Set the attributes of cross-validation; return the model that was chosen."""
+        leading = models[0]._strengths[0]
+        bad = np.argwhere(~np.isfinite(scores))
+        if len(bad):
+            ratio, index, fold = bad[0]
+            raise ValueError(
+                f"the score is {scores[ratio, index, fold]} in fold {fold} at "
+                f"{leading}={alphas[ratio, index]:.3g}; give a scoring that is defined "
+                f"on every test part, or larger ones"
+            )
+        ratio, index = _select(scores, self.selection)
+        chosen = models[ratio]
+        chosen.set_params(**_scaled_strengths(chosen, alphas[ratio, index]))
+        for name in chosen._strengths:
+            setattr(self, f"{name}_", float(getattr(chosen, name)))
+        ratios = self._ratio_grid(task_scores.shape[3])
+        if ratios[0] is not None:
+            self.ratios_ = np.asarray(ratios, dtype=np.float64)
+            self.ratio_ = float(ratios[ratio])
+        self.alphas_ = alphas[0] if len(alphas) == 1 else alphas
+        self.score_path_, self.task_score_path_ = scores, task_scores
+        if self.scoring is None and is_regressor(self):
+            self.mse_path_ = -scores
+        self.cv_results_ = _results(models, alphas, scores)
+        return chosen
+
+    def get_metadata_routing(self):
+        """Return what splitter and scorer request of the arguments of `fit`.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if not isinstance(self.cv, str):
+            mapping = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=make_splitter(self.cv), method_mapping=mapping)
+        if self.scoring is not None:
+            mapping = MethodMapping().add(caller="fit", callee="score")
+            router.add(scorer=make_scorer(self, self.scoring), method_mapping=mapping)
+        return router
+
+
+class _Data(NamedTuple):
+    """What ``fit`` was given."""
+
+    X: object
+    y: object
+    sample_weight: object
+    tasks: object
+    params: dict
+
+
+def _scaled_strengths(model, factor):
+    return {name: factor * getattr(model, name) for name in model._strengths}
+
+
+def _select(scores, selection):
+    """Return the positions of the ratio and the strength to choose.
+
+    Of equal scores that of the largest strength, which comes first.
+    """
+    means, n_folds = scores.mean(axis=2), scores.shape[2]
+    ratio, index = np.unravel_index(np.argmax(means), means.shape)
+    if selection == "one_se" and n_folds > 1:
+        error = scores[ratio, index].std(ddof=1) / np.sqrt(n_folds)
+        index = np.argmax(means[ratio] >= means[ratio, index] - error)
+    return int(ratio), int(index)
+
+
+def _results(models, alphas, scores):
+    """Return the table of scores, a column an entry, in the manner of a grid search."""
+    points = []
+    for model, row in zip(models, alphas, strict=True):
+        ratio = getattr(model, "l1_ratio", None)
+        shares = {} if ratio is None else {"l1_ratio": ratio}
+        points += [_scaled_strengths(model, alpha) | shares for alpha in row]
+    flat = scores.reshape(-1, scores.shape[2])
+    table = {f"param_{name}": np.array([p[name] for p in points]) for name in points[0]}
+    table |= {
+        "params": points,
+        "mean_test_score": flat.mean(axis=1),
+        "std_test_score": flat.std(axis=1),
+        "rank_test_score": rankdata(-flat.mean(axis=1), method="min").astype(int),
+    }
+    return table | {f"split{k}_test_score": column for k, column in enumerate(flat.T)}

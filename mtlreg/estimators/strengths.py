@@ -110,27 +110,24 @@ def default_grid(problem, estimator, n_alphas, eps):
 
 def check_grid(values, name):
     """Return strengths as a decreasing array, or raise ValueError naming the fault."""
-    grid = _check_numbers(values, name)
-    if np.any(grid == 0):
-        raise ValueError(f"{name} must be more than 0, got 0.0")
-    return -np.sort(-grid)
+    return -np.sort(-_check_numbers(values, name, 0.0, "more than 0"))
 
 
 def check_ratios(values, name="ratios"):
     """Return ratios of strengths as an array, or raise ValueError naming the fault."""
-    return _check_numbers(values, name)
+    return _check_numbers(values, name, -np.finfo(float).tiny, "0 or more")
 
 
-def _check_numbers(values, name):
-    grid = np.asarray(values, dtype=np.float64)
-    if grid.ndim != 1 or grid.size == 0:
+def _check_numbers(values, name, above, bound):
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or numbers.size == 0:
         raise ValueError(
-            f"{name} must hold at least one number, got shape {grid.shape}"
+            f"{name} must hold at least one number, got shape {numbers.shape}"
         )
-    bad = ~np.isfinite(grid) | (grid < 0)
+    bad = ~(np.isfinite(numbers) & (numbers > above))
     if bad.any():
-        raise ValueError(f"{name} must be finite and >= 0, got {grid[bad][0]}")
-    return grid
+        raise ValueError(f"{name} must be finite and {bound}, got {numbers[bad][0]}")
+    return numbers
 
 
 def _problem(estimator, X, y, sample_weight, tasks):

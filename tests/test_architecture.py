@@ -19,6 +19,7 @@ LAYERS = [
     {"problem"},
     {"solvers"},
     {"_folds", "path"},
+    {"_leave_one_out"},
     {"_frames"},
     {"_labels"},
     {"_stack"},
@@ -29,7 +30,7 @@ LAYERS = [
     {"__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-CORE = {name for name in RANK if RANK[name] <= RANK["path"]}
+CORE = {name for name in RANK if RANK[name] <= RANK["_leave_one_out"]}
 CORE_DEPENDENCIES = {"numpy", "scipy", "numba", "mtlreg", *sys.stdlib_module_names}
 ALONE = "datasets"
 

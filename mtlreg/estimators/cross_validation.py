@@ -248,7 +248,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
                 waiting.append(fold.coefficients(fit, point.solution))
                 if by_scorer is not None:
                     model = fitted_model(self, fit, point.solution)
-                    model.set_params(**_scaled_strengths(model, alphas[ratio, index]))
+                    model.set_params(**scaled_strengths(model, alphas[ratio, index]))
                     scores[ratio, index] = by_scorer.of_model(model, test)
                 if len(waiting) == _BATCH or index + 1 == alphas.shape[1]:
                     here = ratio, slice(index + 1 - len(waiting), index + 1)
@@ -273,7 +273,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
             )
         ratio, index = _select(scores, self.selection)
         chosen = models[ratio]
-        chosen.set_params(**_scaled_strengths(chosen, alphas[ratio, index]))
+        chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
         for name in chosen._strengths:
             setattr(self, f"{name}_", float(getattr(chosen, name)))
         ratios = self._ratio_grid(task_scores.shape[3])
@@ -284,7 +284,8 @@ class CrossValidatedModel(MultiTaskLinearModel):
         self.score_path_, self.task_score_path_ = scores, task_scores
         if self.scoring is None and is_regressor(self):
             self.mse_path_ = -scores
-        self.cv_results_ = _results(models, alphas, scores)
+        with_folds = not isinstance(self.cv, str)
+        self.cv_results_ = _results(models, alphas, scores, with_folds)
         return chosen
 
     def get_metadata_routing(self):
@@ -314,7 +315,8 @@ class _Data(NamedTuple):
     params: dict
 
 
-def _scaled_strengths(model, factor):
+def scaled_strengths(model, factor):
+    """Return the strengths of a model times a factor, by name."""
     return {name: factor * getattr(model, name) for name in model._strengths}
 
 
@@ -331,13 +333,13 @@ def _select(scores, selection):
     return int(ratio), int(index)
 
 
-def _results(models, alphas, scores):
+def _results(models, alphas, scores, with_folds):
     """Return the table of scores, a column an entry, in the manner of a grid search."""
     points = []
     for model, row in zip(models, alphas, strict=True):
         ratio = getattr(model, "l1_ratio", None)
         shares = {} if ratio is None else {"l1_ratio": ratio}
-        points += [_scaled_strengths(model, alpha) | shares for alpha in row]
+        points += [scaled_strengths(model, alpha) | shares for alpha in row]
     flat = scores.reshape(-1, scores.shape[2])
     table = {f"param_{name}": np.array([p[name] for p in points]) for name in points[0]}
     table |= {
@@ -346,4 +348,6 @@ def _results(models, alphas, scores):
         "std_test_score": flat.std(axis=1),
         "rank_test_score": rankdata(-flat.mean(axis=1), method="min").astype(int),
     }
-    return table | {f"split{k}_test_score": column for k, column in enumerate(flat.T)}
+    if with_folds:
+        table |= {f"split{k}_test_score": column for k, column in enumerate(flat.T)}
+    return table

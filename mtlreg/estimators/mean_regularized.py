@@ -2,10 +2,17 @@
 
 from typing import ClassVar
 
+import numpy as np
+
+from mtlreg._frames import listed
+from mtlreg._leave_one_out import LeaveOneOut
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
-from mtlreg.estimators.cross_validation import CrossValidatedModel
+from mtlreg.estimators.cross_validation import (
+    CrossValidatedModel,
+    scaled_strengths,
+)
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import MeanRegularization
@@ -190,6 +197,10 @@ class _MeanRegularizedCV(CrossValidatedModel):
 class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
     """`MeanRegularizedRegressor` with strengths by cross-validation.
 
+    With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each
+    strength and task; ``score_path_`` then has a fold for each row of positive weight,
+    and ``task_score_path_`` the mean over the rows of a task as its only fold.
+
     %(rows)s
     %(squared)s
     The penalty, with m the mean of the a_t, is::
@@ -232,6 +243,22 @@ class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
     """
 
     _model_class = MeanRegularizedRegressor
+    _named_cv = ("loo",)
+
+    def _plan(self, given, read):
+        if not isinstance(self.cv, str):
+            return super()._plan(given, read)
+        if self.scoring is not None:
+            raise ValueError(
+                f"cv='loo' scores by the squared error, but scoring={self.scoring!r}; "
+                f"leave it out, or use cv=sklearn.model_selection.LeaveOneOut()"
+            )
+        return None
+
+    def _cross_validate(self, plan, fits, alphas, context, inputs):
+        if plan is not None:
+            return super()._cross_validate(plan, fits, alphas, context, inputs)
+        return _leave_one_out_scores(self, fits, alphas, context, inputs)
 
 
 @document
@@ -282,3 +309,45 @@ class MeanRegularizedClassifierCV(_MeanRegularizedCV, MultiTaskClassifier):
     """
 
     _model_class = MeanRegularizedClassifier
+
+
+def _leave_one_out_scores(estimator, fits, alphas, context, inputs):
+    """Return the scores of folds of one row each, as `_cross_validate` does.
+
+    The scores of the tasks are means over their rows, shape (n_ratios, n_alphas, 1,
+    n_tasks).
+    """
+    read = fits[0].read
+    data, n_tasks = read.data, len(read.tasks)
+    proportional = isinstance(estimator.task_weight, str) and (
+        estimator.task_weight == "proportional"
+    )
+    step = context.subcontext(task_name="leave one out")
+    step.call_on_fit_task_begin(estimator=estimator, **inputs)
+    _check_rows_to_leave(read)
+    left_out = LeaveOneOut(fits[0].problem, data, proportional)
+    scores = np.empty((*alphas.shape, len(data.y)))
+    task_scores = np.empty((*alphas.shape, 1, n_tasks))
+    observed = np.reshape(data.weight > 0, (len(data.y), -1))
+    order = np.argsort(read.rows)
+    for ratio, fit in enumerate(fits):
+        for index, alpha in enumerate(alphas[ratio]):
+            strengths = scaled_strengths(fit.model, alpha)
+            errors = left_out.residuals(**strengths) ** 2
+            sums = data.cells.sum(data.weight * errors)
+            task_scores[ratio, index, 0] = -sums / data.cells.sum(data.weight)
+            means = errors.reshape(observed.shape).sum(axis=1) / observed.sum(axis=1)
+            scores[ratio, index] = -means[order]
+    step.call_on_fit_task_end(estimator=estimator, **inputs)
+    return scores, task_scores
+
+
+def _check_rows_to_leave(read):
+    """Raise ValueError if a task would be left without rows."""
+    cells = read.data.cells
+    alone = cells.max(read.data.weight) >= cells.sum(read.data.weight)
+    if alone.any():
+        raise ValueError(
+            f"task(s) {listed(read.tasks[alone])} have one row, which cv='loo' cannot "
+            f"leave out; use folds, such as cv=5, or leave these tasks out"
+        )

@@ -154,16 +154,29 @@ class TaskSystems:
 def solve_spectra(values, vectors, moments, alpha, alpha_mean):
     """Return the minimiser, as `TaskSystems` does, from `Statistics.spectra`."""
     shifted = values + alpha
-    alone, ratio = moments / shifted, (values + alpha_mean) / shifted
+    alone = moments / shifted
     if vectors.shape[1] == 1:
-        target, pooled = alone.sum(axis=0), ratio.sum(axis=0)
+        target, pooled = (
+            alone.sum(axis=0),
+            np.sum((values + alpha_mean) / shifted, axis=0),
+        )
         held = pooled > _cutoff(pooled) * pooled.max()
         m = np.divide(target, pooled, out=np.zeros_like(target), where=held)
         return vectors[:, 0] @ (alone + (alpha - alpha_mean) * m / shifted).T
     wide = vectors.reshape(len(vectors), -1)
-    m = _minimum_norm((wide * ratio.ravel()) @ wide.T, wide @ alone.ravel())
+    pooled = pooled_sum(values, vectors, alpha, alpha_mean)
+    m = _minimum_norm(pooled, wide @ alone.ravel())
     rotated = alone + (alpha - alpha_mean) * (m @ wide).reshape(values.shape) / shifted
     return np.einsum("jtk,tk->jt", vectors, rotated)
+
+
+def pooled_sum(values, vectors, alpha, alpha_mean):
+    """Return ``sum_t K_t (H_t + alpha_mean I)``, from `Statistics.spectra`."""
+    ratio = (values + alpha_mean) / (values + alpha)
+    if vectors.shape[1] == 1:
+        ratio = ratio.sum(axis=0)
+    wide = vectors.reshape(len(vectors), -1)
+    return (wide * ratio.ravel()) @ wide.T
 
 
 class _Cholesky:

@@ -1,0 +1,203 @@
+"""Exact leave-one-out residuals of mean regularisation with the squared loss."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import pinvh
+
+from mtlreg._folds import take_rows, task_totals
+from mtlreg._statistics import Statistics
+from mtlreg.penalties import MeanRegularization
+from mtlreg.problem import Problem
+from mtlreg.solvers._pooling import pooled_sum, solve_spectra
+from mtlreg.solvers.direct import Direct
+
+_MOST_BYTES = 2**30  # that the eigenvectors may take
+_FARTHEST = 1e-6  # share of a row that its fit may leave to be divided by
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows without which the data weigh alike.
+
+    Attributes
+    ----------
+    factors : ndarray of shape (n_tasks,)
+        By which the weights v of every task grow.
+    blocks : list of (tasks, rows)
+        The tasks of which a row has cells, and the positions of such rows.
+    """
+
+    factors: np.ndarray
+    blocks: list
+
+
+class LeaveOneOut:
+    """Residuals ``y_ti - x_i . a_t - b_t`` of the fits without row i.
+
+    The fit without a row is that of all rows with the weights v of the objective as
+    they are without it, less the row. With P_ts the blocks of the inverse of the
+    Hessian of that problem, x_t = x_i - xbar_t and r the residuals of its fit, those
+    without the row are::
+
+        (I - M V)^-1 r,   M_ts = x_t' P_ts x_s + [t = s] / sum_i v_ti,  V = diag(v_ti)
+
+    for the tasks t of which row i has cells. With K_t = (H_t + alpha I)^-1::
+
+        P_ts = [t = s] K_t + (alpha - alpha_mean) K_t [sum_u R_u]^-1 K_s
+        R_t = K_t (H_t + alpha_mean I)
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the squared loss on all rows.
+    data : MultiTaskData
+        Its data.
+    proportional : bool
+        Whether c_t is proportional to W_t, which changes with a row; else it is fixed.
+
+    Raises
+    ------
+    ValueError
+        If there are too many features for it.
+
+    References
+    ----------
+    Allen (1974), The relationship between variable selection and data augmentation and
+    a method for prediction, for one task and weights that do not change.
+    """
+
+    def __init__(self, problem, data, proportional):
+        self._problem, self._data, self._proportional = problem, data, proportional
+        design, term = problem.design, problem.term
+        d, n_tasks = design.n_features, design.n_tasks
+        if 8 * d * d * (1 if design.same_rows else n_tasks) > _MOST_BYTES:
+            raise ValueError(
+                f"cv='loo' needs a matrix of {d} x {d} numbers for every task, too much"
+                f" for {n_tasks} tasks; use folds, such as cv=5"
+            )
+        moments = -design.adjoint(term.slopes(np.zeros_like(term.y)))
+        self._spectra = Statistics.of_design(design, moments).spectra
+        vectors = self._spectra[1]
+        several = vectors.shape[1] > 1
+        self._bases = [vectors[:, t if several else 0] for t in range(n_tasks)]
+        self._targets = term.intercept(np.zeros_like(term.y))
+        self._groups = list(self._make_groups())
+
+    def residuals(self, alpha, alpha_mean):
+        """Return the residuals, an array over cells; 0 where nothing is observed."""
+        out = np.zeros(self._data.y.shape)
+        for group in self._groups:
+            values, vectors, moments = self._spectra
+            factors = group.factors[:, None]
+            values, moments = factors * values, factors * moments
+            A = solve_spectra(values, vectors, moments, alpha, alpha_mean)
+            inverse = pinvh(pooled_sum(values, vectors, alpha, alpha_mean))
+            for tasks, rows in group.blocks:
+                left = np.stack([self._residual(t, rows, A[:, t]) for t in tasks])
+                M = self._influence(
+                    tasks,
+                    rows,
+                    group.factors,
+                    values + alpha,
+                    (alpha - alpha_mean) * inverse,
+                )
+                self._write(out, tasks, rows, group.factors, left, M, alpha, alpha_mean)
+        return out
+
+    def _write(self, out, tasks, rows, factors, left, M, alpha, alpha_mean):
+        """Write ``(I - M V)^-1 r`` for some rows."""
+        v = np.stack(
+            [factors[t] * self._cells(self._problem.design.v, t, rows) for t in tasks]
+        )
+        systems = np.eye(len(tasks)) - M * v.T[:, None, :]
+        close = np.abs(np.linalg.det(systems)) < _FARTHEST
+        systems[close] = np.eye(len(tasks))
+        found = np.linalg.solve(systems, left.T[:, :, None])[:, :, 0]
+        for row in np.flatnonzero(close):
+            found[row] = self._refit(tasks, rows[row], alpha, alpha_mean)
+        if out.ndim == 1:
+            out[rows] = found[:, 0]
+        else:
+            out[np.ix_(rows, tasks)] = found
+
+    def _influence(self, tasks, rows, factors, shifted, coupling):
+        """Return the M_ts of some rows, shape (n_rows, n_tasks, n_tasks)."""
+        own, pulled = [], []
+        for t in tasks:
+            rotated = self._centred(t, rows) @ self._bases[t]
+            inner = rotated / shifted[t]
+            own.append(np.sum(rotated * inner, axis=1))
+            pulled.append(inner @ self._bases[t].T)
+        pulled = np.stack(pulled, axis=1)
+        M = (pulled @ coupling) @ pulled.transpose(0, 2, 1)
+        diagonal = np.arange(len(tasks))
+        M[:, diagonal, diagonal] += np.stack(own, axis=1)
+        if self._problem.term.fit_intercept:
+            weights = self._problem.design.task_weights * factors
+            M[:, diagonal, diagonal] += 1 / weights[list(tasks)]
+        return M
+
+    def _residual(self, t, rows, a):
+        fitted = self._centred(t, rows) @ a + self._targets[t]
+        return self._cells(self._data.y, t, rows) - fitted
+
+    def _centred(self, t, rows):
+        design = self._problem.design
+        X = design.X[rows]
+        X = X.toarray() if sp.issparse(X) else X
+        return X if design.shift is None else X - design.shift[:, t]
+
+    def _cells(self, values, t, rows):
+        return values[rows] if values.ndim == 1 else values[rows, t]
+
+    def _refit(self, tasks, row, alpha, alpha_mean):
+        """Return the residuals of a row that alone determines a direction."""
+        data, keep = self._data, np.ones(len(self._data.y), dtype=bool)
+        keep[row] = False
+        rest = take_rows(data, keep)
+        scale = self._scale_without(task_totals(rest))
+        intercept = self._problem.term.fit_intercept
+        penalty = MeanRegularization(alpha, alpha_mean)
+        solution = Direct().solve(
+            Problem(rest, self._problem.loss, penalty, scale, intercept)
+        )
+        x = data.X[[row]]
+        x = x.toarray() if sp.issparse(x) else x
+        z = (x @ solution.A + solution.intercept)[0, list(tasks)]
+        return np.array([self._cells(data.y, t, row) for t in tasks]) - z
+
+    def _scale_without(self, totals):
+        c = self._problem.design.task_weights
+        return len(c) * totals / totals.sum() if self._proportional else c
+
+    def _make_groups(self):
+        totals = task_totals(self._data)
+
+        def factors(removed):
+            kept = totals - removed
+            return (
+                self._scale_without(kept) / kept * totals / self._scale_without(totals)
+            )
+
+        weight, offsets = self._data.weight, self._data.offsets
+        if offsets is None:
+            patterns, codes = np.unique(weight, axis=0, return_inverse=True)
+            for k, pattern in enumerate(patterns):
+                block = (
+                    tuple(np.flatnonzero(pattern)),
+                    np.flatnonzero(codes.ravel() == k),
+                )
+                yield _Group(factors(pattern), [block])
+            return
+        tasks = np.repeat(np.arange(len(totals)), np.diff(offsets))
+        seen = {}
+        for t, w in sorted({*zip(tasks.tolist(), weight.tolist(), strict=True)}):
+            removed = np.where(np.arange(len(totals)) == t, w, 0.0)
+            rows = np.flatnonzero((tasks == t) & (weight == w))
+            # c_t that follow the weights grow alike whatever the task of the row
+            key = w if self._proportional else (t, w)
+            group = seen.setdefault(key, _Group(factors(removed), []))
+            group.blocks.append(((t,), rows))
+        yield from seen.values()

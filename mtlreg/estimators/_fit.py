@@ -22,6 +22,8 @@ class Fit:
     read : FitInput
     place : str
         Where these rows are from, for messages.
+    warn : bool
+        Whether to tell of tasks with one class.
 
     Attributes
     ----------
@@ -30,8 +32,8 @@ class Fit:
     solver : Solver
     """
 
-    def __init__(self, model, read, place=""):
-        self.read, self.place = read, place
+    def __init__(self, model, read, place="", warn=True):
+        self.read, self._place, self._warn = read, place, warn
         data = read.data
         self._weights = data.cells.sum(data.weight)
         self._positives = None
@@ -65,17 +67,18 @@ class Fit:
             return data
         if not self.kept.any():
             raise ValueError(
-                f"y has one class only in every task{self.place}, so that no task has "
+                f"y has one class only in every task{self._place}, so that no task has "
                 f"an optimum with an intercept; leave such tasks out or set "
                 f"fit_intercept=False"
             )
-        warnings.warn(
-            f"the target has one class only in the tasks "
-            f"{self.read.tasks[~self.kept].tolist()}{self.place}: they are left out of "
-            f"the fit and predicted from their intercept and the other tasks",
-            UserWarning,
-            stacklevel=levels_to_caller(),
-        )
+        if self._warn:
+            warnings.warn(
+                f"the target has one class only in the tasks "
+                f"{self.read.tasks[~self.kept].tolist()}{self._place}: they are left out of "
+                f"the fit and predicted from their intercept and the other tasks",
+                UserWarning,
+                stacklevel=levels_to_caller(),
+            )
         return keep_tasks(data, self.kept)
 
     def _solver(self):

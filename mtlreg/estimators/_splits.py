@@ -215,7 +215,10 @@ class RowFold:
         read = dataclasses.replace(
             read, data=data, tasks=read.tasks[self.present], classes=classes
         )
-        return Fit(model, read, self._place)
+        fit = Fit(model, read, self._place)
+        # the design has a copy of the rows, centred
+        fit.read = dataclasses.replace(read, data=None)
+        return fit
 
 
 class StatisticsFold:

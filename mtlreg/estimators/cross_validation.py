@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -38,7 +39,7 @@ from mtlreg.estimators.strengths import alpha_max_of, check_grid, default_grid
 from mtlreg.path import solve_path
 from mtlreg.tasks import read_fit_input
 
-_BATCH = 16  # points of a path that are scored together
+_BATCH = 16  # points of a path that are scored together, where they are small
 _SELECTIONS = ["min", "one_se"]
 
 
@@ -126,12 +127,11 @@ class CrossValidatedModel(MultiTaskLinearModel):
         )
         plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
         models = self._models(len(read.tasks))
-        first = Fit(models[0], read)
-        fits = [first.with_penalty(model) for model in models]
-        alphas = np.stack([self._grid(fit) for fit in fits])
-        scores, task_scores = self._cross_validate(plan, fits, alphas, context, inputs)
+        alphas, jobs = self._prepare(plan, read, models)
+        scores, task_scores = self._run(jobs, alphas.size, context, inputs)
         chosen = self._record(models, alphas, scores, task_scores)
-        self._solve(first.with_penalty(chosen), None, context, inputs)
+        # a new one, so that folds need not share memory with it
+        self._solve(Fit(chosen, read, warn=False), None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
         )
@@ -159,34 +159,44 @@ class CrossValidatedModel(MultiTaskLinearModel):
         splitter = make_splitter(self.cv)
         return read_splits(splitter, given.X, given.y, read, params), score
 
-    def _cross_validate(self, plan, fits, alphas, context, inputs):
-        """Return the scores of all strengths on all folds.
+    def _prepare(self, plan, read, models):
+        """Return the strengths (n_ratios, n_alphas), and the jobs of `_jobs`."""
+        whole = Fit(models[0], read)
+        alphas = np.stack([self._grid(whole.with_penalty(model)) for model in models])
+        return alphas, self._jobs(plan, whole, models, alphas)
+
+    def _jobs(self, plan, whole, models, alphas):
+        """Return functions that score some folds each.
 
         Parameters
         ----------
-        plan : tuple
+        plan : object
             Of `_plan`.
-        fits : list of Fit
-            Of all rows, one for each ratio.
+        whole : Fit
+            Of all rows.
+        models : list of estimator
+            With a leading strength of 1, one for each ratio.
         alphas : ndarray of shape (n_ratios, n_alphas)
-        context, inputs
-            For the callbacks, which may stop after any fold.
 
         Returns
         -------
-        scores : ndarray of shape (n_ratios, n_alphas, n_folds)
-        task_scores : ndarray of shape (n_ratios, n_alphas, n_folds, n_tasks)
+        list of callable
+            They return scores (n_ratios, n_alphas, n_folds), the same of the tasks,
+            (..., n_tasks), and how many fits did not converge.
         """
         splits, score = plan
-        folds = make_folds(fits[0], splits, alphas.size)
-        models = [fit.model for fit in fits]
-        run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
-        results = run(
-            delayed(self._score_fold)(fold, split[1], models, alphas, score)
+        folds = make_folds(whole, splits, alphas.size)
+        return [
+            partial(self._score_fold, fold, split[1], models, alphas, score)
             for fold, split in zip(folds, splits, strict=True)
-        )
+        ]
+
+    def _run(self, jobs, n_points, context, inputs):
+        """Return scores and task scores of all folds, or until a callback stops."""
+        run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
+        results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0
-        for _ in folds:
+        for _ in jobs:
             step = context.subcontext(task_name="fold")
             step.call_on_fit_task_begin(estimator=self, **inputs)
             *found, short = next(results)
@@ -197,14 +207,14 @@ class CrossValidatedModel(MultiTaskLinearModel):
                 break
         if n_short:
             warnings.warn(
-                f"{n_short} of {alphas.size * len(done)} fits of cross-validation did "
-                f"not reach tol={self.tol:g}: scale the features, or increase max_iter="
+                f"{n_short} of {n_points * len(done)} fits of cross-validation did not "
+                f"reach tol={self.tol:g}: scale the features, or increase max_iter="
                 f"{self.max_iter}, tol or the smallest strength",
                 ConvergenceWarning,
                 stacklevel=levels_to_caller(),
             )
         scores, task_scores = zip(*done, strict=True)
-        return np.stack(scores, axis=2), np.stack(task_scores, axis=2)
+        return np.concatenate(scores, axis=2), np.concatenate(task_scores, axis=2)
 
     def _score(self, given, read):
         """Return how points are scored, and the parameters of the splitter."""
@@ -231,17 +241,14 @@ class CrossValidatedModel(MultiTaskLinearModel):
         return (by_loss, by_scorer), split_params
 
     def _score_fold(self, fold, test, models, alphas, score):
-        """Return the scores of one fold, those of its tasks, and how many fell short.
-
-        Shapes (n_ratios, n_alphas) and (n_ratios, n_alphas, n_tasks).
-        """
+        """Return what a job of `_jobs` does, for one fold."""
         by_loss, by_scorer = score
         held_out = fold.held_out(models[0])
         scores = np.empty(alphas.shape)
         task_scores = np.empty((*alphas.shape, len(held_out.weight)))
         n_short = 0
         for ratio, fit in enumerate(fold.fits(models)):
-            waiting = []
+            waiting, batch = [], _batch_size(fit)
             path = solve_path(fit.problem, fit.solver, alphas[ratio])
             for index, point in enumerate(path):
                 n_short += not point.solution.converged
@@ -250,7 +257,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
                     model = fitted_model(self, fit, point.solution)
                     model.set_params(**scaled_strengths(model, alphas[ratio, index]))
                     scores[ratio, index] = by_scorer.of_model(model, test)
-                if len(waiting) == _BATCH or index + 1 == alphas.shape[1]:
+                if len(waiting) == batch or index + 1 == alphas.shape[1]:
                     here = ratio, slice(index + 1 - len(waiting), index + 1)
                     coef, intercept = map(np.stack, zip(*waiting, strict=True))
                     losses = held_out.losses(coef, intercept)
@@ -258,7 +265,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
                     if by_scorer is None:
                         scores[here] = by_loss.of_all(losses, held_out.weight)
                     waiting = []
-        return scores, task_scores, n_short
+        return scores[:, :, None], task_scores[:, :, None], n_short
 
     def _record(self, models, alphas, scores, task_scores):
         """Set the attributes of cross-validation; return the model that was chosen."""
@@ -313,6 +320,12 @@ class _Data(NamedTuple):
     sample_weight: object
     tasks: object
     params: dict
+
+
+def _batch_size(fit):
+    """Return how many points may wait, an eighth of the data at most."""
+    n_tasks = len(fit.read.tasks)
+    return int(np.clip(fit.read.rows.size // (8 * n_tasks), 1, _BATCH))
 
 
 def scaled_strengths(model, factor):

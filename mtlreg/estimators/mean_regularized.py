@@ -1,5 +1,6 @@
 """Mean regularisation."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -255,10 +256,10 @@ class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
             )
         return None
 
-    def _cross_validate(self, plan, fits, alphas, context, inputs):
+    def _jobs(self, plan, whole, models, alphas):
         if plan is not None:
-            return super()._cross_validate(plan, fits, alphas, context, inputs)
-        return _leave_one_out_scores(self, fits, alphas, context, inputs)
+            return super()._jobs(plan, whole, models, alphas)
+        return [partial(_leave_one_out_scores, whole, models, alphas)]
 
 
 @document
@@ -311,35 +312,30 @@ class MeanRegularizedClassifierCV(_MeanRegularizedCV, MultiTaskClassifier):
     _model_class = MeanRegularizedClassifier
 
 
-def _leave_one_out_scores(estimator, fits, alphas, context, inputs):
-    """Return the scores of folds of one row each, as `_cross_validate` does.
+def _leave_one_out_scores(whole, models, alphas):
+    """Return what a job of `CrossValidatedModel` does, for folds of one row each.
 
     The scores of the tasks are means over their rows, shape (n_ratios, n_alphas, 1,
     n_tasks).
     """
-    read = fits[0].read
-    data, n_tasks = read.data, len(read.tasks)
-    proportional = isinstance(estimator.task_weight, str) and (
-        estimator.task_weight == "proportional"
-    )
-    step = context.subcontext(task_name="leave one out")
-    step.call_on_fit_task_begin(estimator=estimator, **inputs)
+    read = whole.read
+    data, n_rows = read.data, len(read.data.y)
     _check_rows_to_leave(read)
-    left_out = LeaveOneOut(fits[0].problem, data, proportional)
-    scores = np.empty((*alphas.shape, len(data.y)))
-    task_scores = np.empty((*alphas.shape, 1, n_tasks))
-    observed = np.reshape(data.weight > 0, (len(data.y), -1))
+    weighting = whole.model.task_weight
+    proportional = isinstance(weighting, str) and weighting == "proportional"
+    left_out = LeaveOneOut(whole.problem, data, proportional)
+    scores = np.empty((*alphas.shape, n_rows))
+    task_scores = np.empty((*alphas.shape, 1, len(read.tasks)))
+    observed = np.reshape(data.weight > 0, (n_rows, -1))
     order = np.argsort(read.rows)
-    for ratio, fit in enumerate(fits):
+    for ratio, model in enumerate(models):
         for index, alpha in enumerate(alphas[ratio]):
-            strengths = scaled_strengths(fit.model, alpha)
-            errors = left_out.residuals(**strengths) ** 2
+            errors = left_out.residuals(**scaled_strengths(model, alpha)) ** 2
             sums = data.cells.sum(data.weight * errors)
             task_scores[ratio, index, 0] = -sums / data.cells.sum(data.weight)
             means = errors.reshape(observed.shape).sum(axis=1) / observed.sum(axis=1)
             scores[ratio, index] = -means[order]
-    step.call_on_fit_task_end(estimator=estimator, **inputs)
-    return scores, task_scores
+    return scores, task_scores, 0
 
 
 def _check_rows_to_leave(read):

@@ -1,0 +1,184 @@
+"""Cross-validated estimators and paths: their speed against what they replace.
+
+    MTLREG_DATA=folder python benchmarks/cross_validation.py [--quick]
+
+Processor time on one thread, every pair in one process and in turns, medians; memory by
+tracemalloc. Prints a Markdown table of ratios beside the targets; exit status 1 on a
+miss. ``--quick`` leaves out the searches over every grid point of School.
+"""
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import argparse
+import itertools
+import sys
+import time
+import tracemalloc
+import warnings
+
+import numpy as np
+from _data import load_school, markdown, standardise
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import MultiTaskLassoCV
+from sklearn.model_selection import GridSearchCV
+
+import mtlreg
+from mtlreg.datasets import make_multitask_regression
+from mtlreg.model_selection import TaskKFold
+
+STEMS = ("GroupLasso", "TraceNorm", "DirtyModel", "MeanRegularized")
+SHARED = {"tall": (20_000, 300, 20), "wide": (300, 5000, 20)}
+FASTER = {"tall": 5.0, "wide": 1.5}
+PATH_LIMITS = {"GroupLasso": 5.0, "TraceNorm": 8.0}
+SEARCH = 10.0
+MEMORY = 2.0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    parts = [path_rows, shared_rows, memory_rows]
+    if not options.quick:
+        parts.append(search_rows)
+    table, missed = [], 0
+    for *row, met in itertools.chain.from_iterable(part() for part in parts):
+        table.append([*row, "yes" if met else "NO"])
+        missed += not met
+        print(*table[-1], sep="  ", file=sys.stderr, flush=True)
+    print(markdown(["what", "figure", "target", "met"], table))
+    return 1 if missed else 0
+
+
+def school():
+    """Return the standardised School table, task labels as the last column."""
+    X, y, tasks, _ = load_school()
+    return np.column_stack([standardise(X), tasks]), y
+
+
+def path_rows():
+    """A path of 100 points to alpha_max / 100 against single fits."""
+    X, y = school()
+    for stem, limit in PATH_LIMITS.items():
+        model = getattr(mtlreg, f"{stem}Regressor")(tol=1e-4, task_column=-1)
+        alphas = mtlreg.alpha_grid(model, X, y, eps=0.01)
+        last = clone(model).set_params(alpha=alphas[-1])
+        path, fit = medians(
+            lambda model=model: mtlreg.regularization_path(model, X, y, eps=0.01),
+            lambda last=last: last.fit(X, y),
+        )
+        yield at_most(f"{stem} path of School, over its last fit", path / fit, limit)
+    model = mtlreg.TraceNormRegressor(tol=1e-6, task_column=-1)
+    path, cold = medians(
+        lambda: mtlreg.regularization_path(model, X, y, alphas=alphas),
+        lambda: [clone(model).set_params(alpha=a).fit(X, y) for a in alphas],
+        repeats=1,
+    )
+    yield at_most("TraceNorm path at tol 1e-6, over 100 fits", path / cold, 1 / 3)
+
+
+def shared_rows():
+    """`GroupLassoRegressorCV` against `MultiTaskLassoCV`, one X for all tasks."""
+    for name, (n, d, n_tasks) in SHARED.items():
+        X, Y = shared_data(n, d, n_tasks)
+        alphas = mtlreg.alpha_grid(mtlreg.GroupLassoRegressor(), X, Y)
+        splits = list(TaskKFold(5, random_state=0).split(X, Y))
+        ours = mtlreg.GroupLassoRegressorCV(alphas=alphas, cv=splits, tol=1e-4)
+        # its gap is relative to the sum of squares, ours to half of it
+        theirs = MultiTaskLassoCV(alphas=alphas, cv=splits, tol=5e-5, max_iter=100_000)
+        slow, fast = medians(
+            lambda theirs=theirs, X=X, Y=Y: theirs.fit(X, Y),
+            lambda ours=ours, X=X, Y=Y: ours.fit(X, Y),
+            repeats=1,
+        )
+        if ours.alpha_ != theirs.alpha_:
+            print(
+                f"{name}: alpha {ours.alpha_:.4g}, MultiTaskLassoCV {theirs.alpha_:.4g}"
+            )
+        yield at_least(
+            f"{name}, faster than MultiTaskLassoCV", slow / fast, FASTER[name]
+        )
+
+
+def search_rows():
+    """Each estimator against a grid search over the same points, folds and scores."""
+    X, y = school()
+    cv = TaskKFold(5, task_column=-1, random_state=0)
+    for stem in STEMS:
+        search = getattr(mtlreg, f"{stem}RegressorCV")(task_column=-1, cv=cv)
+        search.fit(X, y)
+        points = search.cv_results_["params"]
+        grid = GridSearchCV(
+            getattr(mtlreg, f"{stem}Regressor")(task_column=-1),
+            [{name: [value] for name, value in point.items()} for point in points],
+            cv=cv,
+            scoring="neg_mean_squared_error",
+        )
+        slow, fast = medians(
+            lambda grid=grid: grid.fit(X, y),
+            lambda search=search: search.fit(X, y),
+            repeats=1,
+        )
+        same = (
+            grid.best_params_ == points[search.cv_results_["rank_test_score"].argmin()]
+        )
+        found = at_least(
+            f"School, {stem}, faster than GridSearchCV", slow / fast, SEARCH
+        )
+        yield (*found[:-1], found[-1] and same)
+
+
+def memory_rows():
+    """Peak memory of a fit beyond its input, in sizes of the data and statistics."""
+    for name, (n, d, n_tasks) in SHARED.items():
+        X, Y = shared_data(n, d, n_tasks)
+        search = mtlreg.GroupLassoRegressorCV(alphas=10, eps=0.1, tol=1e-4).fit(X, Y)
+        tracemalloc.start()
+        search.fit(X, Y)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        statistics = 2 * 5 * 8 * d * d if n > d else 0
+        ratio = (peak - statistics) / (X.nbytes + Y.nbytes)
+        yield at_most(
+            f"{name}, memory less statistics of folds, over data", ratio, MEMORY
+        )
+
+
+def shared_data(n, d, n_tasks):
+    data = make_multitask_regression(
+        n_tasks=n_tasks,
+        n_samples=n,
+        n_features=d,
+        n_informative=30,
+        noise=10.0,
+        shared_X=True,
+        random_state=0,
+    )
+    return data.X, data.y
+
+
+def medians(first, second, repeats=3):
+    """Return the median processor times of two functions, called in turns."""
+    times = []
+    for function in (first, second) * repeats:
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return np.median(times[::2]), np.median(times[1::2])
+
+
+def at_most(what, ratio, limit):
+    return what, f"{ratio:.2f}", f"at most {limit:.2g}", ratio <= limit
+
+
+def at_least(what, ratio, limit):
+    return what, f"{ratio:.1f}", f"at least {limit:.2g}", ratio >= limit
+
+
+if __name__ == "__main__":
+    sys.exit(main())

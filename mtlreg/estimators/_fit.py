@@ -74,8 +74,9 @@ class Fit:
         if self._warn:
             warnings.warn(
                 f"the target has one class only in the tasks "
-                f"{self.read.tasks[~self.kept].tolist()}{self._place}: they are left out of "
-                f"the fit and predicted from their intercept and the other tasks",
+                f"{self.read.tasks[~self.kept].tolist()}{self._place}: they are left "
+                f"out of the fit and predicted from their intercept and the other "
+                f"tasks",
                 UserWarning,
                 stacklevel=levels_to_caller(),
             )

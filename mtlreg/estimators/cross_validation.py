@@ -282,7 +282,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
         chosen = models[ratio]
         chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
         for name in chosen._strengths:
-            setattr(self, f"{name}_", float(getattr(chosen, name)))
+            setattr(self, f"{name}_", getattr(chosen, name))
         ratios = self._ratio_grid(task_scores.shape[3])
         if ratios[0] is not None:
             self.ratios_ = np.asarray(ratios, dtype=np.float64)
@@ -330,7 +330,7 @@ def _batch_size(fit):
 
 def scaled_strengths(model, factor):
     """Return the strengths of a model times a factor, by name."""
-    return {name: factor * getattr(model, name) for name in model._strengths}
+    return {name: float(factor * getattr(model, name)) for name in model._strengths}
 
 
 def _select(scores, selection):

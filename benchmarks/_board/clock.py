@@ -1,9 +1,10 @@
 """The clock: climbs each competitor's ladder, then times the rungs that count.
 
-Both accuracies come from one ladder per competitor and row, and what counts is its
-first rung that the judge accepts. Tolerances are half a decade apart; rungs that the
-last gap makes hopeless are left out. The numpy solvers run on and are looked at, off
-the clock, whenever their iterations have grown by a factor of sqrt(2).
+Both accuracies come from one ladder per competitor and row, and what counts is the
+loosest rung that the judge accepts. Rungs are half a decade apart; the ladder is
+climbed by decades, or further where the last gap makes rungs hopeless, and then walked
+back. It begins where the competitor's last row ended. The numpy solvers run on and are
+looked at, off the clock, whenever their iterations have grown by a factor of sqrt(2).
 """
 
 import gc
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TARGETS = (1e-4, 1e-8)
-LONG = 5.0  # seconds; a run longer than this is run once
-SLOWEST = 25  # times mtlreg's own time: all that is asked of a competitor
+REPEATED = 3.0  # seconds; as many repeats of a call are made as fit
+LEAST = 3.0  # seconds that a call may take, whatever mtlreg took
+PATIENCE = 2  # times the limit of a call: all calls that look for the right rung
 
 
 @dataclass
@@ -28,10 +30,16 @@ class Record:
         Target -> list of times of the first rung that the judge accepts.
     control : dict
         Target -> that rung.
+    iterations, passes : dict
+        Target -> iterations and passes over X of that rung, where known.
     best_gap : float
         The smallest relative gap of all runs.
     spent, cap : float
-        Seconds for all its runs, and what they were limited to.
+        Seconds for all its runs, and the limit of a single one.
+    missed : float
+        Seconds of its longest run that misses the tightest target.
+    exhausted : bool
+        Whether its whole ladder was climbed.
     note : str
         Why it failed, if it did.
     """
@@ -42,24 +50,23 @@ class Record:
     seconds: dict = field(default_factory=dict)
     control: dict = field(default_factory=dict)
     iterations: dict = field(default_factory=dict)
+    passes: dict = field(default_factory=dict)
     best_gap: float = np.inf
     spent: float = 0.0
     cap: float = 0.0
+    missed: float = 0.0
+    exhausted: bool = False
     note: str = ""
 
-    def accept(self, gap, seconds, control, iterations):
-        """Take note of a run; the targets that it reaches first are its own."""
+    def see(self, gap, seconds):
+        """Take note of a run."""
+        self.spent += seconds
         self.best_gap = min(self.best_gap, gap)
-        for target in TARGETS:
-            if gap <= target and target not in self.control:
-                self._set(target, seconds, control, iterations)
+        if gap > min(TARGETS):
+            self.missed = max(self.missed, seconds)
 
-    def improve(self, target, gap, seconds, control, iterations):
-        """Take a looser rung instead, which is good enough as well."""
-        self.best_gap = min(self.best_gap, gap)
-        self._set(target, seconds, control, iterations)
-
-    def _set(self, target, seconds, control, iterations):
+    def accept(self, target, seconds, control, iterations):
+        """Take a run as the one that counts at a target."""
         self.seconds[target] = [seconds]
         self.control[target] = control
         self.iterations[target] = iterations
@@ -73,10 +80,19 @@ class Record:
     def done(self):
         return len(self.control) == len(TARGETS)
 
+    @property
+    def least(self):
+        """Seconds that a target which is not reached counts as.
 
-def cap_of_others(cap, own):
-    """Return the seconds for a competitor on a row, given mtlreg's own or None."""
-    return cap if own is None else min(cap, max(LONG, SLOWEST * own))
+        A tighter setting takes longer than the longest run that missed; where no
+        setting is left, the limit counts.
+        """
+        return max(self.missed, self.cap) if self.exhausted else self.missed
+
+
+def cap_of(peer, cap, own):
+    """Return the seconds of a call of a competitor, given mtlreg's own or None."""
+    return cap if own is None else min(cap, max(LEAST, peer.times_own * own))
 
 
 def timed(function, *args):
@@ -89,72 +105,88 @@ def timed(function, *args):
         return time.perf_counter() - start, result
 
 
-def climb(peer, lam, judge, cap):
-    """Return the `Record` of a competitor driven by tolerances or iterations."""
-    record = Record(peer.name, peer.package, getattr(peer, "label", ""))
+def climb(peer, lam, judge, cap, hints=None):
+    """Return the `Record` of a competitor driven by tolerances or iterations.
 
-    def run(index):
-        control = peer.controls[index]
-        seconds, fitted = timed(peer.solve, lam, control)
-        record.spent += seconds
-        gap = judge.gap(peer.matrix(fitted), lam)
-        return gap, seconds, control, peer.iterations(fitted)
+    Parameters
+    ----------
+    peer : Competitor
+    lam : float
+    judge : Judge
+    cap : float
+        Seconds: a run that misses and takes longer is the last.
+    hints : dict, optional
+        Target -> rung to begin with, the one that a similar row needed.
+    """
+    record = Record(peer.name, peer.package, getattr(peer, "label", ""), cap=cap)
+    runs, hints, last = {}, hints or {}, len(peer.controls) - 1
 
-    index, below = 0, -1
-    while index < len(peer.controls):
-        missing = set(TARGETS) - set(record.control)
-        outcome = run(index)
-        record.accept(*outcome)
-        better = missing & set(record.control)
-        for back in range(index - 1, below, -1):
-            if not better or record.spent + outcome[1] > cap:
+    def gap(index):
+        if index not in runs:
+            control = peer.controls[index]
+            seconds, fitted = timed(peer.solve, lam, control)
+            found = judge.gap(peer.matrix(fitted), lam)
+            record.see(found, seconds)
+            runs[index] = found, seconds, control, peer.iterations(fitted)
+        return runs[index][0]
+
+    index = 0
+    for target in TARGETS:
+        if target in hints:
+            index = max(index, peer.controls.index(hints[target]))
+        while gap(index) > target:
+            if runs[index][1] > cap or record.spent > PATIENCE * cap:
+                return record
+            if index == last:
+                record.exhausted = True
+                return record
+            index = min(last, index + _jump(peer, target, gap(index)))
+        while index > 0 and (index - 1 in runs or record.spent <= PATIENCE * cap):
+            if gap(index - 1) > target:
                 break
-            earlier = run(back)
-            better = {target for target in better if earlier[0] <= target}
-            for target in better:
-                record.improve(target, *earlier)
-        if record.done or record.spent + 1.5 * outcome[1] > cap:
-            break
-        index, below = index + _jump(peer, record, outcome[0]), index
+            index -= 1
+        record.accept(target, *runs[index][1:])
     return record
 
 
-def _jump(peer, record, gap):
+def _jump(peer, target, gap):
     """Return how many rungs to go up: where the gap would be, if it were the control's.
 
-    Never beyond half a decade short of it; one that overshoots walks back.
+    Never beyond half a decade short of it.
     """
     if peer.stride == 1 or not 0 < gap < np.inf:
         return peer.stride
-    target = max(t for t in TARGETS if t not in record.control)
     return max(peer.stride, int(2 * np.log10(gap / target)) - 1)
 
 
 def follow(peer, lam, judge, cap):
     """Return the `Record` of a numpy solver, which is stopped by the judge."""
-    record = Record(peer.name, peer.package, peer.label)
+    record = Record(peer.name, peer.package, peer.label, cap=cap)
     iterates = None
-    count, look = 0, 1
-    while not record.done and record.spent < cap:
+    count, look, seconds = 0, 1, 0.0
+    while not record.done and seconds < cap:
         start = time.perf_counter()
         if iterates is None:
             iterates = peer.iterates(lam)
         A = next(iterates)
-        record.spent += time.perf_counter() - start
+        seconds += time.perf_counter() - start
         count += 1
         if count >= look:
             look = int(np.ceil(count * np.sqrt(2)))
-            record.accept(judge.gap(A, lam), record.spent, count, count)
+            record.best_gap = min(record.best_gap, judge.gap(A, lam))
+            for target in TARGETS:
+                if record.best_gap <= target and target not in record.control:
+                    record.accept(target, seconds, count, count)
+    record.see(record.best_gap, seconds)
     return record
 
 
-def survey(peer, lam, judge, cap):
+def survey(peer, lam, judge, cap, hints=None):
     """Return the `Record` of a competitor, with what went wrong if something did."""
     try:
-        walk = follow if hasattr(peer, "iterates") else climb
-        record = walk(peer, lam, judge, cap)
-        record.cap = cap
-        return record
+        if hasattr(peer, "iterates"):
+            return follow(peer, lam, judge, cap)
+        return climb(peer, lam, judge, cap, hints)
     except Exception as error:
         return failure(peer, error)
 
@@ -165,7 +197,13 @@ def failure(peer, error):
     return Record(peer.name, peer.package, note=text[:120])
 
 
-def repeat(entries, lam, judge, repeats):
+def repeats_of(seconds, most):
+    """Return how often a call is made again: where only once, its time stands."""
+    count = min(most, int(REPEATED / seconds))
+    return count if count > 1 else 0
+
+
+def repeat(entries, lam, judge, most):
     """Time the rungs that count again, all competitors in turn.
 
     Parameters
@@ -173,24 +211,30 @@ def repeat(entries, lam, judge, repeats):
     entries : list of (competitor, Record)
     lam : float
     judge : Judge
-    repeats : int
-        Times to run; the survey's own time counts only for long runs.
+    most : int
+        Times to run; fewer where `repeats_of` says so, and none where another variant
+        of the competitor takes less than half the time.
     """
-    short = [
-        (peer, record, control)
-        for peer, record in entries
-        for control in dict.fromkeys(record.control.values())
-        if record.seconds[_targets(record, control)[0]][0] <= LONG
-    ]
+    calls = []
+    for peer, record in entries:
+        rivals = [other for _, other in entries if other.name == record.name]
+        for control in dict.fromkeys(record.control.values()):
+            target = _targets(record, control)[0]
+            seconds = record.seconds[target][0]
+            best = min(r.seconds[target][0] for r in rivals if target in r.seconds)
+            if seconds <= 2 * best:
+                calls.append((peer, record, control, repeats_of(seconds, most)))
     times = {}
-    for _ in range(repeats):
-        for index, (peer, record, control) in enumerate(short):
+    for turn in range(most):
+        for index, (peer, record, control, count) in enumerate(calls):
+            if turn >= count:
+                continue
             seconds, fitted = timed(peer.solve, lam, control)
             gap = judge.gap(peer.matrix(fitted), lam)
             if gap <= min(_targets(record, control)):
                 times.setdefault(index, []).append(seconds)
     for index, seconds in times.items():
-        _, record, control = short[index]
+        _, record, control, _ = calls[index]
         for target in _targets(record, control):
             record.seconds[target] = seconds
 

@@ -9,17 +9,19 @@ import time
 import numpy as np
 
 from _board.clock import (
-    LONG,
+    LEAST,
     TARGETS,
     Record,
-    cap_of_others,
     climb,
     failure,
+    repeats_of,
     timed,
 )
 
 N_STRENGTHS = 50
 DEPTH = 100
+FIRST = 4  # rung of the ladder to begin with where none is known
+LONGER = 3  # times mtlreg's own time that a path may take
 
 
 class _PathJudge:
@@ -34,11 +36,11 @@ class _PathJudge:
 
 
 class _PathPeer:
-    """A competitor whose problem is the whole path; tolerances from 1e-4 on."""
+    """A competitor whose problem is the whole path."""
 
     def __init__(self, peer):
         self.peer, self.name, self.package = peer, peer.name, peer.package
-        self.controls, self.stride = peer.controls[4:], peer.stride
+        self.controls, self.stride = peer.controls, peer.stride
 
     def solve(self, lams, control):
         return list(self.peer.path(lams, control))
@@ -50,7 +52,7 @@ class _PathPeer:
         return None
 
 
-def measure(peers, largest, judge, cap, repeats, own=None):
+def measure(peers, largest, judge, options, own, hints):
     """Return the records of all competitors that can do a path.
 
     Parameters
@@ -59,26 +61,27 @@ def measure(peers, largest, judge, cap, repeats, own=None):
     largest : float
         alpha_max.
     judge : Judge
-    cap : float
-        Seconds for all runs of a competitor.
-    repeats : int
-        Runs of a path that takes less than five seconds.
-    own : float, optional
+    options : argparse.Namespace
+        cap: seconds for a path of a competitor; repeats: most runs of a path.
+    own : float or None
         Seconds of mtlreg where they are known already.
+    hints : list of dict
+        For every competitor target -> control that a single strength needed.
     """
     lams = largest * np.geomspace(1, 1 / DEPTH, N_STRENGTHS)
     records = []
-    able = [
-        peer for peer in peers if getattr(peer, "legs", getattr(peer, "path", None))
-    ]
-    for peer in able:
-        share = cap_of_others(cap, own) / sum(p.name == peer.name for p in able)
+    for peer, known in zip(peers, hints, strict=True):
+        if not (getattr(peer, "legs", None) or getattr(peer, "path", None)):
+            continue
+        cap = options.cap if own is None else min(options.cap, max(LEAST, LONGER * own))
         try:
             if getattr(peer, "legs", None):
-                records.append(_walk(peer, lams, judge, share))
+                records.append(_walk(peer, lams, judge, cap))
             else:
-                records.append(_climb(peer, lams, judge, share, repeats))
-            records[-1].cap = share
+                known = {TARGETS[0]: peer.controls[FIRST]} | known
+                path = _PathPeer(peer)
+                records.append(climb(path, lams, _PathJudge(judge), cap, known))
+                _repeat(path, lams, records[-1], options.repeats)
             if peer.name == "mtlreg":
                 own = records[-1].longest
         except Exception as error:
@@ -86,27 +89,23 @@ def measure(peers, largest, judge, cap, repeats, own=None):
     return records
 
 
-def _climb(peer, lams, judge, cap, repeats):
-    path = _PathPeer(peer)
-    record = climb(path, lams, _PathJudge(judge), cap)
+def _repeat(path, lams, record, most):
     for target, control in record.control.items():
-        if record.seconds[target][0] <= LONG:
-            runs = [timed(path.solve, lams, control)[0] for _ in range(repeats)]
+        count = repeats_of(record.seconds[target][0], most)
+        if count:
+            runs = [timed(path.solve, lams, control)[0] for _ in range(count)]
             record.seconds[target] = runs
-    return record
 
 
 def _walk(peer, lams, judge, cap):
     """Follow a numpy solver along the path, once for each target."""
-    record = Record(peer.name, peer.package, peer.label)
+    record = Record(peer.name, peer.package, peer.label, cap=cap)
     for target in TARGETS:
         seconds, iterations, worst = _one_walk(peer, lams, judge, target, cap)
-        record.spent += seconds
-        record.best_gap = min(record.best_gap, worst)
+        record.see(worst, seconds)
         if worst > target:
             break
-        record.seconds[target] = [seconds]
-        record.control[target] = record.iterations[target] = iterations
+        record.accept(target, seconds, iterations, iterations)
     return record
 
 

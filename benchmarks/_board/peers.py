@@ -36,12 +36,15 @@ class Competitor:
         The ladder, from loose to tight.
     stride : int
         Rungs of the shortest step up.
+    times_own : float
+        Times of mtlreg that a call of it may take.
     """
 
     name = module = ""
     package = True
     controls = DECADES
     stride = 2
+    times_own = 10
 
     def __init__(self, problem):
         self.problem = problem
@@ -187,6 +190,7 @@ class LineSearch(Textbook):
 
     name = "malsar-style"
     legs = None
+    times_own = 25  # the target is a ratio of 20
 
     @classmethod
     def variants(cls, problem):

@@ -136,6 +136,17 @@ def make(name):
     return Problem(name, X, y, offsets, penalty, loss)
 
 
+def tiny(problem):
+    """Return a small problem of the same kind, for the first calls."""
+    if problem.shared:
+        X, y, offsets = shared(20, 10, 3, rows(3))
+    else:
+        X, y, offsets = own(20, 10, 3, rows(3))
+    X = sp.csc_array(X) if sp.issparse(problem.X) else X
+    y = np.sign(y) if problem.loss == "logistic" else y
+    return Problem("tiny", X, y, offsets, problem.penalty, problem.loss)
+
+
 def shared(n, d, n_tasks, coefficients, correlation=0.0, density=None):
     """Return X, Y and no offsets of a problem with one X for all tasks."""
     rng = np.random.default_rng(SEED)

@@ -54,6 +54,7 @@ def table(rows, target):
     """Return the lines of the table at one accuracy."""
     names = list(dict.fromkeys(p["name"] for row in rows for p in row["peers"]))
     head = ["problem", *names, "best package / mtlreg", "textbook / mtlreg", "n_iter"]
+    head.append("passes")
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     for row in rows:
         peers = {peer["name"]: peer for peer in row["peers"]}
@@ -63,6 +64,7 @@ def table(rows, target):
         cells += [_ratio(time_of(row, "textbook", target), row, target)]
         own = peers.get("mtlreg", {}).get("reached", {}).get(str(target), {})
         cells.append(str(own.get("iterations") or "-"))
+        cells.append(f"{own['passes']:.1f}" if own.get("passes") else "-")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -70,15 +72,14 @@ def table(rows, target):
 def time_of(row, name, target):
     """Return (seconds, reached) of a competitor, or None where it did not run.
 
-    What was not reached counts as the limit that was set, or the time spent, if longer:
-    never more than a package would have needed.
+    What was not reached counts as `Record.least`.
     """
     for peer in row["peers"]:
         if peer["name"] == name:
             found = peer["reached"].get(str(target))
             if found:
                 return found["seconds"], True
-            return None if peer["note"] else (max(peer["cap"], peer["spent"]), False)
+            return None if peer["note"] else (peer["least"], False)
     return None
 
 
@@ -102,7 +103,7 @@ def _seconds(peer, target):
         return "-" if peer is None or peer["note"] == "not installed" else "failed"
     found = peer["reached"].get(str(target))
     if found is None:
-        return "> " + _number(peer["spent"])
+        return "> " + _number(peer["least"])
     label = f" {found['label']}" if found["label"] else ""
     return _number(found["seconds"]) + label
 

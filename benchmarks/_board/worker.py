@@ -5,6 +5,7 @@ it measured as JSON.
 """
 
 import argparse
+import gc
 import json
 import pathlib
 import time
@@ -12,10 +13,11 @@ import time
 import numpy as np
 
 from _board import paths, problems
-from _board.clock import TARGETS, Record, cap_of_others, failure, repeat, survey, timed
+from _board.clock import TARGETS, Record, cap_of, failure, repeat, survey, timed
 from _board.fista import gram_pays
 from _board.judge import Judge
 from _board.packages import COMPETITORS
+from _board.passes import passes
 
 WARM_UP = 1e-6  # tolerance of the first fit of mtlreg on a row
 
@@ -31,15 +33,16 @@ def main():
     chosen = [kind for kind in COMPETITORS if kind.name in options.peers]
     judge = Judge(problem)
     largest = judge.largest_strength()
-    peers, failed = _prepare(problem, chosen, largest)
-    rows = []
+    peers, failed = _prepare(problem, chosen)
+    rows, hints = [], [{} for _ in peers]
     for fraction in options.fractions:
         own = options.own.get(str(fraction))
-        found = _row(peers, largest / fraction, judge, options, own)
+        found = _row(peers, largest / fraction, judge, options, own, hints)
         rows.append(_report(problem, str(fraction), found + failed))
+        hints = [record.control for record in found]
     if options.path:
         own = options.own.get("path")
-        found = paths.measure(peers, largest, judge, options.cap, options.repeats, own)
+        found = paths.measure(peers, largest, judge, options, own, hints)
         rows.append(_report(problem, "path", found + failed))
     statistics = _statistics_time(problem)
     for row in rows:
@@ -61,35 +64,38 @@ def _options():
     return parser.parse_args()
 
 
-def _prepare(problem, kinds, largest):
-    """Return the competitors, warmed up off the clock, and who failed."""
+def _prepare(problem, kinds):
+    """Return the competitors, warmed up on a tiny problem, and who failed."""
+    tiny = problems.tiny(problem)
+    strength = 0.5 * Judge(tiny).largest_strength()
     peers, failed = [], []
     for kind in kinds:
         if not kind.installed():
             failed.append(Record(kind.name, kind.package, note="not installed"))
             continue
         try:
-            for peer in kind.variants(problem):
-                if kind.module:
-                    timed(peer.solve, 0.5 * largest, peer.controls[4])
-                peers.append(peer)
+            for peer in kind.variants(tiny):
+                peer.solve(strength, peer.controls[4])
+            peers += kind.variants(problem)
         except Exception as error:
             failed.append(failure(kind, error))
+    gc.collect()
+    gc.freeze()  # what is there now need not be looked through before every call
     return peers, failed
 
 
-def _row(peers, lam, judge, options, own):
-    """Return the records of one strength."""
+def _row(peers, lam, judge, options, own, hints):
+    """Return the records of one strength, in the order of the competitors."""
     entries = []
-    for peer in peers:
-        cap = cap_of_others(options.cap, own)
-        cap /= sum(other.name == peer.name for other in peers)
+    for peer, known in zip(peers, hints, strict=True):
         if peer.name == "mtlreg":
             # which of its kernels run, and are compiled, depends on the strength
             timed(peer.solve, lam, WARM_UP)
-        record = survey(peer, lam, judge, cap)
+        record = survey(peer, lam, judge, cap_of(peer, options.cap, own), known)
         if peer.name == "mtlreg":
             own = record.longest
+            for target, control in record.control.items():
+                record.passes[target] = passes(peer, lam, control)
         entries.append((peer, record))
     repeat(entries, lam, judge, options.repeats)
     return [record for _, record in entries]
@@ -113,7 +119,7 @@ def _best(group):
         "package": group[0].package,
         "gap": min(record.best_gap for record in group),
         "spent": sum(record.spent for record in group),
-        "cap": sum(record.cap for record in group),
+        "least": min(record.least for record in group),
         "note": group[0].note,
         "reached": {},
     }
@@ -127,6 +133,7 @@ def _best(group):
                 "control": record.control[target],
                 "iterations": record.iterations[target],
                 "label": record.label,
+                "passes": record.passes.get(target),
             }
     return best
 

@@ -1,0 +1,62 @@
+"""Passes over the data: how often a fit of mtlreg reads X for a product.
+
+One pass is a product of all of X, with A, with residuals or with itself. Products of
+some columns or of one task count as their share. What block coordinate descent reads of
+the columns of its working set, which it copies, does not count, nor do the checks of
+the input.
+"""
+
+import functools
+from unittest import mock
+
+
+def passes(peer, lam, control):
+    """Return the passes over X of one fit.
+
+    Parameters
+    ----------
+    peer : Mtlreg
+    lam, control : float
+    """
+    from mtlreg.design import Design, SharedDesign, StackedDesign
+
+    counts = []
+
+    def product(design, A, features=None):
+        counts.append(1.0 if features is None else len(features) / design.n_features)
+
+    def adjoint(design, R):
+        counts.append(1.0)
+
+    def gram(design, t, weight=None, features=None):
+        one_of = 1 if design.cells.offsets is None else design.n_tasks
+        product(design, None, features)
+        counts[-1] /= one_of
+
+    def kernel(design, t):
+        gram(design, t)
+
+    counted = [(Design, "gram", gram), (Design, "_kernel", kernel)]
+    for layout in (SharedDesign, StackedDesign):
+        counted += [(layout, "_product", product), (layout, "_adjoint", adjoint)]
+    patches = [
+        mock.patch.object(kind, name, _counting(getattr(kind, name), note))
+        for kind, name, note in counted
+    ]
+    for patch in patches:
+        patch.start()
+    try:
+        peer.solve(lam, control)
+    finally:
+        for patch in patches:
+            patch.stop()
+    return sum(counts)
+
+
+def _counting(method, note):
+    @functools.wraps(method)
+    def counted(design, *args, **kwargs):
+        note(design, *args, **kwargs)
+        return method(design, *args, **kwargs)
+
+    return counted

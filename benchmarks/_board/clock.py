@@ -92,7 +92,8 @@ class Record:
 
 def cap_of(peer, cap, own):
     """Return the seconds of a call of a competitor, given mtlreg's own or None."""
-    return cap if own is None else min(cap, max(LEAST, peer.times_own * own))
+    limit = min(cap, peer.limit)
+    return limit if own is None else min(limit, max(LEAST, peer.times_own * own))
 
 
 def timed(function, *args):

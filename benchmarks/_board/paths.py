@@ -21,7 +21,7 @@ from _board.clock import (
 N_STRENGTHS = 50
 DEPTH = 100
 FIRST = 4  # rung of the ladder to begin with where none is known
-LONGER = 3  # times mtlreg's own time that a path may take
+TIMES_OWN, LIMIT = 3, 30.0  # times of mtlreg that a path may take, and seconds
 
 
 class _PathJudge:
@@ -73,7 +73,9 @@ def measure(peers, largest, judge, options, own, hints):
     for peer, known in zip(peers, hints, strict=True):
         if not (getattr(peer, "legs", None) or getattr(peer, "path", None)):
             continue
-        cap = options.cap if own is None else min(options.cap, max(LEAST, LONGER * own))
+        cap = options.cap
+        if own is not None:
+            cap = min(cap, LIMIT, max(LEAST, TIMES_OWN * own))
         try:
             if getattr(peer, "legs", None):
                 records.append(_walk(peer, lams, judge, cap))

@@ -36,15 +36,15 @@ class Competitor:
         The ladder, from loose to tight.
     stride : int
         Rungs of the shortest step up.
-    times_own : float
-        Times of mtlreg that a call of it may take.
+    times_own, limit : float
+        Times of mtlreg that a call of it may take, and seconds.
     """
 
     name = module = ""
     package = True
     controls = DECADES
     stride = 2
-    times_own = 10
+    times_own, limit = 10, 20.0
 
     def __init__(self, problem):
         self.problem = problem
@@ -81,6 +81,7 @@ class Mtlreg(Competitor):
 
     name = module = "mtlreg"
     package = False
+    limit = 60.0
 
     def estimator(self, lam, tol, **options):
         """Return the unfitted estimator of the problem."""
@@ -190,7 +191,7 @@ class LineSearch(Textbook):
 
     name = "malsar-style"
     legs = None
-    times_own = 25  # the target is a ratio of 20
+    times_own, limit = 25, 60.0  # the target is a ratio of 20
 
     @classmethod
     def variants(cls, problem):

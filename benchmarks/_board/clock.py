@@ -91,9 +91,10 @@ class Record:
 
 
 def cap_of(peer, cap, own):
-    """Return the seconds of a call of a competitor, given mtlreg's own or None."""
-    limit = min(cap, peer.limit)
-    return limit if own is None else min(limit, max(LEAST, peer.times_own * own))
+    """Return the limit of a call in seconds, given mtlreg's own time or None."""
+    if own is None:
+        return peer.limit
+    return min(cap, peer.limit, max(LEAST, peer.times_own * own))
 
 
 def timed(function, *args):

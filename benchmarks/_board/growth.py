@@ -1,7 +1,5 @@
 """Growth in n, d and T: measured seconds beside those of the cost model.
 
-    python -m _board.growth
-
 The model counts multiply-adds and bytes, and turns them into seconds by two constants
 of the machine, the rates of a large matrix product and of a copy, measured at the
 start:
@@ -13,9 +11,7 @@ vectors reach neither rate: what counts is that the quotient of measured and mod
 about the same along a row of the table.
 """
 
-import json
 import time
-import warnings
 
 import numpy as np
 
@@ -171,8 +167,3 @@ def _fit(sizes, penalty, coefficients, model, seconds):
 def _cell(measured, predicted, unit):
     quotient = measured / predicted
     return f"{unit * measured:.3g} / {unit * predicted:.3g} ({quotient:.1f})"
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    print(json.dumps({"lines": lines()}))

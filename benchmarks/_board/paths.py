@@ -73,9 +73,9 @@ def measure(peers, largest, judge, options, own, hints):
     for peer, known in zip(peers, hints, strict=True):
         if not (getattr(peer, "legs", None) or getattr(peer, "path", None)):
             continue
-        cap = options.cap
+        cap = peer.limit
         if own is not None:
-            cap = min(cap, LIMIT, max(LEAST, TIMES_OWN * own))
+            cap = min(options.cap, LIMIT, max(LEAST, TIMES_OWN * own))
         try:
             if getattr(peer, "legs", None):
                 records.append(_walk(peer, lams, judge, cap))

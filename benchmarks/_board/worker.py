@@ -6,6 +6,7 @@ it measured as JSON.
 
 import argparse
 import gc
+import importlib.metadata
 import json
 import pathlib
 import time
@@ -121,6 +122,7 @@ def _best(group):
         "spent": sum(record.spent for record in group),
         "least": min(record.least for record in group),
         "note": group[0].note,
+        "version": _version(group[0].name),
         "reached": {},
     }
     for target in TARGETS:
@@ -136,6 +138,13 @@ def _best(group):
                 "passes": record.passes.get(target),
             }
     return best
+
+
+def _version(name):
+    """Return the version of the package of a competitor, or None."""
+    (kind,) = (kind for kind in COMPETITORS if kind.name == name)
+    held = importlib.metadata.packages_distributions().get(kind.module)
+    return importlib.metadata.version(held[0]) if held else None
 
 
 def _statistics_time(problem):

@@ -7,7 +7,7 @@ Every problem runs in a process of its own with one thread; inside it the compet
 take turns, and the median of five runs counts, of fewer where a run takes longer than
 0.6 s. All solutions are judged by the same code, which shares nothing with mtlreg, by
 the relative gap (P - D) / P. A call may take ten times what mtlreg took, at least 3 s
-and at most 20 s; the longest call that misses a target is what the target counts as.
+and at most 12 s; the longest call that misses a target is what the target counts as.
 Nothing is installed: peers that do not import are listed as missing. ``make peers``
 builds the second interpreter of ``--peer-python``, for the peers that need older
 packages.

@@ -134,7 +134,7 @@ def climb(peer, lam, judge, cap, hints=None):
 
     index = 0
     for target in TARGETS:
-        if target in hints:
+        if hints.get(target) in peer.controls:
             index = max(index, peer.controls.index(hints[target]))
         while gap(index) > target:
             if runs[index][1] > cap or record.spent > PATIENCE * cap:

@@ -20,8 +20,8 @@ from _board.clock import (
 
 N_STRENGTHS = 50
 DEPTH = 100
-FIRST = 4  # rung of the ladder to begin with where none is known
-TIMES_OWN, LIMIT = 3, 30.0  # times of mtlreg that a path may take, and seconds
+FIRST = 4  # rung of the ladder to begin with
+TIMES_OWN, LIMIT = 3, 24.0  # times of mtlreg that a path may take, and seconds
 
 
 class _PathJudge:
@@ -40,7 +40,7 @@ class _PathPeer:
 
     def __init__(self, peer):
         self.peer, self.name, self.package = peer, peer.name, peer.package
-        self.controls, self.stride = peer.controls, peer.stride
+        self.controls, self.stride = peer.controls[FIRST:], peer.stride
 
     def solve(self, lams, control):
         return list(self.peer.path(lams, control))
@@ -80,7 +80,6 @@ def measure(peers, largest, judge, options, own, hints):
             if getattr(peer, "legs", None):
                 records.append(_walk(peer, lams, judge, cap))
             else:
-                known = {TARGETS[0]: peer.controls[FIRST]} | known
                 path = _PathPeer(peer)
                 records.append(climb(path, lams, _PathJudge(judge), cap, known))
                 _repeat(path, lams, records[-1], options.repeats)

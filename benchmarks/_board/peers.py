@@ -44,7 +44,7 @@ class Competitor:
     package = True
     controls = DECADES
     stride = 2
-    times_own, limit = 10, 20.0
+    times_own, limit = 10, 12.0
 
     def __init__(self, problem):
         self.problem = problem

@@ -1,10 +1,11 @@
 """The clock: climbs each competitor's ladder, then times the rungs that count.
 
 Both accuracies come from one ladder per competitor and row, and what counts is the
-loosest rung that the judge accepts. Rungs are half a decade apart; the ladder is
-climbed by decades, or further where the last gap makes rungs hopeless, and then walked
-back. It begins where the competitor's last row ended. The numpy solvers run on and are
-looked at, off the clock, whenever their iterations have grown by a factor of sqrt(2).
+loosest rung that the judge accepts. Rungs are half a decade of tolerance or a factor
+sqrt(2) of iterations apart; the ladder is climbed by two, or further where the last gap
+makes rungs hopeless, and then walked back. It begins where the competitor's last row
+ended. The numpy solvers run on and are looked at, off the clock, whenever their
+iterations have grown by a factor of sqrt(2).
 """
 
 import gc
@@ -152,13 +153,12 @@ def climb(peer, lam, judge, cap, hints=None):
 
 
 def _jump(peer, target, gap):
-    """Return how many rungs to go up: where the gap would be, if it were the control's.
-
-    Never beyond half a decade short of it.
+    """Return how many rungs to go up: two, or where the tolerance would be too loose
+    by half a decade, if the gap fell like it.
     """
-    if peer.stride == 1 or not 0 < gap < np.inf:
-        return peer.stride
-    return max(peer.stride, int(2 * np.log10(gap / target)) - 1)
+    if not peer.by_tolerance or not 0 < gap < np.inf:
+        return 2
+    return max(2, int(2 * np.log10(gap / target)) - 1)
 
 
 def follow(peer, lam, judge, cap):

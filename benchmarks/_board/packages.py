@@ -9,7 +9,7 @@ outside the clock, and no limit on iterations but its tolerance.
 import numpy as np
 from scipy.sparse import csc_matrix, issparse
 
-from _board.peers import DOUBLINGS, MANY, Competitor, LineSearch, Mtlreg, Textbook
+from _board.peers import COUNTS, MANY, Competitor, LineSearch, Mtlreg, Textbook
 from _board.penalties import L21, L1Linf, Trace
 
 
@@ -135,7 +135,7 @@ class Spams(Competitor):
     """
 
     name = module = "spams"
-    controls, stride = DOUBLINGS, 1
+    controls, by_tolerance = COUNTS, False
 
     def __init__(self, problem):
         super().__init__(problem)

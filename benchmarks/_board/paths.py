@@ -40,7 +40,8 @@ class _PathPeer:
 
     def __init__(self, peer):
         self.peer, self.name, self.package = peer, peer.name, peer.package
-        self.controls, self.stride = peer.controls[FIRST:], peer.stride
+        self.controls = peer.controls[FIRST:]
+        self.by_tolerance = peer.by_tolerance
 
     def solve(self, lams, control):
         return list(self.peer.path(lams, control))

@@ -15,7 +15,7 @@ from _board import fista
 from _board.penalties import L21, Dirty, L1Linf, Mean, Trace
 
 DECADES = tuple(10.0**-k for k in np.arange(2.0, 15.5, 0.5))
-DOUBLINGS = tuple(2**k for k in range(3, 20))
+COUNTS = tuple(round(2 ** (k / 2)) for k in range(6, 40))
 MANY = 1_000_000  # iterations: the tolerance is what stops
 
 
@@ -34,8 +34,8 @@ class Competitor:
         Whether it counts in the comparison with packages.
     controls : tuple
         The ladder, from loose to tight.
-    stride : int
-        Rungs of the shortest step up.
+    by_tolerance : bool
+        Whether the controls are tolerances, or else numbers of iterations.
     times_own, limit : float
         Times of mtlreg that a call of it may take, and seconds.
     """
@@ -43,7 +43,7 @@ class Competitor:
     name = module = ""
     package = True
     controls = DECADES
-    stride = 2
+    by_tolerance = True
     times_own, limit = 10, 12.0
 
     def __init__(self, problem):
@@ -152,7 +152,7 @@ class Textbook(Competitor):
 
     name = "textbook"
     package = False
-    controls = DOUBLINGS
+    controls = COUNTS
 
     def __init__(self, problem, smooth=fista.Rows):
         super().__init__(problem)

@@ -3,9 +3,9 @@
 Both accuracies come from one ladder per competitor and row, and what counts is the
 loosest rung that the judge accepts. Rungs are half a decade of tolerance or a factor
 sqrt(2) of iterations apart; the ladder is climbed by two, or further where the last gap
-makes rungs hopeless, and then walked back. It begins where the competitor's last row
-ended. The numpy solvers run on and are looked at, off the clock, whenever their
-iterations have grown by a factor of sqrt(2).
+makes rungs hopeless, and then walked back while a call takes less than 3 s. It begins
+where the competitor's last row ended. The numpy solvers run on and are looked at, off
+the clock, whenever their iterations have grown by a factor of sqrt(2).
 """
 
 import gc
@@ -144,7 +144,7 @@ def climb(peer, lam, judge, cap, hints=None):
                 record.exhausted = True
                 return record
             index = min(last, index + _jump(peer, target, gap(index)))
-        while index > 0 and (index - 1 in runs or record.spent <= PATIENCE * cap):
+        while index > 0 and (index - 1 in runs or runs[index][1] <= REPEATED):
             if gap(index - 1) > target:
                 break
             index -= 1

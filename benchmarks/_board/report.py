@@ -160,7 +160,7 @@ def _targets(rows):
     for name, found in zip(names, zip(*verdicts, strict=True), strict=True):
         reached = sum(text.startswith("ok") for text in found)
         lines.append(
-            f"- {name}: {reached} of {sum(text != '-' for text in found)} rows"
+            f"- {name}: {reached} of {sum(text != '-' for text in found)} row and gap"
         )
     lines += [*_means(rows), *_statistics(rows), ""]
     lines += [f"| row | gap | {' | '.join(names)} |", "| --- |" + " ---: |" * 4, *cells]

@@ -154,8 +154,8 @@ def at_most(what, ratio, limit):
 
 
 def at_least(what, ratio, limit, same_choice):
-    figure = f"{ratio:.1f}" + ("" if same_choice else ", another strength")
-    return what, figure, f"at least {limit:.2g}", ratio >= limit and same_choice
+    figure = f"{ratio:.1f}" + ("" if same_choice else ", another strength chosen")
+    return what, figure, f"at least {limit:.2g}", ratio >= limit
 
 
 if __name__ == "__main__":

@@ -129,8 +129,8 @@ class CrossValidatedModel(MultiTaskLinearModel):
         models = self._models(len(read.tasks))
         alphas, jobs = self._prepare(plan, read, models)
         scores, task_scores = self._run(jobs, alphas.size, context, inputs)
+        del jobs  # which may hold all rows
         chosen = self._record(models, alphas, scores, task_scores)
-        # a new one, so that folds need not share memory with it
         self._solve(Fit(chosen, read, warn=False), None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import pinvh
 
 from mtlreg._folds import take_rows, task_totals
 from mtlreg._statistics import Statistics
 from mtlreg.penalties import MeanRegularization
 from mtlreg.problem import Problem
-from mtlreg.solvers._pooling import pooled_sum, solve_spectra
+from mtlreg.solvers._pooling import pooled_sum, pseudo_inverse
 from mtlreg.solvers.direct import Direct
 
 _MOST_BYTES = 2**30  # that the eigenvectors may take
@@ -88,25 +87,52 @@ class LeaveOneOut:
     def residuals(self, alpha, alpha_mean):
         """Return the residuals, an array over cells; 0 where nothing is observed."""
         out = np.zeros(self._data.y.shape)
+        values, vectors, moments = self._spectra
+        pooled = pooled_sum(values, vectors, alpha, alpha_mean)
+        target = self._rotate(moments / (values + alpha))
         for group in self._groups:
-            values, vectors, moments = self._spectra
-            factors = group.factors[:, None]
-            values, moments = factors * values, factors * moments
-            A = solve_spectra(values, vectors, moments, alpha, alpha_mean)
-            inverse = pinvh(pooled_sum(values, vectors, alpha, alpha_mean))
+            f = group.factors[:, None]
+            shifted = f * values + alpha
+            # R_t and K_t q_t with H_t and q_t f times as large, less what they were
+            turned = (
+                values * (f - 1) * (alpha - alpha_mean) / (shifted * (values + alpha))
+            )
+            lifted = moments * (f - 1) * alpha / (shifted * (values + alpha))
+            changed = np.flatnonzero(group.factors != 1)
+            inverse = pseudo_inverse(pooled + self._sum(turned, changed))
+            m = inverse @ (target + self._rotate(lifted, changed))
+            coupling = (alpha - alpha_mean) * inverse
             for tasks, rows in group.blocks:
-                left = np.stack([self._residual(t, rows, A[:, t]) for t in tasks])
-                M = self._influence(
+                left = []
+                for t in tasks:
+                    U, pull = (
+                        self._bases[t],
+                        (alpha - alpha_mean) * (m @ self._bases[t]),
+                    )
+                    a = U @ ((f[t] * moments[t] + pull) / shifted[t])
+                    left.append(self._residual(t, rows, a))
+                M = self._influence(tasks, rows, group.factors, shifted, coupling)
+                self._write(
+                    out,
                     tasks,
                     rows,
                     group.factors,
-                    values + alpha,
-                    (alpha - alpha_mean) * inverse,
+                    np.stack(left),
+                    M,
+                    (alpha, alpha_mean),
                 )
-                self._write(out, tasks, rows, group.factors, left, M, alpha, alpha_mean)
         return out
 
-    def _write(self, out, tasks, rows, factors, left, M, alpha, alpha_mean):
+    def _rotate(self, coordinates, tasks=None):
+        """Return the sum over tasks of vectors in the eigenvectors of their H_t."""
+        tasks = range(len(coordinates)) if tasks is None else tasks
+        return sum(self._bases[t] @ coordinates[t] for t in tasks)
+
+    def _sum(self, diagonals, tasks):
+        """Return the sum over tasks of matrices that are diagonal there."""
+        return sum((self._bases[t] * diagonals[t]) @ self._bases[t].T for t in tasks)
+
+    def _write(self, out, tasks, rows, factors, left, M, strengths):
         """Write ``(I - M V)^-1 r`` for some rows."""
         v = np.stack(
             [factors[t] * self._cells(self._problem.design.v, t, rows) for t in tasks]
@@ -116,7 +142,7 @@ class LeaveOneOut:
         systems[close] = np.eye(len(tasks))
         found = np.linalg.solve(systems, left.T[:, :, None])[:, :, 0]
         for row in np.flatnonzero(close):
-            found[row] = self._refit(tasks, rows[row], alpha, alpha_mean)
+            found[row] = self._refit(tasks, rows[row], *strengths)
         if out.ndim == 1:
             out[rows] = found[:, 0]
         else:

@@ -257,4 +257,9 @@ def _minimum_norm(matrix, target):
     factor, info = lapack.dpotrf(matrix)
     if not info and lapack.dpocon(factor, np.linalg.norm(matrix, 1))[0] > cutoff:
         return lapack.dpotrs(factor, target)[0]
-    return pinvh(matrix, rtol=cutoff) @ target
+    return pseudo_inverse(matrix) @ target
+
+
+def pseudo_inverse(matrix):
+    """Return the inverse of a positive semidefinite matrix, but for its rounding."""
+    return pinvh(matrix, rtol=_cutoff(matrix))

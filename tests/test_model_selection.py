@@ -281,7 +281,11 @@ FRAME = pd.DataFrame({"school": TASKS, "x": 1.0})
 @pytest.mark.parametrize(
     ("params", "arguments", "message"),
     [
-        ({"n_splits": 7}, (X, None, TASKS), "n_splits=7 is greater .* rows, n_samples=6"),
+        (
+            {"n_splits": 7},
+            (X, None, TASKS),
+            "n_splits=7 is greater .* rows, n_samples=6",
+        ),
         ({}, (X, None, None), "pass groups=.* or set task_column"),
         ({}, (X, np.arange(6.0), None), "pass groups="),
         ({"task_column": "scool"}, (FRAME,), r"not a column of X.*\['school'\]"),

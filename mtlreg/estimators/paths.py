@@ -2,11 +2,15 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from mtlreg.estimators._callbacks import with_callbacks
+from mtlreg.estimators._checks import levels_to_caller
+from mtlreg.estimators.base import fit_metadata
 from mtlreg.estimators.strengths import check_grid, check_ratios, default_grid
 from mtlreg.path import solve_path
 
@@ -72,13 +76,16 @@ def regularization_path(
     eps : float, default=1e-3
         Smallest over largest strength of that grid.
     ratios : array-like of shape (n_ratios,), optional
-        One path for each of these: ``l1_ratio`` of the group lasso, ``alpha_shared /
-        alpha_specific`` of the dirty model, ``alpha_mean / alpha`` of mean
-        regularisation. By default the ratio that the estimator has.
+        One path for each of these, in this order: ``l1_ratio`` of the group lasso,
+        ``alpha_shared / alpha_specific`` of the dirty model, ``alpha_mean / alpha`` of
+        mean regularisation. By default the ratio that the estimator has.
 
     Returns
     -------
     RegularizationPath
+        A callback of the estimator is told of every point. Where it asks to stop, there
+        are the points up to there; of several ratios, those with all their points, or
+        the first.
 
     Raises
     ------
@@ -97,48 +104,112 @@ def regularization_path(
     >>> path.coef.shape == (5, len(path.tasks), data.X.shape[1])
     True
     """
-    read = clone(estimator)._read_fit(X, y, sample_weight, tasks)
+    given = (X, y, sample_weight, tasks)
+    return _walk(clone(estimator), given, alphas, eps, ratios)
+
+
+@with_callbacks
+def _walk(model, given, alphas, eps, ratios):
+    """Return the paths of a model; its callbacks are told of every point."""
+    X, y, sample_weight, tasks = given
+    inputs = {"X": X, "y": y, "metadata": fit_metadata(sample_weight, tasks)}
+    context = model._init_callback_context("regularization_path", max_subtasks=None)
+    context.call_on_fit_task_begin(estimator=model, **inputs)
+    fit = model._read_fit(*given)
+    changed = [model]
+    if ratios is not None:
+        ratios = check_ratios(ratios)
+        changed = [clone(model).set_params(**model._at_ratio(r)) for r in ratios]
+    paths, stopped = [], False
+    for one in changed:
+        one._check_parameters()
+        points = _Points(one, fit.with_penalty(one), context, inputs)
+        path = points.path(alphas, eps)
+        stopped = points.stopped
+        if not (stopped and paths):
+            paths.append(path)
+        if stopped:
+            break
+    context.call_on_fit_task_end(estimator=model, **inputs)
     if ratios is None:
-        return _one_path(clone(estimator), read, alphas, eps)
-    ratios = check_ratios(ratios)
-    paths = []
-    for ratio in ratios:
-        changed = clone(estimator).set_params(**estimator._at_ratio(float(ratio)))
-        changed._check_parameters()
-        paths.append(_one_path(changed, read.with_penalty(changed), alphas, eps))
+        return paths[0]
     columns = {
         name: np.stack([getattr(path, name) for path in paths])
         for name in ("alphas", "coef", "intercept", "gap", "n_iter", "seconds")
     }
-    return RegularizationPath(**columns, tasks=read.read.tasks, ratios=ratios)
+    done = ratios[: len(paths)]
+    return RegularizationPath(**columns, tasks=fit.read.tasks, ratios=done)
 
 
-def _one_path(estimator, fit, alphas, eps):
-    if np.ndim(alphas):
-        alphas = check_grid(alphas, "alphas")
-    else:
-        alphas = default_grid(fit.problem, estimator, alphas, eps)
-    leading = float(getattr(estimator, estimator._strengths[0]))
-    solutions, seconds = [], []
-    for point in solve_path(fit.problem, fit.solver, alphas / leading):
-        solutions.append(point.solution)
-        seconds.append(point.seconds)
-    short = [a for a, s in zip(alphas, solutions, strict=True) if not s.converged]
-    if short:
-        warnings.warn(
-            f"{len(short)} of {len(alphas)} points did not reach tol="
-            f"{estimator.tol:g}, the first at {short[0]:.3g}: scale the features, or "
-            f"increase max_iter={estimator.max_iter} or tol",
-            ConvergenceWarning,
-            stacklevel=3,
+class _Points:
+    """One path, told point by point.
+
+    Parameters
+    ----------
+    model : estimator
+    fit : Fit
+        Of the model.
+    context, inputs
+        Of its callbacks.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether a callback asked to stop.
+    """
+
+    def __init__(self, model, fit, context, inputs):
+        self._model, self._fit = model, fit
+        self._context, self._inputs = context, inputs
+        self.stopped = False
+
+    def path(self, alphas, eps):
+        """Return the path at the strengths, or in the grid, that was asked for."""
+        model, fit = self._model, self._fit
+        if np.ndim(alphas):
+            alphas = check_grid(alphas, "alphas")
+        else:
+            alphas = default_grid(fit.problem, model, alphas, eps)
+        leading = float(getattr(model, model._strengths[0]))
+        found = list(self._solve(alphas / leading))
+        solutions = [point.solution for point in found]
+        alphas = alphas[: len(found)]
+        short = [a for a, s in zip(alphas, solutions, strict=True) if not s.converged]
+        if short:
+            warnings.warn(
+                f"{len(short)} of {len(alphas)} points did not reach tol={model.tol:g},"
+                f" the first at {short[0]:.3g}: scale the features, or increase "
+                f"max_iter={model.max_iter} or tol",
+                ConvergenceWarning,
+                stacklevel=levels_to_caller(),
+            )
+        pairs = [fit.coefficients(s.A, s.intercept) for s in solutions]
+        return RegularizationPath(
+            alphas=alphas,
+            coef=np.stack([A.T for A, _ in pairs]),
+            intercept=np.stack([b for _, b in pairs]),
+            gap=np.array([s.gap for s in solutions]),
+            n_iter=np.array([s.n_iter for s in solutions]),
+            seconds=np.array([point.seconds for point in found]),
+            tasks=fit.read.tasks,
         )
-    fitted = [fit.coefficients(s.A, s.intercept) for s in solutions]
-    return RegularizationPath(
-        alphas=alphas,
-        coef=np.stack([A.T for A, _ in fitted]),
-        intercept=np.stack([b for _, b in fitted]),
-        gap=np.array([s.gap for s in solutions]),
-        n_iter=np.array([s.n_iter for s in solutions]),
-        seconds=np.array(seconds),
-        tasks=fit.read.tasks,
-    )
+
+    def _solve(self, factors):
+        """Yield the points, until a callback asks to stop."""
+        path = solve_path(self._fit.problem, self._fit.solver, factors)
+        for _ in factors:
+            step = self._context.subcontext(task_name="point")
+            step.call_on_fit_task_begin(estimator=self._model, **self._inputs)
+            point = next(path)
+            yield point
+            self.stopped = step.call_on_fit_task_end(
+                estimator=self._model,
+                reconstruction_attributes=partial(self._attributes, point.solution),
+                **self._inputs,
+            )
+            if self.stopped:
+                return
+
+    def _attributes(self, solution):
+        found = self._fit.attributes(solution.A, solution.intercept)
+        return found | {"n_iter_": solution.n_iter, "dual_gap_": solution.gap}

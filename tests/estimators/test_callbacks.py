@@ -10,7 +10,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from mtlreg import GroupLassoRegressor, MeanRegularizedRegressor
+from mtlreg import (
+    GroupLassoRegressor,
+    MeanRegularizedRegressor,
+    regularization_path,
+)
 from tests.estimators.cases import KINDS, PENALTIES, draw, make, school_table
 from tests.estimators.naive import NaiveProblem
 
@@ -195,3 +199,40 @@ def test_zeros_need_no_gap_check():
     assert recorder.order == ["setup", "end", "teardown"]
     assert not recorder.models
     assert not est.coef_.any()
+
+
+class PathRecorder(Recorder):
+    """Remembers the points of a path."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if context.task_name == "point":
+            self.models.append(fitted_estimator)
+        else:
+            self.order.append(context.task_name)
+        return len(self.models) == self.stop
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", ["l21", "mean"])
+def test_every_point_of_a_path_is_reported(penalty, kind):
+    X, y, tasks = draw(kind)
+    recorder = PathRecorder()
+    est = make(penalty, kind).set_callbacks(recorder)
+    path = regularization_path(est, X, y, tasks=tasks, alphas=4)
+    assert recorder.order == ["setup", "regularization_path", "teardown"]
+    assert not hasattr(est, "coef_")
+    np.testing.assert_array_equal([m.coef_ for m in recorder.models], path.coef)
+    np.testing.assert_array_equal([m.dual_gap_ for m in recorder.models], path.gap)
+    assert recorder.models[0].predict(X, tasks=tasks).shape == y.shape
+
+
+@pytest.mark.parametrize(("stop", "n_ratios", "n_points"), [(2, 1, 2), (7, 2, 3)])
+def test_a_path_that_is_stopped_keeps_its_points(stop, n_ratios, n_points):
+    X, y, tasks = draw()
+    options = {"alphas": 3, "tasks": tasks, "ratios": [1.0, 0.1, 0.5]}
+    whole = regularization_path(MeanRegularizedRegressor(), X, y, **options)
+    est = MeanRegularizedRegressor().set_callbacks(PathRecorder(stop=stop))
+    path = regularization_path(est, X, y, **options)
+    assert path.coef.shape[:2] == path.alphas.shape == (n_ratios, n_points)
+    np.testing.assert_array_equal(path.ratios, [1.0, 0.1, 0.5][:n_ratios])
+    np.testing.assert_array_equal(path.coef, whole.coef[:n_ratios, :n_points])

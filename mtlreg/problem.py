@@ -17,6 +17,7 @@ from scipy.linalg import pinvh
 
 from mtlreg._statistics import Statistics, statistics_pay
 from mtlreg.losses import Squared
+from mtlreg.losses.base import ratio
 from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
@@ -30,8 +31,8 @@ class Certificate:
     Attributes
     ----------
     gap : float
-        Duality gap, at least ``F(A, b) - min F`` and >= 0; inf where there is no dual
-        point.
+        Duality gap, at least ``F(A, b) - inf F`` and >= 0; F where 0 is the only dual
+        point that is known.
     intercept : ndarray of shape (n_tasks,)
         b in the units of X and the precision of X; the gap is that of (A, b).
     slopes : ndarray over cells, or None
@@ -214,8 +215,6 @@ class Problem:
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         slopes, _ = self._free_optimum(Z)
-        if slopes is None:
-            return Certificate(np.inf, self._intercept(matrix, Z)[0])
         return self._certify(exact, Z, slopes, self.design.adjoint(slopes))
 
     def _certificate_at_zero(self):
@@ -262,31 +261,59 @@ class Problem:
 
         Returns
         -------
-        slopes : ndarray over cells, or None
-            ``v loss'`` there; its adjoint has no component along the free directions
-            beyond rounding. None where Newton's method did not get there.
+        slopes : ndarray over cells
+            ``v loss'`` there, less what is left of it along the free directions; or 0,
+            a dual point of every problem, where that is not possible.
         shift : ndarray of shape (n_features, n_tasks)
             ``M C'``.
         """
         term, patterns = self.term, self._patterns
-        d, k = self.design.n_features, patterns.shape[1]
-        shift = np.zeros((d, self.design.n_tasks))
+        shift = np.zeros((self.design.n_features, self.design.n_tasks))
         slopes = term.slopes(Z)
-        if k == 0:
+        if patterns.shape[1] == 0:
             return slopes, shift
-        size = term.cells.sum(term.v * (np.abs(term.y) + np.abs(Z)) ** 2)
-        noise = 16 * _EPS * np.sqrt(self.design.square_norms * size) @ np.abs(patterns)
-        value, moved = term.value(Z), True
+        value, moved, reached = term.value(Z), True, Z
         for _ in range(50):
-            gradient = self.design.adjoint(slopes) @ patterns
-            if not moved or np.all(np.abs(gradient) <= noise):
+            # no loss is below 0, so that there is an end where nothing is left of it
+            if not moved or value <= _EPS * self.scale:
                 break
-            move = _solve(self._free_hessian(Z + term.image(shift)), -gradient.ravel())
-            move = move.reshape(d, k) @ patterns.T
-            shift, reached = self._damped(Z, shift, move, value)
-            slopes = term.slopes(Z + term.image(shift))
-            moved, value = reached < value, min(reached, value)
-        return (slopes if np.all(np.abs(gradient) <= 1e3 * noise) else None), shift
+            gradient = self.design.adjoint(slopes) @ patterns
+            if np.all(np.abs(gradient) <= self._free_noise(slopes, reached)):
+                break
+            move = _solve(self._free_hessian(reached), -gradient) @ patterns.T
+            shift, lower = self._damped(Z, shift, move, value)
+            moved, value = lower < value, min(lower, value)
+            reached = Z + term.image(shift)
+            slopes = term.slopes(reached)
+        return self._without_free_part(slopes, reached), shift
+
+    def _without_free_part(self, slopes, Z):
+        """Project what is left along the free directions out of the slopes at Z.
+
+        The metric is that of ``1 / (v loss'')``, so that they stay in the domain of the
+        conjugate if the projection is small. Returns 0 where they leave it, or where
+        more than rounding remains.
+        """
+        term, patterns = self.term, self._patterns
+        hessian, bent = self._free_hessian(Z), term.bent(Z)
+        for _ in range(2):
+            gradient = self.design.adjoint(slopes) @ patterns
+            slopes = slopes + bent(_solve(hessian, -gradient) @ patterns.T)
+        gradient = self.design.adjoint(slopes) @ patterns
+        left = np.any(np.abs(gradient) > self._free_noise(slopes))
+        if left or not np.isfinite(term.loss.conjugate(slopes, term.y, term.v)):
+            return np.zeros_like(slopes)
+        return slopes
+
+    def _free_noise(self, slopes, Z=None):
+        """Bound the rounding of slopes, at the image Z, along the free directions."""
+        term = self.term
+        size = np.abs(slopes)
+        if Z is not None:
+            z = Z + term.cells.spread(term.intercept(Z))
+            size += term.loss.hessian(z, term.y, term.v) * np.abs(Z)
+        squares = term.cells.sum(size * ratio(size, term.v))
+        return 16 * _EPS * np.sqrt(self.square_norms * squares) @ np.abs(self._patterns)
 
     def _damped(self, Z, shift, move, value):
         """Halve a Newton step until the data term does not grow beyond rounding."""
@@ -378,4 +405,4 @@ def _solve(hessian, target):
     unit = np.where(diagonal > 0, diagonal, 1.0)
     cutoff = 10 * len(hessian) * _EPS
     inverse = pinvh(hessian / np.outer(unit, unit), rtol=cutoff)
-    return inverse @ (target / unit) / unit
+    return (inverse @ (target.ravel() / unit) / unit).reshape(target.shape)

@@ -75,11 +75,11 @@ class DataTerm:
         Z = self.image(A)
         return self.value(Z), self.gradient(Z)
 
-    def hessian(self, Z):
-        """Return the Hessian at the image Z as a function of a direction D.
+    def bent(self, Z):
+        """Return the derivative of the slopes at the image Z, by A, as a function.
 
-        It is ``(X_t - 1 m_t')' diag(w) (X_t - 1 m_t') d_t`` with ``w = v loss''``, and
-        with m_t the mean of the rows of task t under w, or 0 without an intercept.
+        Of a direction D it is ``w (X_t - 1 m_t') d_t`` with ``w = v loss''``, and with
+        m_t the mean of the rows of task t under w, or 0 without an intercept.
         """
         z = Z + self.cells.spread(self.intercept(Z))
         w = self.loss.hessian(z, self.y, self.v)
@@ -87,13 +87,17 @@ class DataTerm:
         share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 
         def product(D):
-            image = self.image(D)
-            bent = w * image
+            bent = w * self.image(D)
             if self.fit_intercept:
                 bent -= w * self.cells.spread(share * self.cells.sum(bent))
-            return self.design.adjoint(bent)
+            return bent
 
         return product
+
+    def hessian(self, Z):
+        """Return the Hessian at the image Z as a function of a direction."""
+        bent = self.bent(Z)
+        return lambda D: self.design.adjoint(bent(D))
 
     def lipschitz(self):
         """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""

@@ -93,7 +93,8 @@ class Loss(ABC):
             lower = np.where(slope < 0, b, lower)
             upper = np.where(slope > 0, b, upper)
             bend = cells.sum(self.hessian(shifted, y, v))
-            newton = b - slope / np.where(bend > 0, bend, np.inf)
+            with np.errstate(over="ignore"):  # then it is not inside the bracket
+                newton = b - slope / np.where(bend > 0, bend, np.inf)
             inside = (newton > lower) & (newton < upper) & (bend > 0)
             moved = np.where(inside, newton, 0.5 * (lower + upper))
             moved = np.where(np.abs(slope) <= noise, b, moved)

@@ -31,7 +31,8 @@ class Logistic(Loss):
         return -v * y * expit(-y * z)
 
     def hessian(self, z, y, v):
-        p = expit(z)
+        # the smaller of the two probabilities is exact however small
+        p = expit(-np.abs(z))
         return v * p * (1.0 - p)
 
     def conjugate(self, u, y, v):

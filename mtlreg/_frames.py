@@ -10,6 +10,8 @@ from scipy import sparse
 
 def as_frame(X, name="X"):
     """A narwhals DataFrame, or None for what is no data frame."""
+    if isinstance(X, np.ndarray):
+        return None
     try:
         frame = nw.from_native(X, pass_through=True)
     except nw.exceptions.DuplicateError as error:

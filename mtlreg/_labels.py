@@ -26,7 +26,9 @@ def as_1d(values, name):
     Strings and mixed values stay Python objects: no ``1`` becomes ``"1"``, no ``True``
     becomes ``1``, and a string keeps its trailing NUL characters.
     """
-    series = nw.from_native(values, series_only=True, pass_through=True)
+    series = values
+    if not isinstance(values, np.ndarray):
+        series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         dtype = series.dtype
         plain = dtype.is_numeric() or dtype.is_temporal() or dtype == nw.Boolean

@@ -51,6 +51,13 @@ def transposed_columns(X, features, dtype):
     return columns
 
 
+@njit
+def _scale_columns(X, factors, features, out):
+    for i in range(out.shape[0]):
+        for k in range(features.size):
+            out[i, k] = factors[i] * X[i, features[k]]
+
+
 def weighted_gram(X, weight, features=None):
     """Return ``X' diag(weight) X`` and ``X' weight`` of some features, in float64.
 
@@ -61,11 +68,17 @@ def weighted_gram(X, weight, features=None):
         half = scale_rows(take_columns(X, features), root)
         return (half.T @ half).toarray(), half.T @ root
     d = X.shape[1] if features is None else len(features)
-    gram, sums = np.zeros((d, d)), np.zeros(d)
-    for rows, chunk in _chunks(X, max(_GRAM_ROWS, d)):
-        half = root[rows, None] * take_columns(chunk, features)
-        gram += half.T @ half
-        sums += half.T @ root[rows]
+    size = max(_GRAM_ROWS, d)
+    buffer = np.empty((min(size, len(X)), d))
+    gram = sums = 0.0
+    for rows, chunk in _chunks(X, size):
+        half, factors = buffer[: len(chunk)], root[rows]
+        if features is None:
+            np.multiply(factors[:, None], chunk, out=half)
+        else:
+            _scale_columns(chunk, factors, features, half)
+        gram = half.T @ half + gram
+        sums = half.T @ factors + sums
     return gram, sums
 
 

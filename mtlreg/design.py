@@ -74,6 +74,9 @@ class Cells:
 
     def sum(self, values):
         """Return the sum of each task, (n_tasks,)."""
+        if self.offsets is None:
+            # many times faster than a reduction of short rows
+            return np.ones(len(values), dtype=values.dtype) @ values
         return self._reduce(np.add, values)
 
     def max(self, values):
@@ -161,9 +164,8 @@ class Design(ABC):
 
         They are computed in the precision of A, also where X is float32.
         """
-        # few rows of A: it pays to gather their columns
         used = np.flatnonzero(A.any(axis=1))
-        if self._gathers and 4 * len(used) < len(A):
+        if len(used) < self._gathered_share * len(A):
             Z = self._product(A[used], used)
         else:
             Z = self._product(A)
@@ -247,10 +249,10 @@ class Design(ABC):
         total = np.sum(v)
         if self.centred and not centred and total > 0:
             gram -= np.outer(sums, sums / total)
-        norms = self.square_norms[:, t]
-        dead = (norms if features is None else norms[features]) == 0
-        gram[dead] = 0.0
-        gram[:, dead] = 0.0
+        if self._dead is not None:
+            dead = self._dead[:, t] if features is None else self._dead[features, t]
+            gram[dead] = 0.0
+            gram[:, dead] = 0.0
         return gram
 
     def _kernel(self, t):
@@ -308,7 +310,8 @@ class SharedDesign(Design):
     Sparse rows are kept by columns.
     """
 
-    _gathers = True
+    # of rows of A, below which it pays to gather their columns (measured)
+    _gathered_share = 0.5
 
     def _centre(self, data):
         X, v = data.X, self.v
@@ -359,7 +362,7 @@ class StackedDesign(Design):
         X, offsets = data.X, data.offsets
         self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
         self._blocks = block_diagonal(X, offsets) if sp.issparse(X) else None
-        self._gathers = self._blocks is None
+        self._gathered_share = 1 / 32 if self._blocks is None else 0.0
         units = self.v / self.cells.spread(self.task_weights)
         if self._blocks is not None:
             means, squares = (
@@ -376,9 +379,10 @@ class StackedDesign(Design):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
             return self._blocks @ columns.ravel()
-        Z = np.empty(self.X.shape[0], dtype=np.result_type(self.X, A))
+        X = self.X if features is None else take_columns(self.X, features)
+        Z = np.empty(X.shape[0], dtype=np.result_type(X, A))
         for column, rows in zip(columns, self._slices, strict=True):
-            Z[rows] = take_columns(self.X[rows], features) @ column
+            Z[rows] = X[rows] @ column
         return Z
 
     def _adjoint(self, R):

@@ -95,8 +95,8 @@ class Problem:
             self.design = self.term.design
             self.dtype = self.design.dtype
             self.square_norms = self.design.square_norms
-            Z = np.zeros(data.y.shape)
-            self.scale = loss.value(np.zeros_like(Z), data.y, self.term.v)
+            zero = np.broadcast_to(0.0, data.y.shape)
+            self.scale = loss.value(zero, data.y, self.term.v)
             self._statistics, self._null_models = {}, {}
             self._set_penalty(penalty)
 
@@ -130,7 +130,7 @@ class Problem:
         self._at_zero = None
 
     def _null_model(self):
-        Z = np.zeros(self.term.y.shape)
+        Z = np.broadcast_to(0.0, self.term.y.shape)
         slopes, shift = self._free_optimum(Z)
         if self._patterns.size:
             Z = Z + self.term.image(shift)
@@ -160,14 +160,13 @@ class Problem:
         if "built" not in self._statistics:
             if not statistics_pay(self.design, n_products):
                 return None
-            moments = -self.design.adjoint(self.term.slopes(np.zeros_like(self.term.y)))
-            self._statistics["built"] = Statistics.of_design(self.design, moments)
+            self._statistics["built"] = Statistics.of_design(self.design, self._null.G)
         return StatisticsProblem(
             self._statistics["built"],
             self.penalty,
-            self.term.value(np.zeros_like(self.term.y)),
+            self._null.value,
             means=self.design.means,
-            targets=self.term.intercept(np.zeros_like(self.term.y)),
+            targets=self.term.intercept(self._null.Z),
             scale=self.scale,
             dtype=self.dtype,
         )
@@ -310,8 +309,8 @@ class Problem:
         term = self.term
         size = np.abs(slopes)
         if Z is not None:
-            z = Z + term.cells.spread(term.intercept(Z))
-            size += term.loss.hessian(z, term.y, term.v) * np.abs(Z)
+            bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
+            size += bend * np.abs(Z)
         squares = term.cells.sum(size * ratio(size, term.v))
         return 16 * _EPS * np.sqrt(self.square_norms * squares) @ np.abs(self._patterns)
 
@@ -327,8 +326,7 @@ class Problem:
     def _free_hessian(self, Z):
         """Return the Hessian of the data term by M at the image Z, (d k, d k)."""
         term = self.term
-        z = Z + term.cells.spread(term.intercept(Z))
-        curved = term.loss.hessian(z, term.y, term.v)
+        curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
         return sum(
             np.kron(
                 self.design.gram(t, self.design.select(curved, t)),

@@ -124,7 +124,8 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
             f"column) or leave out {used}."
         )
-    weight = np.where(observed, _read_weight(sample_weight, y.shape), 0.0)
+    weight = _read_weight(sample_weight, y.shape)
+    weight[~observed] = 0.0
     classes = None
     if columns is not None:
         _check_weighted(weight.sum(axis=0), columns)
@@ -291,7 +292,8 @@ def read_target(y, sample_weight, shape, *, classifier):
             f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
             "one target per prediction."
         )
-    weight = np.where(observed, _read_weight(sample_weight, y.shape), 0.0)
+    weight = _read_weight(sample_weight, y.shape)
+    weight[~observed] = 0.0
     if not weight.any():
         raise ValueError("y has no observed target of positive weight to score.")
     return y, weight, columns
@@ -482,8 +484,11 @@ def _by_rows(X, y, weight, codes, tasks):
 
 def _by_columns(X, y, weight):
     """Rows in which some task has a target of positive weight, and their positions."""
-    y = np.where(weight > 0, y, 0.0)
-    rows = np.flatnonzero((weight > 0).any(axis=1))
+    held = weight > 0
+    if held.all():
+        return MultiTaskData(X, y, weight), np.arange(len(y))
+    y = np.where(held, y, 0.0)
+    rows = np.flatnonzero(held.any(axis=1))
     if len(rows) < len(y):
         X, y, weight = X[rows], y[rows], weight[rows]
     return MultiTaskData(X, y, weight), rows

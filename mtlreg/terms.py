@@ -52,10 +52,15 @@ class DataTerm:
             self._last_image = Z
         return self._last_intercept
 
+    def predictions(self, Z):
+        """Return the image Z with its best intercepts, not to be written to."""
+        if not self.fit_intercept:
+            return Z
+        return Z + self.cells.spread(self.intercept(Z))
+
     def slopes(self, Z):
         """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""
-        z = Z + self.cells.spread(self.intercept(Z))
-        return self.loss.gradient(z, self.y, self.v)
+        return self.loss.gradient(self.predictions(Z), self.y, self.v)
 
     def gradient(self, Z):
         """Return the gradient by A at the image Z, in the precision of Z."""
@@ -63,8 +68,7 @@ class DataTerm:
 
     def value(self, Z):
         """Return the loss at the image Z with its best intercepts."""
-        z = Z + self.cells.spread(self.intercept(Z))
-        return self.loss.value(z, self.y, self.v)
+        return self.loss.value(self.predictions(Z), self.y, self.v)
 
     def value_at(self, A, Z):
         """Return the loss at A with the image Z, as `StatisticsTerm` does."""
@@ -81,8 +85,7 @@ class DataTerm:
         Of a direction D it is ``w (X_t - 1 m_t') d_t`` with ``w = v loss''``, and with
         m_t the mean of the rows of task t under w, or 0 without an intercept.
         """
-        z = Z + self.cells.spread(self.intercept(Z))
-        w = self.loss.hessian(z, self.y, self.v)
+        w = self.loss.hessian(self.predictions(Z), self.y, self.v)
         total = self.cells.sum(w)
         share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 

@@ -1,8 +1,29 @@
 """The contract of a loss: a function of predictions that never sees X."""
 
+import functools
 from abc import ABC, abstractmethod
 
 import numpy as np
+
+_CHUNK = 2**14  # cells whose temporaries stay in the cache
+
+
+def sum_in_chunks(method):
+    """Make a method that sums over cells take a limited number of them at a time.
+
+    Its arguments are arrays over cells, of one shape.
+    """
+
+    @functools.wraps(method)
+    def summed(self, *cells):
+        if cells[0].size <= _CHUNK:
+            return method(self, *cells)
+        n_rows, *rest = cells[0].shape
+        step = max(1, _CHUNK // int(np.prod(rest)))
+        chunks = (slice(start, start + step) for start in range(0, n_rows, step))
+        return sum(method(self, *(part[rows] for part in cells)) for rows in chunks)
+
+    return summed
 
 
 class Loss(ABC):

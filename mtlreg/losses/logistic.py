@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, kl_div, xlog1py, xlogy
 
-from mtlreg.losses.base import Loss, ratio
+from mtlreg.losses.base import Loss, ratio, sum_in_chunks
 
 
 class Logistic(Loss):
@@ -24,6 +24,7 @@ class Logistic(Loss):
     def pointwise(self, z, y):
         return np.logaddexp(0.0, -y * z)
 
+    @sum_in_chunks
     def value(self, z, y, v):
         return float(np.sum(v * self.pointwise(z, y)))
 
@@ -35,6 +36,7 @@ class Logistic(Loss):
         p = expit(-np.abs(z))
         return v * p * (1.0 - p)
 
+    @sum_in_chunks
     def conjugate(self, u, y, v):
         # loss*(q) = a log a + (1 - a) log(1 - a), a = -q y in [0, 1]
         a = -ratio(u, v) * y
@@ -42,6 +44,7 @@ class Logistic(Loss):
             return np.inf
         return float(np.sum(v * (xlogy(a, a) + xlog1py(1.0 - a, -a))))
 
+    @sum_in_chunks
     def divergence(self, z, u, y, v):
         # the Kullback-Leibler divergence of Bernoulli(a) from Bernoulli(p)
         a = -ratio(u, v) * y

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg.losses.base import Loss, ratio
+from mtlreg.losses.base import Loss, ratio, sum_in_chunks
 
 
 class Squared(Loss):
@@ -22,20 +22,25 @@ class Squared(Loss):
     def pointwise(self, z, y):
         return 0.5 * (z - y) ** 2
 
+    @sum_in_chunks
     def value(self, z, y, v):
         return _half_square(z - y, v)
 
     def gradient(self, z, y, v):
-        return v * (z - y)
+        slopes = z - y
+        slopes *= v
+        return slopes
 
     def hessian(self, z, y, v):
         return np.broadcast_to(v, np.shape(z))
 
+    @sum_in_chunks
     def conjugate(self, u, y, v):
         # loss*(q) = q^2/2 + q y
         q = ratio(u, v)
         return float(np.sum(v * q * (0.5 * q + y)))
 
+    @sum_in_chunks
     def divergence(self, z, u, y, v):
         rest = ratio(u, v)
         rest += y

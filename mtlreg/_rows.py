@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from mtlreg._numba import njit
 
 _CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
+_NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 _GRAM_ROWS = 1024  # rows that are multiplied with themselves at a time, or more
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
@@ -41,6 +42,17 @@ def take_columns(X, features):
         return X
     # of dense rows several times faster than X[:, features]
     return X[:, features] if sp.issparse(X) else np.take(X, features, axis=1)
+
+
+def near_centre(means, squares):
+    """Return whether columns may be centred by subtraction from their products.
+
+    Parameters
+    ----------
+    means, squares : ndarrays
+        Means of the columns and their mean squares about 0.
+    """
+    return bool(np.all(means**2 <= _NEAR * (squares - means**2)))
 
 
 def transposed_columns(X, features, dtype):
@@ -83,11 +95,14 @@ def weighted_gram(X, weight, features=None):
 
 
 @njit
-def _mean_squares(X, offsets, units, squares):
+def _moments(X, offsets, units, means, squares):
     for t in range(offsets.size - 1):
         for i in range(offsets[t], offsets[t + 1]):
             for j in range(X.shape[1]):
-                squares[t, j] += units[i] * (np.float64(X[i, j]) * X[i, j])
+                x = np.float64(X[i, j])
+                part = units[i] * x
+                means[t, j] += part
+                squares[t, j] += part * x
 
 
 @njit
@@ -144,55 +159,33 @@ def centre_tasks(X, units, offsets, centred):
     if centred:
         _centre(X, offsets, units, stored, means, squares)
     else:
-        _mean_squares(X, offsets, units, squares)
+        _moments(X, offsets, units, means, squares)
+        means[:] = 0.0
     return stored, np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
 
 
-def centre_columns(X, units, centred):
-    """Centre dense columns in a copy, by the mean of their means under m weights.
+def column_moments(X, units):
+    """Return the weighted means and mean squares of dense columns, in float64.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
     units : ndarray of shape (n, m)
         m sets of weights that sum to 1.
-    centred : bool
-        If not, X is returned as it is.
 
     Returns
     -------
-    X : ndarray of shape (n, d)
-    means : ndarray of shape (d, m)
-        Of the columns that came in; 0 if not ``centred``.
-    left : ndarray of shape (d, m)
-        Of the columns that are returned; 0 if not ``centred``.
-    squares : ndarray of shape (d, m)
-        Weighted mean squares of those about ``left``.
+    means, squares : ndarrays of shape (d, m)
     """
-    d, m = X.shape[1], units.shape[1]
-    if not centred:
-        _, squares = _moments(X, units, 0.0, None)
-        return X, np.zeros((d, m)), np.zeros((d, m)), squares
-    means = adjoint64(X, units)
-    centre = means.mean(axis=1)
-    stored = np.empty_like(X)
-    left, squares = _moments(X, units, centre, stored)
-    return stored, means, left, squares - left**2
-
-
-def _moments(X, units, centre, stored):
-    """Return weighted means and mean squares of ``X - centre``, kept in ``stored``."""
     means, squares = np.zeros((2, X.shape[1], units.shape[1]))
+    if units.shape[1] == 1:
+        one, units = np.array([0, len(X)]), np.ascontiguousarray(units[:, 0])
+        _moments(X, one, units, means.T, squares.T)
+        return means, squares
     for rows, chunk in _chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
-        values = chunk.astype(np.float64)
-        if stored is not None:
-            values -= centre
-            stored[rows] = values
-            if stored.dtype != np.float64:
-                values[:] = stored[rows]
-            means += values.T @ units[rows]
-        np.multiply(values, values, out=values)
-        squares += values.T @ units[rows]
+        values = chunk.astype(np.float64, copy=False)
+        means += values.T @ units[rows]
+        squares += np.square(values).T @ units[rows]
     return means, squares
 
 

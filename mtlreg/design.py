@@ -13,8 +13,9 @@ from mtlreg._rows import (
     CONSTANT,
     adjoint64,
     block_diagonal,
-    centre_columns,
     centre_tasks,
+    column_moments,
+    near_centre,
     product64,
     promotes,
     scale_rows,
@@ -99,8 +100,9 @@ class Design(ABC):
 
     With an intercept xbar_t is the weighted mean of the rows of task t: the intercept
     of the centred problem is then independent of A up to the curvature of the loss,
-    whatever the offsets of the features. Dense rows are centred once, in a copy; sparse
-    rows stay as they are and the means are subtracted from the products.
+    whatever the offsets of the features. Dense rows are centred once, in a copy; the
+    means are subtracted from the products instead where rows are sparse, or shared and
+    their means no larger than their deviations.
 
     Parameters
     ----------
@@ -324,14 +326,18 @@ class SharedDesign(Design):
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
+        means, squares = column_moments(X, units)
+        if not self.centred:
+            return X, np.zeros_like(means), None, squares
+        if self.same_rows and near_centre(means, squares):
+            return X, means, means, squares - means**2
+        one = np.array([0, len(X)])
+        X, centre, about = centre_tasks(X, units.mean(axis=1), one, True)
         if self.same_rows:
-            one = np.array([0, len(X)])
-            units = np.ascontiguousarray(units[:, 0])
-            X, means, squares = centre_tasks(X, units, one, self.centred)
-            return X, means, None, squares
-        # a common centre: what the means of the tasks differ from it is left as a shift
-        X, means, left, squares = centre_columns(X, units, self.centred)
-        return X, means, left if self.centred else None, squares
+            return X, centre, None, about
+        # what the means of the tasks differ from the common centre is left as a shift
+        left, squares = column_moments(X, units)
+        return X, means, left, squares - left**2
 
     def _product(self, A, features=None):
         X = take_columns(self.X, features)

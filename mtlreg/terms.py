@@ -37,7 +37,7 @@ class DataTerm:
 
         A may be an array or `Factored`.
         """
-        if self.design.same_rows and self.design.shift is None:
+        if self.design.same_rows:
             return apply_factored(self.design.predict, A)
         return self.design.predict(as_array(A))
 

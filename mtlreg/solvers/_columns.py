@@ -95,8 +95,10 @@ class _Block:
 
         Only for weights that rows carry: of stacked tasks, or common to all tasks.
         """
-        columns = self._columns()
+        columns, shift = self._columns(), self.design.shift
         if self.common:
+            if shift is not None:
+                columns -= shift[self.index].astype(self.dtype)
             root = np.sqrt(self.weight[:, 0] / self.totals[0])
             columns *= root.astype(self.dtype)
             return columns, root

@@ -2,13 +2,14 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import blas
 
 from mtlreg._numba import njit
 
 _CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
-_GRAM_ROWS = 1024  # rows that are multiplied with themselves at a time, or more
+_GRAM_ROWS = 256  # rows that are multiplied with themselves at a time
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
@@ -70,6 +71,13 @@ def _scale_columns(X, factors, features, out):
             out[i, k] = factors[i] * X[i, features[k]]
 
 
+@njit
+def _mirror(matrix):
+    for i in range(matrix.shape[0]):
+        for j in range(i):
+            matrix[i, j] = matrix[j, i]
+
+
 def weighted_gram(X, weight, features=None):
     """Return ``X' diag(weight) X`` and ``X' weight`` of some features, in float64.
 
@@ -80,18 +88,21 @@ def weighted_gram(X, weight, features=None):
         half = scale_rows(take_columns(X, features), root)
         return (half.T @ half).toarray(), half.T @ root
     d = X.shape[1] if features is None else len(features)
-    size = max(_GRAM_ROWS, d)
-    buffer = np.empty((min(size, len(X)), d))
-    gram = sums = 0.0
-    for rows, chunk in _chunks(X, size):
+    buffer = np.empty((min(_GRAM_ROWS, len(X)), d))
+    gram, sums = np.zeros((d, d), order="F"), np.zeros(d)
+    for rows, chunk in _chunks(X, _GRAM_ROWS):
         half, factors = buffer[: len(chunk)], root[rows]
         if features is None:
             np.multiply(factors[:, None], chunk, out=half)
         else:
             _scale_columns(chunk, factors, features, half)
-        gram = half.T @ half + gram
-        sums = half.T @ factors + sums
-    return gram, sums
+        if len(X) <= _GRAM_ROWS:
+            return half.T @ half, half.T @ factors
+        # in place, the upper triangle only
+        gram = blas.dsyrk(1.0, half.T, beta=1.0, c=gram, overwrite_c=True)
+        sums += half.T @ factors
+    _mirror(gram)
+    return gram.T, sums
 
 
 @njit

@@ -6,6 +6,10 @@ from scipy.linalg import norm  # neither underflows nor overflows
 from mtlreg._factored import apply_factored, as_array
 from mtlreg.design import make_design
 
+_STEPS = 3  # of Newton's method by which intercepts are followed
+_SHORT = 0.1  # length of a step after which the next is far shorter
+_SHORTEST = 1e-6  # length of a step whose square is rounding
+
 
 class DataTerm:
     """The data-fitting part of F, minimised over the intercepts, as a function of A.
@@ -64,7 +68,31 @@ class DataTerm:
 
     def gradient(self, Z):
         """Return the gradient by A at the image Z, in the precision of Z."""
-        return self.design.adjoint(self.slopes(Z).astype(Z.dtype, copy=False))
+        slopes = self._followed_slopes(Z)
+        return self.design.adjoint(slopes.astype(Z.dtype, copy=False))
+
+    def _followed_slopes(self, Z):
+        """Return the slopes, with the intercepts followed from where they were last.
+
+        The last step of Newton's method is so short that the slopes are linear in it.
+        """
+        b = self._last_intercept
+        exact = self.loss.quadratic or Z is self._last_image
+        if not self.fit_intercept or b is None or exact:
+            return self.slopes(Z)
+        for _ in range(_STEPS):
+            z = Z + self.cells.spread(b)
+            slopes, bends = self.loss.derivatives(z, self.y, self.v)
+            slope, bend = self.cells.sum(slopes), self.cells.sum(bends)
+            size = np.abs(slope)
+            if not np.all(size <= _SHORT * bend):
+                break
+            move = -slope / np.where(bend > 0, bend, 1.0)
+            b = b + move
+            if np.all(size <= _SHORTEST * bend):
+                self._last_image, self._last_intercept = None, b
+                return slopes + bends * self.cells.spread(move)
+        return self.slopes(Z)
 
     def value(self, Z):
         """Return the loss at the image Z with its best intercepts."""

@@ -435,6 +435,27 @@ def test_float32_certificates_are_those_of_float64(loss, penalty, layout):
 
 @every_loss
 @every_layout
+def test_the_gradient_follows_the_best_intercepts(loss, layout):
+    case = random_case(loss, "l21", layout)
+    rng = np.random.default_rng(0)
+    A, move = rng.normal(size=(2, 4, 3))
+    spans = [np.abs(X - X.mean(axis=0)).max() for X, _, _ in case.tasks()]
+    term = case.problem().term
+    for size in [1e-1, 1e-2, 1e-3, 1e-4]:
+        before = term.intercept(term.image(A))
+        Z = term.image(A + size * move)
+        followed = term.gradient(Z)
+        exact = case.problem().term
+        gradient, moved = exact.gradient(Z), exact.intercept(Z) - before
+        # the third derivative of the logistic loss is at most 0.1
+        left = 0.1 * np.minimum(np.abs(moved), 1e-6) ** 2
+        bound = case.task_scale * spans * (left + 16 * EPS)
+        assert np.all(np.abs(followed - gradient) <= bound)
+        np.testing.assert_allclose(term.intercept(Z), exact.intercept(Z), rtol=1e-13)
+
+
+@every_loss
+@every_layout
 def test_task_scale_multiplies_the_loss_of_a_task(loss, layout):
     case = random_case(loss, "l21", layout, scale=np.array([1.0, 1.0, 1.0]))
     A = np.random.default_rng(0).normal(size=(4, 3))

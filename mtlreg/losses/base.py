@@ -61,6 +61,10 @@ class Loss(ABC):
     def hessian(self, z, y, v):
         """Return ``v loss''(y, z)``, an array like ``z``."""
 
+    def derivatives(self, z, y, v):
+        """Return `gradient` and `hessian`, where they cost less together."""
+        return self.gradient(z, y, v), self.hessian(z, y, v)
+
     @abstractmethod
     def conjugate(self, u, y, v):
         """Return ``sum v loss*(y, u / v)``, the Fenchel conjugate of ``value``."""
@@ -105,15 +109,14 @@ class Loss(ABC):
         lower, upper = constant - cells.max(z), constant - cells.min(z)
         b = np.clip(constant if start is None else start, lower, upper)
         for _ in range(100):
-            shifted = z + cells.spread(b)
-            slopes = self.gradient(shifted, y, v)
+            slopes, bends = self.derivatives(z + cells.spread(b), y, v)
             slope = cells.sum(slopes)
             noise = 4 * np.finfo(float).eps * cells.sum(np.abs(slopes))
             if np.all(np.abs(slope) <= noise):
                 break
             lower = np.where(slope < 0, b, lower)
             upper = np.where(slope > 0, b, upper)
-            bend = cells.sum(self.hessian(shifted, y, v))
+            bend = cells.sum(bends)
             with np.errstate(over="ignore"):  # then it is not inside the bracket
                 newton = b - slope / np.where(bend > 0, bend, np.inf)
             inside = (newton > lower) & (newton < upper) & (bend > 0)

@@ -36,6 +36,11 @@ class Logistic(Loss):
         p = expit(-np.abs(z))
         return v * p * (1.0 - p)
 
+    def derivatives(self, z, y, v):
+        p = expit(-y * z)
+        part = v * p
+        return -y * part, part * (1.0 - p)
+
     @sum_in_chunks
     def conjugate(self, u, y, v):
         # loss*(q) = a log a + (1 - a) log(1 - a), a = -q y in [0, 1]

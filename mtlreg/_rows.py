@@ -6,7 +6,6 @@ from scipy.linalg import blas
 
 from mtlreg._numba import njit
 
-_CHUNK_ROWS = 4096  # rows of a float32 matrix that are taken to float64 at a time
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 _GRAM_ROWS = 256  # rows that are multiplied with themselves at a time
@@ -43,17 +42,6 @@ def take_columns(X, features):
         return X
     # of dense rows several times faster than X[:, features]
     return X[:, features] if sp.issparse(X) else np.take(X, features, axis=1)
-
-
-def near_centre(means, squares):
-    """Return whether columns may be centred by subtraction from their products.
-
-    Parameters
-    ----------
-    means, squares : ndarrays
-        Means of the columns and their mean squares about 0.
-    """
-    return bool(np.all(means**2 <= _NEAR * (squares - means**2)))
 
 
 def transposed_columns(X, features, dtype):
@@ -144,8 +132,8 @@ def _centre(X, offsets, units, stored, means, squares):
                     stored[i, j] = 0.0 if constant[j] else stored[i, j] - left[j]
 
 
-def centre_tasks(X, units, offsets, centred):
-    """Centre the dense columns of every task in a copy, by their weighted means.
+def task_moments(X, units, offsets):
+    """Return the weighted means and mean squares of the dense columns of every task.
 
     Parameters
     ----------
@@ -153,26 +141,46 @@ def centre_tasks(X, units, offsets, centred):
     units : ndarray of shape (n,)
         Weights that sum to 1 in each task.
     offsets : ndarray of shape (n_tasks + 1,)
-    centred : bool
-        If not, X is returned as it is.
+
+    Returns
+    -------
+    means, squares : ndarrays of shape (d, n_tasks)
+    """
+    means, squares = np.zeros((2, len(offsets) - 1, X.shape[1]))
+    _moments(X, offsets, units, means, squares)
+    return np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
+
+
+def centre_tasks(X, units, offsets):
+    """Centre the dense columns of every task by their weighted means.
+
+    In a copy, unless no mean is larger than the deviation of its column: subtraction
+    from the products then costs no digits.
+
+    Parameters
+    ----------
+    X, units, offsets
+        As in `task_moments`.
 
     Returns
     -------
     X : ndarray of shape (n, d)
     means : ndarray of shape (d, n_tasks)
-        Of the columns that came in; 0 if not ``centred``.
-    squares : ndarray of shape (d, n_tasks)
-        Weighted mean squares of the columns that are returned; those that are constant
-        in a task are 0 there, their mean squares nearly so.
+        Of the columns that came in.
+    shift : ndarray like means, or None
+        Those of the columns that are returned, None if they are 0.
+    squares : ndarray like means
+        Mean squares of the centred columns; exactly 0 in the copy for a column that is
+        constant in a task.
     """
+    means, squares = task_moments(X, units, offsets)
+    if np.all(means**2 <= _NEAR * (squares - means**2)):
+        return X, means, means, squares - means**2
     means, squares = np.zeros((2, len(offsets) - 1, X.shape[1]))
-    stored = np.empty_like(X) if centred else X
-    if centred:
-        _centre(X, offsets, units, stored, means, squares)
-    else:
-        _moments(X, offsets, units, means, squares)
-        means[:] = 0.0
-    return stored, np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
+    stored = np.empty_like(X)
+    _centre(X, offsets, units, stored, means, squares)
+    means, squares = np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
+    return stored, means, None, squares
 
 
 def column_moments(X, units):
@@ -188,11 +196,9 @@ def column_moments(X, units):
     -------
     means, squares : ndarrays of shape (d, m)
     """
-    means, squares = np.zeros((2, X.shape[1], units.shape[1]))
     if units.shape[1] == 1:
-        one, units = np.array([0, len(X)]), np.ascontiguousarray(units[:, 0])
-        _moments(X, one, units, means.T, squares.T)
-        return means, squares
+        return task_moments(X, np.ascontiguousarray(units[:, 0]), np.array([0, len(X)]))
+    means, squares = np.zeros((2, X.shape[1], units.shape[1]))
     for rows, chunk in _chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
         values = chunk.astype(np.float64, copy=False)
         means += values.T @ units[rows]
@@ -200,7 +206,7 @@ def column_moments(X, units):
     return means, squares
 
 
-def _chunks(X, size=_CHUNK_ROWS):
+def _chunks(X, size):
     for start in range(0, X.shape[0], size):
         rows = slice(start, start + size)
         yield rows, X[rows]
@@ -210,12 +216,23 @@ def promotes(X, other):
     return not sp.issparse(X) and np.result_type(X, other) != X.dtype
 
 
+def _chunks64(X):
+    """Yield chunks of a float32 matrix in float64 that stay in the cache."""
+    for rows, chunk in _chunks(X, max(64, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))):
+        yield rows, chunk.astype(np.float64)
+
+
 def product64(X, A):
-    return np.concatenate([chunk.astype(np.float64) @ A for _, chunk in _chunks(X)])
+    """Return ``X A`` in float64 for a float32 X."""
+    Z = np.empty((len(X), A.shape[1]))
+    for rows, chunk in _chunks64(X):
+        np.matmul(chunk, A, out=Z[rows])
+    return Z
 
 
 def adjoint64(X, R):
-    """Return ``X' R`` in float64, taking a float32 X to float64 a chunk at a time."""
-    if sp.issparse(X) or X.dtype == np.float64:
-        return X.T @ np.asarray(R, dtype=np.float64)
-    return sum(chunk.T.astype(np.float64) @ R[rows] for rows, chunk in _chunks(X))
+    """Return ``X' R`` in float64 for a float32 X."""
+    G = np.zeros((R.shape[1], X.shape[1]))
+    for rows, chunk in _chunks64(X):
+        G += R[rows].T @ chunk
+    return G.T

@@ -15,12 +15,12 @@ from mtlreg._rows import (
     block_diagonal,
     centre_tasks,
     column_moments,
-    near_centre,
     product64,
     promotes,
     scale_rows,
     sparse_moments,
     take_columns,
+    task_moments,
     weighted_gram,
 )
 
@@ -101,8 +101,8 @@ class Design(ABC):
     With an intercept xbar_t is the weighted mean of the rows of task t: the intercept
     of the centred problem is then independent of A up to the curvature of the loss,
     whatever the offsets of the features. Dense rows are centred once, in a copy; the
-    means are subtracted from the products instead where rows are sparse, or shared and
-    their means no larger than their deviations.
+    means are subtracted from the products instead where rows are sparse, or no mean is
+    larger than the deviation of its column.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class Design(ABC):
         else:
             Z = self._product(A)
         if self.shift is not None:
-            Z -= self.cells.spread(np.sum(self.shift * A, axis=0)).astype(Z.dtype)
+            Z -= self.cells.spread(np.einsum("jt,jt->t", self.shift, A))
         return Z
 
     def adjoint(self, R):
@@ -182,7 +182,7 @@ class Design(ABC):
         """
         G = self._adjoint(R)
         if self.shift is not None:
-            G -= (self.shift * self.cells.sum(R)).astype(G.dtype)
+            G -= self.shift * self.cells.sum(R)
         if self._dead is not None:
             G[self._dead] = 0.0
         return G
@@ -326,17 +326,16 @@ class SharedDesign(Design):
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
-        means, squares = column_moments(X, units)
         if not self.centred:
+            means, squares = column_moments(X, units)
             return X, np.zeros_like(means), None, squares
-        if self.same_rows and near_centre(means, squares):
-            return X, means, means, squares - means**2
         one = np.array([0, len(X)])
-        X, centre, about = centre_tasks(X, units.mean(axis=1), one, True)
+        X, means, shift, squares = centre_tasks(X, units.mean(axis=1), one)
         if self.same_rows:
-            return X, centre, None, about
+            return X, means, shift, squares
         # what the means of the tasks differ from the common centre is left as a shift
         left, squares = column_moments(X, units)
+        means = left if shift is not None else means + left
         return X, means, left, squares - left**2
 
     def _product(self, A, features=None):
@@ -378,8 +377,10 @@ class StackedDesign(Design):
             if not self.centred:
                 return X, np.zeros_like(means), None, squares
             return X, means, means, squares - means**2
-        X, means, squares = centre_tasks(X, units, offsets, self.centred)
-        return X, means, None, squares
+        if not self.centred:
+            means, squares = task_moments(X, units, offsets)
+            return X, np.zeros_like(means), None, squares
+        return centre_tasks(X, units, offsets)
 
     def _product(self, A, features=None):
         columns = np.ascontiguousarray(A.T)

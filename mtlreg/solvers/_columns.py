@@ -103,7 +103,7 @@ class _Block:
             columns *= root.astype(self.dtype)
             return columns, root
         bounds, root = self.design.cells.offsets, np.sqrt(self.weight)
-        if self.centred and not self.fixed:
+        if self.centred and not (self.fixed and shift is None):
             for t, (a, b) in enumerate(itertools.pairwise(bounds)):
                 mean = columns[:, a:b] @ self.weight[a:b] / self.totals[t]
                 columns[:, a:b] -= mean[:, None].astype(self.dtype)

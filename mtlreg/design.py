@@ -131,7 +131,9 @@ class Design(ABC):
         self.task_weights = self.cells.sum(v)
         self.n_tasks = self.task_weights.size
         shape = self.n_features, self.n_tasks
-        self.X, means, self.shift, squares = self._centre(data)
+        self.X, means, shift, squares = self._centre(data)
+        self.shift = None if shift is None else np.broadcast_to(shift, shape)
+        self._narrow_shift = shift
         self.means = np.broadcast_to(means, shape)
         norms = self._square_norms(means, squares)
         self.square_norms = np.broadcast_to(norms, shape) * self.task_weights
@@ -172,7 +174,7 @@ class Design(ABC):
         else:
             Z = self._product(A)
         if self.shift is not None:
-            Z -= self.cells.spread(np.einsum("jt,jt->t", self.shift, A))
+            Z -= self.cells.spread(np.einsum("jt,jt->t", self._narrow_shift, A))
         return Z
 
     def adjoint(self, R):
@@ -182,7 +184,7 @@ class Design(ABC):
         """
         G = self._adjoint(R)
         if self.shift is not None:
-            G -= self.shift * self.cells.sum(R)
+            G -= self._narrow_shift * self.cells.sum(R)
         if self._dead is not None:
             G[self._dead] = 0.0
         return G

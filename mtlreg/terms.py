@@ -35,6 +35,7 @@ class DataTerm:
         self.fit_intercept = fit_intercept
         self.design = make_design(data, self.v, fit_intercept)
         self._last_image, self._last_intercept = None, None
+        self._followed = None  # of gradients alone, so that a look changes no iterate
 
     def image(self, A):
         """Return the predictions without intercept, an array over cells.
@@ -72,17 +73,16 @@ class DataTerm:
         return self.design.adjoint(slopes.astype(Z.dtype, copy=False))
 
     def _followed_slopes(self, Z):
-        """Return the slopes, with the intercepts followed from where they were last.
+        """Return the slopes, with the intercepts followed from the last call.
 
         The last step of Newton's method is so short that the slopes are linear in it.
         """
-        b = self._last_intercept
-        exact = self.loss.quadratic or Z is self._last_image
-        if not self.fit_intercept or b is None or exact:
+        if self.loss.quadratic or not self.fit_intercept:
             return self.slopes(Z)
-        for _ in range(_STEPS):
-            z = Z + self.cells.spread(b)
-            slopes, bends = self.loss.derivatives(z, self.y, self.v)
+        cells = (self.y, self.v)
+        b = self._followed
+        for _ in range(_STEPS if b is not None else 0):
+            slopes, bends = self.loss.derivatives(Z + self.cells.spread(b), *cells)
             slope, bend = self.cells.sum(slopes), self.cells.sum(bends)
             size = np.abs(slope)
             if not np.all(size <= _SHORT * bend):
@@ -90,9 +90,11 @@ class DataTerm:
             move = -slope / np.where(bend > 0, bend, 1.0)
             b = b + move
             if np.all(size <= _SHORTEST * bend):
-                self._last_image, self._last_intercept = None, b
+                self._followed = b
                 return slopes + bends * self.cells.spread(move)
-        return self.slopes(Z)
+        b = self.loss.fit_intercept(Z, *cells, self.cells, start=self._followed)
+        self._followed = b
+        return self.loss.gradient(Z + self.cells.spread(b), *cells)
 
     def value(self, Z):
         """Return the loss at the image Z with its best intercepts."""

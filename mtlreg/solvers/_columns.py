@@ -98,7 +98,7 @@ class _Block:
         columns, shift = self._columns(), self.design.shift
         if self.common:
             if shift is not None:
-                columns -= shift[self.index].astype(self.dtype)
+                columns -= shift[self.index, :1].astype(self.dtype)
             root = np.sqrt(self.weight[:, 0] / self.totals[0])
             columns *= root.astype(self.dtype)
             return columns, root

@@ -12,13 +12,15 @@ from mtlreg.solvers._blocks import gradient_row, move_row, run_epochs
 from mtlreg.solvers._newton import newton_step
 from mtlreg.terms import StatisticsTerm
 
-_STRIDE = 8  # epochs from one extrapolation and gap check to the next
+_STRIDE = 8  # most epochs from one extrapolation and gap check to the next
+_LEAST_STRIDE = 2
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
+_FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
 _HALVINGS = 7  # of a step that does not make the objective fall
 _ROUNDING = 500  # units in the last place of the objective that mean nothing
 _DAMPING = 0.01  # of the first Newton step
-_RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
+_LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
 _ROW = 20  # multiply-adds that solving for one entry of a row is worth
@@ -141,20 +143,43 @@ class RowModel:
         rest = self.penalty.value(self.A) + s * float(np.vdot(self.A, gradient))
         return (1 - s) ** 2 * max(self._value(gradient), 0.0) + max(rest, 0.0)
 
-    def solve(self, target, max_epochs):
-        """Run epochs until the gap of the model is at most ``target``, or stalls."""
+    def solve(self, target, max_epochs, gap, rate):
+        """Run epochs until the gap of the model is at most ``target``, or stalls.
+
+        Parameters
+        ----------
+        target : float
+        max_epochs : int
+        gap : float
+            At A, or of the whole problem there.
+        rate : float
+            At which the logarithm of the gap is expected to fall in an epoch.
+
+        Returns
+        -------
+        rate : float
+            As it fell in the last epochs.
+        """
         stop = self.n_epochs + max_epochs
-        best, idle, gap = np.inf, 0, np.inf
+        best, idle = np.inf, 0
         while self.n_epochs < stop and idle < _PATIENCE:
-            before = gap
-            gap = self.gap(self._stride(min(_STRIDE, stop - self.n_epochs)))
-            if gap > target and self._newton_pays(before, gap, target):
+            before, rest = gap, stop - self.n_epochs
+            # few epochs where few are expected to do; else enough to extrapolate from
+            expected = max(_LEAST_STRIDE, np.ceil(np.log(gap / target) / rate))
+            n_epochs = int(expected) if 2 * expected <= _STRIDE else _STRIDE
+            n_epochs = min(n_epochs, rest)
+            gap = self.gap(self._stride(n_epochs))
+            if gap <= target:
+                return np.log(before / max(gap, 1e-3 * target)) / n_epochs
+            rate = max(np.log(before / gap) / n_epochs, _LEAST_RATE)
+            if self._newton_pays(rate, gap, target):
                 self._newton(target)
                 gap = self.gap()
             if gap <= target:
                 break
             idle = 0 if gap < 0.9 * best else idle + 1
             best = min(best, gap)
+        return rate
 
     def _stride(self, n_epochs):
         """Some epochs, all but the first over the active rows, and an extrapolation.
@@ -228,10 +253,14 @@ class RowModel:
 
         A step that was too long makes the next one more damped.
         """
+        gap = np.inf
         for _ in range(_NEWTON_STEPS):
             active = np.flatnonzero(np.any(self.A != 0, axis=1))
             share, fall = self._newton_step(active)
-            if fall <= 0 or self.gap() <= target:
+            before, gap = gap, self.gap()
+            # a gap that stays where the objective does is that of another face
+            idle = fall < _FALL * gap and gap > 0.5 * before
+            if fall <= 0 or idle or gap <= target:
                 break
             self._damping = min((10 if share < 1 else 0.1) * self._damping, 1.0)
 
@@ -270,7 +299,7 @@ class RowModel:
             return Factors(factor, scale)
         return Statistics(factor @ factor.T, scale, None)
 
-    def _newton_pays(self, before, gap, target):
+    def _newton_pays(self, rate, gap, target):
         """Return whether Newton steps cost less than the epochs to come.
 
         Both are counted in multiply-adds of the epochs' loops, the epochs by how the
@@ -291,9 +320,6 @@ class RowModel:
         else:
             bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
             step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
-        rate = _RATE
-        if before < np.inf:
-            rate = max(np.log(before / gap) / _STRIDE, 1e-3)
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         return steps * step <= np.log(gap / target) / rate * epoch
 

@@ -11,6 +11,7 @@ _EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
+_RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 
@@ -77,7 +78,7 @@ class BCD(Solver):
             A[...] = init
         quadratic = problem.loss.quadratic
         model, held, inner = None, None, problem
-        size, epochs = self.first_size, 0
+        size, epochs, rate = self.first_size, 0, _RATE
         while True:
             Z = inner.term.image(A.astype(np.float64, copy=False))
             last = epochs >= self.max_iter
@@ -105,7 +106,7 @@ class BCD(Solver):
             if not (quadratic and complete and epochs):
                 target = max(target, _INNER_SHARE * gap)
             before = model.n_epochs
-            model.solve(target, self.max_iter - epochs)
+            rate = model.solve(target, self.max_iter - epochs, gap, rate)
             epochs += model.n_epochs - before
             if quadratic:
                 A[rows] = model.A

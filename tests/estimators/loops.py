@@ -1,0 +1,140 @@
+"""Cross-validation written out: a fit of the plain estimator for every point and fold.
+
+Nothing here is shared with the package but the plain estimators and their public
+predictions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import _safe_indexing as rows_of
+
+import mtlreg
+
+
+class Looped(NamedTuple):
+    """What the loops found.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_ratios, n_alphas, n_folds)
+    task_scores : ndarray of shape (n_ratios, n_alphas, n_folds, n_tasks)
+    best : tuple of int
+        Positions of ratio and strength of the highest mean score, the first of equals.
+    """
+
+    scores: np.ndarray
+    task_scores: np.ndarray
+    best: tuple
+
+
+def plain_at(search, alpha, ratio=None):
+    """The estimator without CV at a point of the grid of ``search``."""
+    name = type(search).__name__.removesuffix("CV")
+    cls = getattr(mtlreg, name)
+    known = cls().get_params()
+    own = {k: v for k, v in search.get_params().items() if k in known}
+    if name.startswith("GroupLasso"):
+        strengths = {"alpha": alpha, "l1_ratio": 0.0 if ratio is None else ratio}
+    elif name.startswith("DirtyModel"):
+        strengths = {"alpha_shared": alpha, "alpha_specific": alpha / ratio}
+    elif name.startswith("MeanRegularized"):
+        strengths = {"alpha": alpha, "alpha_mean": ratio * alpha}
+    else:
+        strengths = {"alpha": alpha}
+    return cls(**own | strengths)
+
+
+def grid_of(search):
+    """The points (ratio, alphas) of a fitted search."""
+    ratios = getattr(search, "ratios_", [None])
+    return list(zip(ratios, np.atleast_2d(search.alphas_), strict=True))
+
+
+def part_of(X, y, weight, tasks, rows):
+    """The arguments of a fit or score on some rows, as (X, y, weight), keywords."""
+    weight = None if weight is None else rows_of(weight, rows)
+    keywords = {} if tasks is None else {"tasks": rows_of(tasks, rows)}
+    return (rows_of(X, rows), rows_of(y, rows), weight), keywords
+
+
+def double_loop(search, X, y, splits, weight=None, tasks=None, score=None):
+    """Fit and score every point of the grid of a fitted search.
+
+    Parameters
+    ----------
+    search : fitted CV estimator
+        Of its fitted attributes only ``alphas_``, ``ratios_`` and ``tasks_`` are used.
+    splits : list of (train, test) positions
+    score : callable, optional
+        ``score(fitted, test, keywords)`` of one fit; by default the negative mean loss.
+    """
+    grid, T = grid_of(search), len(search.tasks_)
+    shape = len(grid), len(grid[0][1]), len(splits)
+    scores, task_scores = np.empty(shape), np.empty((*shape, T))
+    for i, (ratio, alphas) in enumerate(grid):
+        for j, alpha in enumerate(alphas):
+            for k, (train, test) in enumerate(splits):
+                given, keywords = part_of(X, y, weight, tasks, train)
+                fitted = plain_at(search, alpha, ratio).fit(*given, **keywords)
+                held_out, keywords = part_of(X, y, weight, tasks, test)
+                overall, by_task = mean_losses(search, fitted, *held_out, **keywords)
+                scores[i, j, k], task_scores[i, j, k] = -overall, -by_task
+                if score is not None:
+                    scores[i, j, k] = score(fitted, test, keywords)
+    means = scores.mean(axis=2)
+    return Looped(scores, task_scores, np.unravel_index(means.argmax(), means.shape))
+
+
+def mean_losses(search, fitted, X, y, weight=None, tasks=None):
+    """Mean error of all rows (or of the columns of y), and of every task."""
+    keywords = {} if tasks is None else {"tasks": tasks}
+    labels, y = search.tasks_, np.asarray(y)
+    logistic = hasattr(fitted, "decision_function")
+    predict = fitted.decision_function if logistic else fitted.predict
+    z = predict(X, **keywords)
+    if logistic:
+        y = signs(fitted.classes_, y, z.ndim)
+    elif y.ndim == 1:
+        y = y.astype(float)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    if weight.ndim < z.ndim:
+        weight = np.repeat(weight[:, None], z.shape[1], axis=1)
+    observed = ~np.isnan(y) & (weight > 0)
+    y, w = np.where(observed, y, 0.0), np.where(observed, weight, 0.0)
+    error = w * (np.logaddexp(0, -y * z) if logistic else (y - z) ** 2)
+    if z.ndim == 2:
+        by_task = ratio_of(error.sum(axis=0), w.sum(axis=0))
+        return np.nanmean(by_task), by_task
+    own = labels_of(search, X, tasks)
+    members = [slice(None)] if own is None else [own == label for label in labels]
+    by_task = ratio_of(
+        np.array([error[m].sum() for m in members]),
+        np.array([w[m].sum() for m in members]),
+    )
+    return error.sum() / w.sum(), by_task
+
+
+def signs(classes, y, ndim):
+    """Targets -1 and 1 of every decision, NaN where none is observed."""
+    if classes.ndim == 2:
+        missing = np.isnan(y.astype(float))
+        return np.where(missing, np.nan, np.where(y == classes[:, 1], 1.0, -1.0))
+    if ndim == 2:
+        return np.where(y[:, None] == classes, 1.0, -1.0)
+    return np.where(y == classes[1], 1.0, -1.0)
+
+
+def labels_of(search, X, tasks):
+    """The task of every row, None where all are of one."""
+    if tasks is not None:
+        return np.asarray(tasks)
+    column = search.task_column
+    if column is None:
+        return None
+    return np.asarray(X[column] if isinstance(column, str) else X[:, column])
+
+
+def ratio_of(total, weight):
+    held = weight > 0
+    return np.divide(total, weight, out=np.full(len(weight), np.nan), where=held)

@@ -1,0 +1,334 @@
+"""The CV estimators against an explicit double loop of fits."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.model_selection import KFold, ShuffleSplit
+
+from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV
+from mtlreg._statistics import statistics_pay
+from mtlreg.datasets import make_multitask_classification, make_multitask_regression
+from mtlreg.estimators import _splits
+from mtlreg.model_selection import TaskKFold
+from tests.datafiles import load_data
+from tests.estimators.cases import (
+    CV_CLASSIFIERS,
+    CV_ESTIMATORS,
+    CV_REGRESSORS,
+    draw,
+    is_classifier,
+    school_table,
+)
+from tests.estimators.loops import double_loop
+
+N = 60
+# a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 4.5e-7 of their size
+TOL, RTOL = 1e-13, 1e-6
+SPLITS = list(KFold(3, shuffle=True, random_state=0).split(np.zeros((N, 1))))
+STRUCTURES = ["mean", "group", "low_rank", "dirty"]
+TASK_WEIGHTS = {
+    "proportional": "proportional",
+    "dict": {0: 0.5, 1: 1.0, 2: 3.0, 9: 7.0},
+    "array": [0.5, 1.0, 3.0],
+}
+every_search = pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__name__)
+every_regressor = pytest.mark.parametrize(
+    "cls", CV_REGRESSORS, ids=lambda c: c.__name__
+)
+
+
+def kind_of(cls):
+    return "classifier" if is_classifier(cls) else "regressor"
+
+
+def search_of(cls, **params):
+    """A search of a few points and folds, two ratios where there are any."""
+    given = {"alphas": 3, "eps": 0.05, "cv": SPLITS, "tol": TOL}
+    if hasattr(cls(), "l1_ratio"):
+        given["l1_ratio"] = [0.5, 0.0]
+    elif cls._model_class._strengths == ("alpha", "alpha_mean"):
+        given |= {"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]}
+    elif hasattr(cls(), "ratios"):
+        given["ratios"] = [2.0, 1.4]
+    return cls(**given | params)
+
+
+def assert_is_loop(
+    search, X, y, weight=None, tasks=None, splits=SPLITS, task_rtol=RTOL
+):
+    """Fit a search; its scores and its choice are those of the loops."""
+    search.fit(X, y, weight, tasks=tasks)
+    loop = double_loop(search, X, y, splits, weight, tasks)
+    found, expected = search.task_score_path_, loop.task_scores
+    np.testing.assert_allclose(search.score_path_, loop.scores, rtol=RTOL)
+    np.testing.assert_allclose(found, expected, rtol=task_rtol)
+    ratio, index = loop.best
+    alphas = np.atleast_2d(search.alphas_)
+    leading = search._model_class._strengths[0]
+    assert getattr(search, f"{leading}_") == alphas[ratio, index]
+    ratios = getattr(search, "ratios_", [None])
+    assert getattr(search, "ratio_", None) == ratios[ratio]
+
+
+def punched(Y, seed=0):
+    """A 2-D y of which some targets are missing, of every column in every fold some."""
+    Y = Y.copy()
+    Y[np.random.default_rng(seed).random(Y.shape) < 0.3] = np.nan
+    return Y
+
+
+def integer_weights(shape=N):
+    return np.random.default_rng(4).integers(0, 4, shape).astype(float)
+
+
+def multiclass():
+    return draw(layout="columns")[1].argmax(axis=1)
+
+
+def by_rows(cls, change=lambda X: X, weight=None, **params):
+    X, y, tasks = draw(kind_of(cls))
+    return (change(X), y, weight, tasks), params
+
+
+def by_table(cls, library, weight=None):
+    table, y, column = school_table(library, kind_of(cls))
+    return (table, y, weight, None), {"task_column": column}
+
+
+def by_columns(cls, change=lambda X, Y: (X, Y), weight=None, **params):
+    X, Y, _ = draw(kind_of(cls), layout="columns")
+    return (*change(X, Y), weight, None), params
+
+
+def single(cls, **params):
+    X, y, _ = draw(kind_of(cls), layout="single")
+    return (X, y, None, None), params
+
+
+def thinned(X, to=sparse.csr_array):
+    return to(X * (np.abs(X) > 0.5))
+
+
+def one_fold_only(X, outlier):
+    """A feature that is 0 outside the test part of the first fold, with an outlier."""
+    lonely = np.zeros(len(X))
+    lonely[SPLITS[0][1]] = np.random.default_rng(6).normal(size=len(SPLITS[0][1]))
+    lonely[SPLITS[0][1][3]] *= outlier
+    return np.column_stack([lonely, X])
+
+
+LAYOUTS = {
+    "tasks": by_rows,
+    "pandas": lambda cls: by_table(cls, "pandas"),
+    "polars": lambda cls: by_table(cls, "polars", integer_weights()),
+    "columns": by_columns,
+    "missing": lambda cls: by_columns(cls, lambda X, Y: (X, punched(Y))),
+    "single": single,
+    "weights": lambda cls: by_rows(cls, weight=integer_weights()),
+    "columns, weights of cells": lambda cls: by_columns(
+        cls, lambda X, Y: (X, punched(Y)), weight=integer_weights((N, 3))
+    ),
+    "no intercept": lambda cls: by_rows(cls, fit_intercept=False),
+    "sparse": lambda cls: by_rows(cls, thinned),
+    "sparse columns": lambda cls: by_columns(
+        cls, lambda X, Y: (thinned(X, sparse.csc_array), punched(Y))
+    ),
+    "large means": lambda cls: by_rows(cls, lambda X: X + 1e6),
+    "an outlier in one fold": lambda cls: by_rows(cls, lambda X: one_fold_only(X, 1e6)),
+}
+
+
+@every_search
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_scores_and_choice_are_those_of_a_double_loop(cls, layout):
+    given, params = LAYOUTS[layout](cls)
+    assert_is_loop(search_of(cls, **params), *given)
+
+
+@pytest.mark.parametrize("cls", CV_CLASSIFIERS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("weight", [None, integer_weights()], ids=["", "weighted"])
+def test_multiclass_scores_are_the_mean_of_the_classes(cls, weight):
+    X, _, _ = draw(layout="columns")
+    assert_is_loop(search_of(cls), X, multiclass(), weight)
+
+
+@every_search
+@pytest.mark.parametrize("rule", TASK_WEIGHTS)
+def test_task_weights_are_those_of_the_training_part(cls, rule):
+    # tasks of unequal size
+    X, y, tasks = draw(kind_of(cls))
+    tasks = np.where(np.arange(N) % 10 < 4, 0, tasks)
+    search = search_of(cls, task_weight=TASK_WEIGHTS[rule])
+    assert_is_loop(search, X, y, integer_weights(), tasks)
+
+
+class Counter:
+    """Counts which folds are fitted on statistics."""
+
+    def __init__(self, monkeypatch, pay):
+        self.n_on_statistics, fits = 0, _splits.StatisticsFold.fits
+
+        def counted(fold, models):
+            self.n_on_statistics += 1
+            return fits(fold, models)
+
+        monkeypatch.setattr(_splits.StatisticsFold, "fits", counted)
+        monkeypatch.setattr(_splits, "statistics_pay", lambda *sizes: pay)
+
+
+def on_both(monkeypatch, search, X, y, weight=None, tasks=None):
+    """Scores with the statistics of folds, then with their rows."""
+    found = []
+    for pay in (True, False):
+        with monkeypatch.context() as patch:
+            counter = Counter(patch, pay)
+            search.fit(X, y, weight, tasks=tasks)
+        n_folds = search.score_path_.shape[2]
+        assert counter.n_on_statistics == (n_folds if pay else 0)
+        found.append((search.score_path_, search.task_score_path_, search.coef_))
+    return found
+
+
+@every_regressor
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_statistics_of_folds_score_what_rows_score(cls, layout, monkeypatch):
+    (X, y, weight, tasks), params = LAYOUTS[layout](cls)
+    search = search_of(cls, **params)
+    ours, theirs = on_both(monkeypatch, search, X, y, weight, tasks)
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-6)
+
+
+@every_regressor
+@pytest.mark.parametrize("shared", [False, True])
+def test_statistics_serve_many_rows_by_themselves(cls, shared, monkeypatch):
+    structure = {"shared_X": shared, "n_samples": 400, "n_features": 5, "n_tasks": 3}
+    data = make_multitask_regression(**structure, random_state=2)
+    tasks = None if shared else data.tasks
+    splits = list(KFold(3, shuffle=True, random_state=1).split(data.X))
+    counter = Counter(monkeypatch, None)
+    monkeypatch.setattr(_splits, "statistics_pay", statistics_pay)
+    search = search_of(cls, cv=splits)
+    assert_is_loop(search, data.X, data.y, None, tasks, splits)
+    assert counter.n_on_statistics == 3
+
+
+@every_regressor
+def test_rows_in_no_test_part_are_always_trained_on(cls, monkeypatch):
+    X, y, tasks = draw()
+    tests = [test[:15] for _, test in SPLITS]
+    splits = [(np.setdiff1d(np.arange(N), test), test) for test in tests]
+    counter = Counter(monkeypatch, True)
+    assert_is_loop(search_of(cls, cv=splits), X, y, None, tasks, splits)
+    assert counter.n_on_statistics == 3
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        [(SPLITS[0][0][:30], SPLITS[0][1]), *SPLITS[1:]],
+        [*SPLITS, SPLITS[0]],
+        list(ShuffleSplit(3, random_state=0).split(np.zeros((N, 1)))),
+    ],
+    ids=["rows left out", "tested twice", "shuffled"],
+)
+def test_folds_that_are_no_merges_are_fitted_on_rows(splits, monkeypatch):
+    X, y, tasks = draw()
+    counter = Counter(monkeypatch, True)
+    search = search_of(GroupLassoRegressorCV, cv=splits)
+    assert_is_loop(search, X, y, None, tasks, splits)
+    assert counter.n_on_statistics == 0
+
+
+def test_a_free_mean_is_fitted_on_rows_beside_others_on_statistics(monkeypatch):
+    X, y, tasks = draw()
+    counter = Counter(monkeypatch, True)
+    search = search_of(MeanRegularizedRegressorCV, ratios=[0.0, 0.5, 0.0, 1.0])
+    assert_is_loop(search, X, y, None, tasks)
+    assert counter.n_on_statistics == 3
+
+
+@every_search
+@pytest.mark.parametrize("layout", ["tasks", "columns"])
+def test_float32_scores_are_as_good_as_its_certificate(cls, layout):
+    (X, y, weight, tasks), params = LAYOUTS[layout](cls)
+    X, scores = X.astype(np.float32), []
+    search = search_of(cls, alphas=[0.2, 0.02], **params)
+    for given in (X, X.astype(np.float64)):
+        search.fit(given, y, weight, tasks=tasks)
+        assert search.coef_.dtype == given.dtype
+        assert search.score_path_.dtype == np.float64
+        scores.append(search.score_path_)
+    # sqrt(2 * 2e-6) = 2e-3 of the fitted values
+    np.testing.assert_allclose(*scores, rtol=4e-3)
+
+
+@pytest.mark.parametrize(
+    ("cls", "structure"),
+    [
+        *product(CV_REGRESSORS, STRUCTURES),
+        *zip(CV_CLASSIFIERS, STRUCTURES, strict=True),
+    ],
+)
+def test_generated_structures(cls, structure):
+    make = make_multitask_regression
+    if is_classifier(cls):
+        make = make_multitask_classification
+    data = make(
+        structure=structure,
+        n_tasks=4,
+        n_features=6,
+        n_informative=2,
+        rank=2,
+        random_state=3,
+    )
+    splits = list(KFold(3, shuffle=True, random_state=0).split(data.X))
+    search = search_of(cls, cv=splits)
+    assert_is_loop(search, data.X, data.y, None, data.tasks, splits)
+
+
+def school():
+    data = load_data("school")
+    # with weaker strengths the minimisers of L1/Linf norms of dummies are not unique,
+    # and differ on rows unlike those of the training part
+    return data["X"][:, :-1], data["y"], data["tasks"], {"eps": 0.2}
+
+
+def parkinsons():
+    data = load_data("parkinsons")
+    return standardised(data["X"]), data["y"], data["tasks"], {}
+
+
+def landmine():
+    data = load_data("landmine")
+    return data["X"], data["y"], data["tasks"], {}
+
+
+def rf1():
+    """Missing features get their median; then a fifth of the targets is taken out."""
+    data = load_data("rf1")
+    X, Y = data["X"][::4], data["Y"][::4].copy()
+    X = np.where(np.isnan(X), np.nanmedian(X, axis=0), X)
+    Y[np.random.default_rng(0).random(Y.shape) < 0.2] = np.nan
+    return standardised(X), Y, None, {}
+
+
+def standardised(X):
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("read", "cls"),
+    [(read, cls) for read in (school, parkinsons, rf1) for cls in CV_REGRESSORS]
+    + [(landmine, cls) for cls in CV_CLASSIFIERS],
+    ids=lambda value: value.__name__,
+)
+def test_published_data(read, cls):
+    X, y, tasks, params = read()
+    splits = list(TaskKFold(2, random_state=0).split(X, y, tasks))
+    search = search_of(cls, cv=splits, **params | {"tol": 1e-10})
+    # the certificate is of the sum over tasks: a single one may be sqrt(2 tol F0) off
+    assert_is_loop(search, X, y, None, tasks, splits, task_rtol=1e-4)

@@ -1,6 +1,7 @@
 """Scores of the points of a path on what a fold holds out."""
 
 import copy
+import functools
 import inspect
 
 import numpy as np
@@ -9,6 +10,14 @@ from sklearn.utils import _safe_indexing
 
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
+
+_TAKE_TASKS = (
+    "predict",
+    "decision_function",
+    "predict_proba",
+    "predict_log_proba",
+    "score",
+)
 
 
 class LossScore:
@@ -70,30 +79,30 @@ class ScorerScore:
         rows = np.flatnonzero(test)
         kwargs = {name: _take(value, rows) for name, value in self._metadata.items()}
         if self._tasks is not None:
-            fitted = _WithTasks(fitted, _take(self._tasks, rows))
+            fitted = _with_tasks(fitted, _take(self._tasks, rows))
         return self._scorer(
             fitted, _take(self._X, rows), _take(self._y, rows), **kwargs
         )
 
 
-class _WithTasks:
-    """A fitted model whose methods know the tasks of the rows to come."""
-
-    def __init__(self, model, tasks):
-        self._model, self._tasks = model, tasks
-
-    def __getattr__(self, name):
-        found = getattr(self._model, name)
-        takes_tasks = callable(found) and "tasks" in _parameters(found)
-        if not takes_tasks:
-            return found
-        return lambda *args, **kwargs: found(*args, **(kwargs | {"tasks": self._tasks}))
+def _with_tasks(model, tasks):
+    """Return a fitted model whose methods know the tasks of the rows to come."""
+    knowing = copy.copy(model)
+    for name in _TAKE_TASKS:
+        method = getattr(model, name, None)
+        if method is not None:
+            with_tasks = functools.partial(method, tasks=tasks)
+            # scikit-learn asks a method for its name
+            setattr(knowing, name, functools.update_wrapper(with_tasks, method))
+    return knowing
 
 
 def make_scorer(estimator, scoring):
     """Return the scorer that the parameter ``scoring`` asks for."""
     if isinstance(scoring, str) and scoring in METRICS and scoring != "task_scorer":
         return task_scorer(scoring, task_column=estimator.task_column)
+    if not (isinstance(scoring, str) or callable(scoring)):
+        raise ValueError(f"scoring must be one name or callable, got {scoring!r}")
     return check_scoring(estimator, scoring=scoring)
 
 

@@ -1,15 +1,53 @@
 """Cross-validation written out: a fit of the plain estimator for every point and fold.
 
 Nothing here is shared with the package but the plain estimators and their public
-predictions.
+predictions. The searches are of a few points and folds, on the data of `draw`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.model_selection import KFold
 from sklearn.utils import _safe_indexing as rows_of
 
 import mtlreg
+from tests.estimators.cases import draw, is_classifier
+
+N = 60
+# a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 4.5e-7 of their size
+TOL, RTOL = 1e-13, 1e-6
+SPLITS = list(KFold(3, shuffle=True, random_state=0).split(np.zeros((N, 1))))
+
+
+def kind_of(cls):
+    return "classifier" if is_classifier(cls) else "regressor"
+
+
+def search_of(cls, **params):
+    """A search of a few points and folds, two ratios where there are any."""
+    given = {"alphas": 3, "eps": 0.05, "cv": SPLITS, "tol": TOL}
+    if hasattr(cls(), "l1_ratio"):
+        given["l1_ratio"] = [0.5, 0.0]
+    elif cls._model_class._strengths == ("alpha", "alpha_mean"):
+        given |= {"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]}
+    elif hasattr(cls(), "ratios"):
+        given["ratios"] = [2.0, 1.4]
+    return cls(**given | params)
+
+
+def punched(Y, seed=0):
+    """A 2-D y of which some targets are missing, of every column in every fold some."""
+    Y = Y.copy()
+    Y[np.random.default_rng(seed).random(Y.shape) < 0.3] = np.nan
+    return Y
+
+
+def integer_weights(shape=N):
+    return np.random.default_rng(4).integers(0, 4, shape).astype(float)
+
+
+def multiclass():
+    return draw(layout="columns")[1].argmax(axis=1)
 
 
 class Looped(NamedTuple):

@@ -21,12 +21,18 @@ from tests.estimators.cases import (
     is_classifier,
     school_table,
 )
-from tests.estimators.loops import double_loop
+from tests.estimators.loops import (
+    RTOL,
+    SPLITS,
+    N,
+    double_loop,
+    integer_weights,
+    kind_of,
+    multiclass,
+    punched,
+    search_of,
+)
 
-N = 60
-# a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 4.5e-7 of their size
-TOL, RTOL = 1e-13, 1e-6
-SPLITS = list(KFold(3, shuffle=True, random_state=0).split(np.zeros((N, 1))))
 STRUCTURES = ["mean", "group", "low_rank", "dirty"]
 TASK_WEIGHTS = {
     "proportional": "proportional",
@@ -37,22 +43,6 @@ every_search = pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__n
 every_regressor = pytest.mark.parametrize(
     "cls", CV_REGRESSORS, ids=lambda c: c.__name__
 )
-
-
-def kind_of(cls):
-    return "classifier" if is_classifier(cls) else "regressor"
-
-
-def search_of(cls, **params):
-    """A search of a few points and folds, two ratios where there are any."""
-    given = {"alphas": 3, "eps": 0.05, "cv": SPLITS, "tol": TOL}
-    if hasattr(cls(), "l1_ratio"):
-        given["l1_ratio"] = [0.5, 0.0]
-    elif cls._model_class._strengths == ("alpha", "alpha_mean"):
-        given |= {"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]}
-    elif hasattr(cls(), "ratios"):
-        given["ratios"] = [2.0, 1.4]
-    return cls(**given | params)
 
 
 def assert_is_loop(
@@ -70,21 +60,6 @@ def assert_is_loop(
     assert getattr(search, f"{leading}_") == alphas[ratio, index]
     ratios = getattr(search, "ratios_", [None])
     assert getattr(search, "ratio_", None) == ratios[ratio]
-
-
-def punched(Y, seed=0):
-    """A 2-D y of which some targets are missing, of every column in every fold some."""
-    Y = Y.copy()
-    Y[np.random.default_rng(seed).random(Y.shape) < 0.3] = np.nan
-    return Y
-
-
-def integer_weights(shape=N):
-    return np.random.default_rng(4).integers(0, 4, shape).astype(float)
-
-
-def multiclass():
-    return draw(layout="columns")[1].argmax(axis=1)
 
 
 def by_rows(cls, change=lambda X: X, weight=None, **params):

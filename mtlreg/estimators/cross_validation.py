@@ -278,6 +278,9 @@ class CrossValidatedModel(MultiTaskLinearModel):
                 f"{leading}={alphas[ratio, index]:.3g}; give a scoring that is defined "
                 f"on every test part, or larger ones"
             )
+        # before the model that is chosen gets its strengths
+        with_folds = not isinstance(self.cv, str)
+        self.cv_results_ = _results(models, alphas, scores, with_folds)
         ratio, index = _select(scores, self.selection)
         chosen = models[ratio]
         chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
@@ -291,8 +294,6 @@ class CrossValidatedModel(MultiTaskLinearModel):
         self.score_path_, self.task_score_path_ = scores, task_scores
         if self.scoring is None and is_regressor(self):
             self.mse_path_ = -scores
-        with_folds = not isinstance(self.cv, str)
-        self.cv_results_ = _results(models, alphas, scores, with_folds)
         return chosen
 
     def get_metadata_routing(self):

@@ -24,8 +24,8 @@ def check_choice(value, name, choices):
 def levels_to_caller():
     """Return the ``stacklevel`` at which a warning points at the caller of mtlreg."""
     frame, level = inspect.currentframe().f_back, 1
-    # scikit-learn's callbacks wrap fit
-    passed = ("mtlreg.", "sklearn.callback.")
+    # scikit-learn's callbacks wrap fit, and joblib calls the folds
+    passed = ("mtlreg.", "sklearn.callback.", "joblib.")
     while frame is not None and frame.f_globals["__name__"].startswith(passed):
         frame, level = frame.f_back, level + 1
     return level

@@ -6,7 +6,7 @@ import inspect
 
 import numpy as np
 from sklearn.metrics import check_scoring
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
@@ -71,7 +71,8 @@ class ScorerScore:
     """
 
     def __init__(self, scorer, X, y, metadata, tasks):
-        self._scorer, self._X, self._y = scorer, X, y
+        self._scorer = scorer
+        self._X, self._y = indexable(X, y)
         self._metadata, self._tasks = metadata, tasks
 
     def of_model(self, fitted, test):

@@ -222,7 +222,9 @@ class CrossValidatedModel(MultiTaskLinearModel):
             self._error_per_loss, by_task=read.layout in ("columns", "multiclass")
         )
         scorer = None if self.scoring is None else make_scorer(self, self.scoring)
-        metadata = fit_metadata(given.sample_weight, given.tasks)
+        # a number is the weight of all rows: no scorer needs it
+        weight = given.sample_weight if np.ndim(given.sample_weight) else None
+        metadata = fit_metadata(weight, given.tasks)
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **metadata, **given.params)
             split_params = routed.splitter.split

@@ -1,7 +1,10 @@
 """Which scores the CV estimators compare: ``scoring``, weights and tasks of scorers."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from scipy import sparse
 from sklearn import config_context
 from sklearn import metrics as reference
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -180,6 +183,38 @@ def test_a_callable_may_leave_tasks_and_weights_to_the_search(kind):
     plain.fit(X, y, weight, tasks=tasks)
     assert given[-1][1] is None
     np.testing.assert_array_equal(plain.score_path_, search.score_path_)
+
+
+CONTAINERS = {
+    "lists": (np.ndarray.tolist, np.ndarray.tolist),
+    "pandas": (pd.DataFrame, lambda values: pd.Series(values, index=np.arange(N) + 7)),
+    "polars": (pl.DataFrame, pl.Series),
+    "csr": (sparse.csr_array, np.array),
+    "coo": (sparse.coo_array, np.array),
+    "bsr": (sparse.bsr_array, np.array),
+    "dia": (sparse.dia_array, np.array),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_scorers_of_any_container(name):
+    table, column = CONTAINERS[name]
+    X, y, tasks = draw()
+    plain, other = (
+        search_of(GroupLassoRegressorCV, scoring="r2", tol=1e-6) for _ in range(2)
+    )
+    plain.fit(X, y, integer_weights(), tasks=tasks)
+    other.fit(table(X), column(y), column(integer_weights()), tasks=column(tasks))
+    np.testing.assert_allclose(other.score_path_, plain.score_path_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scoring", [None, "r2", "task_rmse"])
+def test_one_weight_for_all_rows_is_none(scoring):
+    X, y, tasks = draw()
+    search = search_of(GroupLassoRegressorCV, scoring=scoring, tol=1e-6)
+    expected = search.fit(X, y, tasks=tasks).score_path_
+    found = search.fit(X, y, 2.0, tasks=tasks).score_path_
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_scorers_that_take_no_weights_get_none():

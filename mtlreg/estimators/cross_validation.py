@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from typing import ClassVar, NamedTuple
@@ -196,15 +197,15 @@ class CrossValidatedModel(MultiTaskLinearModel):
         run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0
-        for _ in jobs:
-            step = context.subcontext(task_name="fold")
-            step.call_on_fit_task_begin(estimator=self, **inputs)
-            *found, short = next(results)
-            done.append(found)
-            n_short += short
-            if step.call_on_fit_task_end(estimator=self, **inputs):
-                results.close()
-                break
+        with _quietly_closing(results):
+            for _ in jobs:
+                step = context.subcontext(task_name="fold")
+                step.call_on_fit_task_begin(estimator=self, **inputs)
+                *found, short = next(results)
+                done.append(found)
+                n_short += short
+                if step.call_on_fit_task_end(estimator=self, **inputs):
+                    break
         if n_short:
             warnings.warn(
                 f"{n_short} of {n_points * len(done)} fits of cross-validation did not "
@@ -313,6 +314,17 @@ class CrossValidatedModel(MultiTaskLinearModel):
             mapping = MethodMapping().add(caller="fit", callee="score")
             router.add(scorer=make_scorer(self, self.scoring), method_mapping=mapping)
         return router
+
+
+@contextmanager
+def _quietly_closing(results):
+    """Close a generator of joblib, which would warn of the work it had begun."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 class _Data(NamedTuple):

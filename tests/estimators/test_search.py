@@ -1,5 +1,6 @@
 """The CV estimators as estimators: choice, attributes, splitters, workflows."""
 
+import gc
 import pickle
 import warnings
 
@@ -424,7 +425,7 @@ def test_fits_that_fall_short_are_counted_once(n_jobs):
 
 
 class Recorder:
-    """Remembers the tasks that end, and stops after a fold."""
+    """Remembers the tasks that end, and stops (or fails) after a fold."""
 
     def __init__(self, stop=None):
         self.stop, self.ended, self.begun = stop, [], []
@@ -441,6 +442,8 @@ class Recorder:
     def on_fit_task_end(self, estimator, context, *, fitted_estimator):
         self.ended.append((context.task_name, context.task_id))
         folds = [name for name, _ in self.ended if name == "fold"]
+        if folds and self.stop is RuntimeError:
+            raise RuntimeError("between folds")
         return context.task_name == "fold" and len(folds) == self.stop
 
 
@@ -479,3 +482,16 @@ def test_an_early_stop_keeps_the_folds_so_far(k, n_jobs):
     np.testing.assert_allclose(search.score_path_, loop, rtol=1e-2)
     assert search.score(X, y, tasks=tasks) > 0.5
     assert f"split{k}_test_score" not in search.cv_results_
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_callback_that_fails_between_folds(n_jobs):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+    X, y, tasks = draw()
+    search = fast(n_jobs=n_jobs, cv=10).set_callbacks(Recorder(stop=RuntimeError))
+    before = dict(vars(search))
+    with pytest.raises(RuntimeError, match="between folds"):
+        search.fit(X, y, tasks=tasks)
+    assert vars(search) == before
+    # no generator is left behind that would complain
+    gc.collect()

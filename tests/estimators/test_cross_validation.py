@@ -217,6 +217,20 @@ def test_folds_that_are_no_merges_are_fitted_on_rows(splits, monkeypatch):
     assert counter.n_on_statistics == 0
 
 
+def test_tasks_without_rows_left_out_have_no_score():
+    X, y, tasks = draw()
+    held = [np.flatnonzero((tasks != k) & (np.arange(N) % 3 == 0)) for k in range(2)]
+    splits = [(np.setdiff1d(np.arange(N), rows), rows) for rows in held]
+    search = search_of(GroupLassoRegressorCV, cv=splits).fit(X, y, tasks=tasks)
+    missing = np.isnan(search.task_score_path_).all(axis=(0, 1))
+    np.testing.assert_array_equal(missing, [[True, False, False], [False, True, False]])
+    np.testing.assert_array_equal(
+        missing, np.isnan(search.task_score_path_).any((0, 1))
+    )
+    loop = double_loop(search, X, y, splits, None, tasks)
+    np.testing.assert_allclose(search.task_score_path_, loop.task_scores, rtol=RTOL)
+
+
 def test_a_free_mean_is_fitted_on_rows_beside_others_on_statistics(monkeypatch):
     X, y, tasks = draw()
     counter = Counter(monkeypatch, True)

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -36,7 +37,6 @@ from tests.estimators.cases import CV_ESTIMATORS, FEATURES, draw, school_table
 from tests.estimators.loops import (
     SPLITS,
     N,
-    double_loop,
     integer_weights,
     kind_of,
     plain_at,
@@ -226,20 +226,6 @@ def test_results_are_a_table(cls):
         assert table["param_l1_ratio"].tolist() == [0.5] * 3 + [0.0] * 3
 
 
-def test_tasks_without_rows_left_out_have_no_score():
-    X, y, tasks = draw()
-    held = [np.flatnonzero((tasks != k) & (np.arange(N) % 3 == 0)) for k in range(2)]
-    splits = [(np.setdiff1d(np.arange(N), rows), rows) for rows in held]
-    search = fast(cv=splits).fit(X, y, tasks=tasks)
-    missing = np.isnan(search.task_score_path_).all(axis=(0, 1))
-    np.testing.assert_array_equal(missing, [[True, False, False], [False, True, False]])
-    np.testing.assert_array_equal(
-        missing, np.isnan(search.task_score_path_).any((0, 1))
-    )
-    loop = double_loop(search, X, y, splits, None, tasks)
-    np.testing.assert_allclose(search.task_score_path_, loop.task_scores, rtol=1e-3)
-
-
 def scores_of(cv, **params):
     return fitted(fast(cv=cv), **params).score_path_
 
@@ -410,15 +396,24 @@ def test_workers_change_nothing(cls):
     np.testing.assert_array_equal(alone.coef_, shared.coef_)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_fits_that_fall_short_are_counted_once(n_jobs):
-    search = fast(TraceNormRegressorCV, max_iter=1, tol=1e-12, n_jobs=n_jobs)
+def short_fits(cv, n_jobs=None):
+    """A search that falls short, and how many fits of how many it says do."""
+    search = fast(TraceNormRegressorCV, max_iter=1, tol=1e-12, n_jobs=n_jobs, cv=cv)
     with pytest.warns(ConvergenceWarning) as caught:
         fitted(search)
     texts = [str(w.message) for w in caught]
-    assert sum("of 9 fits of cross-validation did not reach" in t for t in texts) == 1
-    assert len(texts) == 2  # and the fit of all rows
+    # one of all folds, and one of the fit of all rows
+    assert len(texts) == 2
     assert all(w.filename == __file__ for w in caught)
+    said = re.match(r"(\d+) of (\d+) fits of cross-validation did not reach", texts[0])
+    return search, *map(int, said.groups())
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_fits_that_fall_short_are_counted_once(n_jobs):
+    search, n_short, n_fits = short_fits(SPLITS, n_jobs)
+    assert n_short == sum(short_fits([split])[1] for split in SPLITS) > 3
+    assert n_fits == 9
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted(search.set_params(max_iter=10_000, tol=1e-6))

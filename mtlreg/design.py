@@ -73,6 +73,10 @@ class Cells:
             return ufunc.reduce(values, axis=0)
         return ufunc.reduceat(values, self.offsets[:-1])
 
+    def total(self, values):
+        """Return the sum of each task, the same to the bit for tasks that are alike."""
+        return self._reduce(np.add, values)
+
     def sum(self, values):
         """Return the sum of each task, (n_tasks,)."""
         if self.offsets is None:
@@ -128,7 +132,7 @@ class Design(ABC):
         self.cells = data.cells
         self.n_features = data.X.shape[1]
         self.dtype = data.X.dtype
-        self.task_weights = self.cells.sum(v)
+        self.task_weights = self.cells.total(v)
         self.n_tasks = self.task_weights.size
         shape = self.n_features, self.n_tasks
         self.X, means, shift, squares = self._centre(data)

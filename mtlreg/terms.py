@@ -30,7 +30,7 @@ class DataTerm:
         self.loss = loss
         self.cells = data.cells
         self.y = data.y
-        total = self.cells.sum(data.weight)
+        total = self.cells.total(data.weight)
         self.v = data.weight * self.cells.spread(task_scale / total)
         self.fit_intercept = fit_intercept
         self.design = make_design(data, self.v, fit_intercept)

@@ -433,3 +433,14 @@ def test_few_used_features_give_the_same_predictions(layout):
     for t, (cells, X, _) in enumerate(reference(data, True)):
         np.testing.assert_allclose(Z[cells], X @ A[:, t], atol=1e-12)
     assert not design.predict(np.zeros_like(A)).any()
+
+
+@pytest.mark.parametrize("n_tasks", [3, 7, 20, 50])
+def test_tasks_that_are_alike_weigh_the_same(n_tasks):
+    weight = np.random.default_rng(0).random((101, 1))
+    data = MultiTaskData(
+        np.ones((101, 2)), np.zeros((101, n_tasks)), np.repeat(weight, n_tasks, axis=1)
+    )
+    design = make_design(data, data.weight / 3.0, False)
+    assert np.all(design.task_weights == design.task_weights[0])
+    assert design.same_rows

@@ -35,7 +35,7 @@ class Fit:
     def __init__(self, model, read, place="", warn=True):
         self.read, self._place, self._warn = read, place, warn
         data = read.data
-        self._weights = data.cells.sum(data.weight)
+        self._weights = data.cells.total(data.weight)
         self._positives = None
         self.kept = np.ones(len(read.tasks), dtype=bool)
         if read.classes is not None and model.fit_intercept:

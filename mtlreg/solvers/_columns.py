@@ -71,7 +71,7 @@ class _Block:
         self.sparse = sp.issparse(self.design.X)
         # one column of weights and one Gram matrix serve all tasks
         self.common = fixed and self.design.same_rows
-        self.totals = self.design.cells.sum(weight)
+        self.totals = self.design.cells.total(weight)
 
     def gram_pays(self):
         """Whether the gradient is cheaper to keep than the residual."""

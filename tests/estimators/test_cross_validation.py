@@ -77,8 +77,11 @@ def by_columns(cls, change=lambda X, Y: (X, Y), weight=None, **params):
     return (*change(X, Y), weight, None), params
 
 
-def single(cls, **params):
+def single(cls):
+    """Of one task all norms of a row are the same, and so are the ratios of them."""
     X, y, _ = draw(kind_of(cls), layout="single")
+    one = {"l1_ratio": [0.5], "ratios": [1.4]}
+    params = {name: one[name] for name in one.keys() & cls().get_params().keys()}
     return (X, y, None, None), params
 
 

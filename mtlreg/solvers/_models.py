@@ -23,6 +23,7 @@ _DAMPING = 0.01  # of the first Newton step
 _LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
+_CHEAP = 500_000  # multiply-adds of an epoch that take no longer than a gap check
 _ROW = 20  # multiply-adds that solving for one entry of a row is worth
 _ABOVE_POWER = 1.1  # Lipschitz constant over what some power steps find
 
@@ -164,10 +165,7 @@ class RowModel:
         best, idle = np.inf, 0
         while self.n_epochs < stop and idle < _PATIENCE:
             before, rest = gap, stop - self.n_epochs
-            # few epochs where few are expected to do; else enough to extrapolate from
-            expected = max(_LEAST_STRIDE, np.ceil(np.log(gap / target) / rate))
-            n_epochs = int(expected) if 2 * expected <= _STRIDE else _STRIDE
-            n_epochs = min(n_epochs, rest)
+            n_epochs = min(self._epochs_to(target, gap, rate), rest)
             gap = self.gap(self._stride(n_epochs))
             if gap <= target:
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
@@ -180,6 +178,29 @@ class RowModel:
             idle = 0 if gap < 0.9 * best else idle + 1
             best = min(best, gap)
         return rate
+
+    def _epochs_to(self, target, gap, rate):
+        """Return the length of a stride: short where few epochs are expected to do.
+
+        Else it is enough to extrapolate from, as it is where epochs cost next to
+        nothing.
+        """
+        expected = max(_LEAST_STRIDE, np.ceil(np.log(gap / target) / rate))
+        short = 2 * expected <= _STRIDE
+        cheap = not short or self._epoch_cost(len(self.A)) < _CHEAP
+        return _STRIDE if cheap else int(expected)
+
+    def _epoch_cost(self, n_rows):
+        """Return the multiply-adds of an epoch over some rows."""
+        columns, (k, n_tasks) = self.columns, self.A.shape
+        if "gradient" in columns._fields:
+            touched = k * n_tasks
+        elif "data" in columns._fields:
+            shared = columns.residual.ndim == 2
+            touched = 2 * len(columns.data) * (n_tasks if shared else 1) / k
+        else:
+            touched = 2 * columns.residual.size
+        return n_rows * (touched + n_tasks * _ROW)
 
     def _stride(self, n_epochs):
         """Some epochs, all but the first over the active rows, and an extrapolation.
@@ -311,8 +332,7 @@ class RowModel:
             return False
         active = np.any(self.A != 0, axis=1)
         k = np.count_nonzero(active)
-        length = len(self.A) if by_gram else 2 * columns.columns.shape[1]
-        epoch = k * n_tasks * (length + _ROW)
+        epoch = self._epoch_cost(k)
         face = self.penalty.face(self.A[active])
         if getattr(columns, "scale", None) is not None and face.free.all():
             inner = k if by_gram else min(k, columns.columns.shape[1])

@@ -8,6 +8,7 @@ import os
 import pathlib
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,24 @@ def standardise(X, rows=slice(None)):
     """Return X with mean 0 and standard deviation 1 (ddof 0) over ``rows``."""
     scale = X[rows].std(axis=0)
     return (X - X[rows].mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+
+
+def task_split(tasks, n_train, seed, classes=None):
+    """Return a mask of ``n_train(n_t)`` random training rows of every task.
+
+    With ``classes`` of 0 and 1 a task is drawn again until both parts hold a 1.
+    """
+    rng, train = np.random.default_rng(seed), np.zeros(len(tasks), dtype=bool)
+    for label in np.unique(tasks):
+        rows = np.flatnonzero(tasks == label)
+        n = n_train(len(rows))
+        while True:
+            order = rng.permutation(rows)
+            parts = order[:n], order[n:]
+            if classes is None or all(classes[part].any() for part in parts):
+                break
+        train[parts[0]] = True
+    return train
 
 
 def row_counts(tasks):
@@ -159,6 +178,24 @@ def markdown(header, rows):
     """Return a Markdown table of strings."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+class Target(NamedTuple):
+    """A bound, the largest or the smallest value that will do."""
+
+    quantity: str
+    found: float
+    bound: float
+    at_least: bool = False
+
+    @property
+    def met(self):
+        return self.found >= self.bound if self.at_least else self.found <= self.bound
+
+    def cells(self):
+        sign = ">=" if self.at_least else "<="
+        bound = f"{sign} {self.bound:g}"
+        return [self.quantity, f"{self.found:.4g}", bound, "yes" if self.met else "NO"]
 
 
 class Progress:

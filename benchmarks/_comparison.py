@@ -2,23 +2,21 @@
 
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.special import entr
-from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
-from sklearn.model_selection import PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import mtlreg
+from mtlreg.model_selection import TaskKFold
 
 
 @dataclass(frozen=True)
@@ -73,68 +71,40 @@ class Table:
 
 @dataclass(frozen=True)
 class Method:
-    """An estimator and the strengths to choose from.
+    """An estimator that chooses its strengths by cross-validation.
 
     Parameters
     ----------
     name, stem : str
         As the report and as the package call it.
-    ratios : callable
-        Number of tasks -> list of dict, strengths relative to the leading one.
-    quadratic : bool
-        Its strengths range over six decades, those of the others over two.
+    parameters : dict
+        Those that are not the default.
     pooled : bool
         One model for the rows of all tasks.
     """
 
     name: str
     stem: str
-    ratios: Callable[[int], list[dict]]
-    quadratic: bool = False
+    parameters: dict = field(default_factory=dict)
     pooled: bool = False
 
-    def model(self, table, tol):
-        kind = "Classifier" if table.classifier else "Regressor"
+    def model(self, table, **parameters):
+        kind = "ClassifierCV" if table.classifier else "RegressorCV"
         task_column = None if self.pooled else table.task_column
         return getattr(mtlreg, self.stem + kind)(
-            task_column=task_column, tol=tol, warm_start=True
+            task_column=task_column, **self.parameters, **parameters
         )
-
-    def candidates(self, model, split, n_strengths):
-        """Return the parameters to choose from, the strongest first."""
-        n_alphas = 2 * n_strengths - 1 if self.quadratic else n_strengths
-        X, found = split.features(split.X, self), []
-        for ratios in self.ratios(split.table.n_tasks):
-            model = clone(model).set_params(**ratios)
-            grid = mtlreg.alpha_grid(model, X, split.y, n_alphas=n_alphas, eps=0.01)
-            for alpha in grid.tolist():
-                found.append({name: alpha * ratio for name, ratio in ratios.items()})
-        return found
-
-
-def ridge(*mean_ratios):
-    return lambda n_tasks: [{"alpha": 1.0, "alpha_mean": r} for r in mean_ratios]
-
-
-def single(n_tasks):
-    return [{"alpha": 1.0}]
-
-
-def dirty(n_tasks):
-    # midway between the ratios 1, where nothing is specific, and T: nothing is shared
-    return [{"alpha_shared": 1.0, "alpha_specific": n_tasks**-0.5}]
 
 
 INDEPENDENT = "independent fits"
+RIDGE = {"ratios": [1.0]}
 METHODS = [
-    Method(INDEPENDENT, "MeanRegularized", ridge(1.0), quadratic=True),
-    Method(
-        "one pooled model", "MeanRegularized", ridge(1.0), quadratic=True, pooled=True
-    ),
-    Method("MeanRegularized", "MeanRegularized", ridge(0.01, 1.0), quadratic=True),
-    Method("GroupLasso", "GroupLasso", single),
-    Method("TraceNorm", "TraceNorm", single),
-    Method("DirtyModel", "DirtyModel", dirty),
+    Method(INDEPENDENT, "MeanRegularized", RIDGE),
+    Method("one pooled model", "MeanRegularized", RIDGE, pooled=True),
+    Method("MeanRegularized", "MeanRegularized"),
+    Method("GroupLasso", "GroupLasso"),
+    Method("TraceNorm", "TraceNorm"),
+    Method("DirtyModel", "DirtyModel"),
 ]
 
 
@@ -149,9 +119,9 @@ class Result:
     strengths : list of dict
         Those chosen in each outer fold.
     gap : float
-        Largest ``dual_gap_ / F(0, best intercept)`` of all its fits.
+        Largest ``dual_gap_ / F(0, best intercept)`` of its fits to the training parts.
     seconds : float
-        Time of all its fits and predictions.
+        Time of all its fits, cross-validation included, and predictions.
     """
 
     scores: list = field(default_factory=list)
@@ -227,10 +197,9 @@ def compare(table, *, folds, n_strengths, tol, seed, announce=lambda text: None)
     ----------
     table : Table
     folds : int
-        Number of outer folds, and of the inner folds that choose the strength.
+        Number of outer folds, and of the inner folds that choose the strengths.
     n_strengths : int
-        Number of strengths from alpha_max down to alpha_max / 100; the quadratic
-        penalties take ``2 n_strengths - 1`` over the six decades of `alpha_grid`.
+        Size of the grid of `mtlreg.alpha_grid`, for each ratio of two strengths.
     tol : float
         Tolerance of every fit.
     seed : int
@@ -249,18 +218,21 @@ def compare(table, *, folds, n_strengths, tol, seed, announce=lambda text: None)
         by an estimator.
     """
     check_size(table, folds)
-    rng = np.random.default_rng(seed)
     results = {method.name: Result() for method in methods(table)}
-    for k, (train, test) in enumerate(deal(table, np.arange(len(table.y)), folds, rng)):
+    for k, (train, test) in enumerate(deal(table.y, table.codes, folds, seed)):
         split = Split(table, train, test)
-        inner = [Split(table, *rows) for rows in deal(table, train, folds, rng)]
+        shared = {
+            "alphas": n_strengths,
+            "cv": deal(split.y, split.codes, folds, seed),
+            "tol": tol,
+        }
         for method in methods(table):
             announce(f"{table.name}, fold {k + 1} of {folds}: {method.name}")
             with warnings.catch_warnings():
                 # both show in the report: as a gap, and as scores of small tasks
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 warnings.filterwarnings("ignore", "the target has one class only")
-                evaluate(method, split, inner, n_strengths, tol, results[method.name])
+                evaluate(method, split, shared, results[method.name])
     return results
 
 
@@ -274,21 +246,14 @@ def methods(table):
     return [m for m in METHODS if not (m.pooled and table.task_column is None)]
 
 
-def evaluate(method, split, inner, n_strengths, tol, result):
-    """Choose the strength on the inner splits, fit with it, and add to the result."""
+def evaluate(method, split, shared, result):
+    """Fit with the parameters that all methods share, and add to the result."""
     start = time.perf_counter()
-    model = method.model(split.table, tol)
-    candidates = method.candidates(model, split, n_strengths)
-    scores = np.empty((len(inner), len(candidates)))
-    for i, part in enumerate(inner):
-        path = clone(model)
-        for j, strengths in enumerate(candidates):
-            result.gap = max(result.gap, part.fit(path.set_params(**strengths), method))
-            scores[i, j] = mean_score(part.score(path, method))
-    best = candidates[np.argmax(split.table.sign * scores.mean(axis=0))]
-    result.gap = max(result.gap, split.fit(model.set_params(**best), method))
+    model = method.model(split.table, **shared)
+    result.gap = max(result.gap, split.fit(model, method))
     result.scores.append(split.score(model, method))
-    result.strengths.append(best)
+    names = model._model_class._strengths
+    result.strengths.append({name: getattr(model, f"{name}_") for name in names})
     result.seconds += time.perf_counter() - start
 
 
@@ -325,23 +290,10 @@ def preprocessing(table):
     ).set_output(transform="pandas")
 
 
-def deal(table, rows, folds, rng):
-    """Yield training and test rows of folds that halve no task and no class.
-
-    The rows, sorted by task, by class and then at random, are dealt one by one to the
-    folds, so that every fold has its share of every task and of each of its classes,
-    however few they are.
-    """
-    y = table.y[rows]
-    keys = list(y.T) if table.classifier and y.ndim == 2 else []
-    if y.ndim == 2:
-        keys += list(np.isnan(y).T)
-    else:
-        keys += [y] * table.classifier + [table.codes[rows]]
-    fold = np.empty(len(rows), dtype=int)
-    fold[np.lexsort([rng.random(len(rows)), *keys])] = np.arange(len(rows)) % folds
-    for train, test in PredefinedSplit(fold).split():
-        yield rows[train], rows[test]
+def deal(y, codes, folds, seed):
+    """Return training and test rows of folds that halve no task and no class."""
+    splitter = TaskKFold(folds, random_state=seed)
+    return list(splitter.split(np.zeros((len(y), 1)), y, groups=codes))
 
 
 def by_task(codes, y, *arrays):

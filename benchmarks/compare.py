@@ -1,8 +1,8 @@
 """Compare multi-task estimators with independent fits and with one pooled model.
 
 Without a table: scikit-learn's digits (ten one-vs-rest tasks), linnerud (three targets
-of the same rows), and a generated table of schools. Every strength is chosen by
-cross-validation inside the training part of an outer fold, on the same folds for all.
+of the same rows), and a generated table of schools. The CV estimators choose their
+strengths inside the training part of an outer fold, on the same folds for all.
 """
 
 import argparse
@@ -29,11 +29,11 @@ LEGEND = """\
 - difference: score minus that of independent fits, fold by fold, and the folds won
 - tasks: range from the 10 % to the 90 % quantile of the scores of the single tasks
 - strengths: chosen in each outer fold by {folds}-fold cross-validation inside its
-  training part; alpha, alpha/alpha_mean (one number: they are equal, so the fits are
-  independent), or alpha_shared/alpha_specific in the ratio sqrt(number of tasks)
-- gap: largest duality gap of all fits, relative to the objective without features;
-  above {tol:g} where a fit stopped short
-- seconds: all fits and predictions
+  training part, for the smallest squared error or log-loss; alpha, alpha/alpha_mean
+  (one number: they are equal, the fits independent), or alpha_shared/alpha_specific
+- gap: largest duality gap of the fits to the training parts, relative to the objective
+  without features; above {tol:g} where a fit stopped short
+- seconds: all fits, those of the cross-validation included, and predictions
 """
 
 
@@ -100,7 +100,7 @@ def read_options(argv):
         "--full", action="store_true", help="more rows, folds, strengths"
     )
     parser.add_argument("--folds", type=at_least_two, help="default: 3, with --full 5")
-    parser.add_argument("--strengths", type=at_least_two, help="default: 5 or 9")
+    parser.add_argument("--strengths", type=at_least_two, help="default: 20 or 50")
     parser.add_argument("--tol", type=float, default=1e-6, help="of every fit")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -115,7 +115,7 @@ def read_options(argv):
         parser.error("--table needs --target, the column to predict")
     if options.target and not (options.table or options.npz):
         parser.error("--target needs --table or --npz")
-    defaults = {"folds": (3, 5), "strengths": (5, 9)}
+    defaults = {"folds": (3, 5), "strengths": (20, 50)}
     for name, values in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, values[options.full])

@@ -5,8 +5,8 @@
 Every strength is chosen by a ``...RegressorCV`` or ``...ClassifierCV`` inside the
 training part, with 5 folds drawn inside each task. Features are standardised by the
 rows of the training part, and every row counts the same (``"proportional"``). The
-regressions choose by the error that they report, Landmine by the default log-loss: most
-of its tasks have no positive row in a test part, and so no AUC.
+regressions choose by the error that they report, Landmine by the default log-loss: of
+40 rows a task, most test parts hold no positive one, and so no AUC.
 
 Prints Markdown, of values beside those to expect and of targets; exit status 1 on a
 miss. "best" strengths are those of the smallest error on the test part itself. Chosen

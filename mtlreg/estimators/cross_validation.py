@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ from mtlreg.path import solve_path
 from mtlreg.tasks import read_fit_input
 
 _BATCH = 16  # points of a path that are scored together, where they are small
+_ROUNDING = 1e-10  # relative difference of scores that are equal
 _SELECTIONS = ["min", "one_se"]
 
 
@@ -224,7 +225,8 @@ class CrossValidatedModel(MultiTaskLinearModel):
         )
         scorer = None if self.scoring is None else make_scorer(self, self.scoring)
         # a number is the weight of all rows: no scorer needs it
-        weight = given.sample_weight if np.ndim(given.sample_weight) else None
+        weight = given.sample_weight
+        weight = None if isinstance(weight, Real) else weight
         metadata = fit_metadata(weight, given.tasks)
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **metadata, **given.params)
@@ -354,7 +356,9 @@ def _select(scores, selection):
     Of equal scores that of the largest strength, which comes first.
     """
     means, n_folds = scores.mean(axis=2), scores.shape[2]
-    ratio, index = np.unravel_index(np.argmax(means), means.shape)
+    best = means.max()
+    equal = means >= best - _ROUNDING * abs(best)
+    ratio, index = np.unravel_index(np.argmax(equal), means.shape)
     if selection == "one_se" and n_folds > 1:
         error = scores[ratio, index].std(ddof=1) / np.sqrt(n_folds)
         index = np.argmax(means[ratio] >= means[ratio, index] - error)

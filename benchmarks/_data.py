@@ -195,7 +195,7 @@ class Target(NamedTuple):
     def cells(self):
         sign = ">=" if self.at_least else "<="
         bound = f"{sign} {self.bound:g}"
-        return [self.quantity, f"{self.found:.4g}", bound, "yes" if self.met else "NO"]
+        return [self.quantity, f"{self.found:.5g}", bound, "yes" if self.met else "NO"]
 
 
 class Progress:

@@ -9,6 +9,7 @@ from scipy.linalg import cholesky, solve_triangular
 from mtlreg._factored import apply_factored, as_array
 from mtlreg._numba import njit
 
+_EPS = np.finfo(np.float64).eps
 _MOST_BYTES = 2**30  # that Gram matrices may take
 
 
@@ -113,7 +114,9 @@ class Statistics:
             values, vectors = np.linalg.eigh(np.moveaxis(self.gram, 2, 0))
             vectors = np.ascontiguousarray(np.moveaxis(vectors, 0, 1))
             moments = np.einsum("jtk,jt->tk", vectors, self.moments)
-        return np.maximum(values, 0.0), vectors, moments
+        # the rounding of a zero would count where a strength is as small
+        rounding = 10 * values.shape[1] * _EPS * values.max(axis=1, keepdims=True)
+        return np.where(values > rounding, values, 0.0), vectors, moments
 
     def diagonal(self):
         """Return the diagonals of the H_t, shape (n_features, n_tasks)."""

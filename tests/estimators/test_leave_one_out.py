@@ -1,0 +1,136 @@
+"""``cv="loo"`` of `MeanRegularizedRegressorCV` against a fit without each row."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.model_selection import LeaveOneOut
+
+from mtlreg import (
+    GroupLassoRegressorCV,
+    MeanRegularizedClassifierCV,
+    MeanRegularizedRegressor,
+    MeanRegularizedRegressorCV,
+)
+
+ALPHAS, RATIOS = [10.0, 0.5, 0.01], [0.01, 1.0]
+LAYOUTS = ["rows", "columns", "missing", "single"]
+
+
+def draw(layout, d=5, seed=0):
+    """X, y and tasks: four tasks of unequal sizes, or twelve rows for all."""
+    rng = np.random.default_rng(seed)
+    sizes = [7, 4, 6, 9]
+    n = sum(sizes) if layout == "rows" else 12
+    X = rng.normal(size=(n, d)) + 3.0 * rng.normal(size=d)
+    coef = rng.normal(size=(4, d))
+    Z = X @ coef.T + rng.normal(size=(n, 4)) + rng.normal(size=4)
+    if layout == "rows":
+        tasks = rng.permutation(np.repeat(np.arange(4), sizes))
+        return X, Z[np.arange(n), tasks], tasks
+    if layout == "single":
+        return X, Z[:, 0], None
+    if layout == "missing":
+        Z[rng.random(Z.shape) < 0.25] = np.nan
+    return X, Z, None
+
+
+def squared_errors(search, X, y, tasks=None, weight=None, **params):
+    """The scores that ``search`` should have, of a fit without each row."""
+    scores = np.empty((len(RATIOS), len(ALPHAS), len(y)))
+    for row in range(len(y)):
+        rest = np.arange(len(y)) != row
+        here, there = {}, {}
+        if tasks is not None:
+            here, there = {"tasks": tasks[rest]}, {"tasks": tasks[[row]]}
+        for r, ratio in enumerate(search.ratios_):
+            for a, alpha in enumerate(ALPHAS):
+                model = MeanRegularizedRegressor(
+                    alpha, alpha_mean=alpha * ratio, tol=1e-13, **params
+                )
+                w = None if weight is None else weight[rest]
+                model.fit(X[rest], y[rest], w, **here)
+                error = (y[[row]] - model.predict(X[[row]], **there)) ** 2
+                scores[r, a, row] = -np.nanmean(error)
+    return scores
+
+
+def search(ratios=RATIOS, **params):
+    return MeanRegularizedRegressorCV(alphas=ALPHAS, ratios=ratios, cv="loo", **params)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("task_weight", ["equal", "proportional"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_scores_are_those_of_a_loop(layout, task_weight, weighted, fit_intercept):
+    X, y, tasks = draw(layout)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(y)) if weighted else None
+    params = {"task_weight": task_weight, "fit_intercept": fit_intercept}
+    found = search(**params).fit(X, y, weight, tasks=tasks)
+    expected = squared_errors(found, X, y, tasks, weight, **params)
+    np.testing.assert_allclose(found.score_path_, expected, rtol=1e-8)
+    np.testing.assert_array_equal(found.mse_path_, -found.score_path_)
+    ratio, index = np.unravel_index(expected.mean(axis=2).argmax(), (2, 3))
+    assert (found.alpha_, found.ratio_) == (ALPHAS[index], RATIOS[ratio])
+    n_tasks = len(found.tasks_)
+    assert found.task_score_path_.shape == (2, 3, 1, n_tasks)
+    assert "split0_test_score" not in found.cv_results_
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_mean_that_is_free_and_has_few_rows(layout):
+    X, y, tasks = draw(layout, d=30)
+    found = search(ratios=[0.0, 1e-3]).fit(X, y, tasks=tasks)
+    expected = squared_errors(found, X, y, tasks)
+    np.testing.assert_allclose(found.score_path_, expected, rtol=1e-7)
+
+
+def test_rows_may_be_sparse_and_dummies_of_one_task():
+    X, y, tasks = draw("rows")
+    X[tasks == 2, 0] = 0.0
+    X[:, 1] = (np.arange(len(y)) == 3) * 5.0
+    dense = search().fit(X, y, tasks=tasks)
+    sparse = search().fit(sp.csr_array(X), y, tasks=tasks)
+    np.testing.assert_allclose(dense.score_path_, sparse.score_path_, rtol=1e-9)
+    expected = squared_errors(dense, X, y, tasks)
+    np.testing.assert_allclose(dense.score_path_, expected, rtol=1e-8)
+
+
+def test_rows_are_in_the_order_of_X_and_those_of_weight_0_take_no_part():
+    X, y, tasks = draw("rows")
+    weight = np.ones(len(y))
+    weight[[2, 11]] = 0.0
+    kept = weight > 0
+    found = search().fit(X, y, weight, tasks=tasks)
+    alone = search().fit(X[kept], y[kept], tasks=tasks[kept])
+    np.testing.assert_allclose(found.score_path_, alone.score_path_, rtol=1e-10)
+
+
+def test_scores_of_tasks_are_means_over_their_rows():
+    X, y, tasks = draw("rows")
+    found = search().fit(X, y, tasks=tasks)
+    for t in range(4):
+        mean = found.score_path_[:, :, tasks == t].mean(axis=2)
+        np.testing.assert_allclose(found.task_score_path_[:, :, 0, t], mean)
+
+
+def test_equal_to_the_splitter_of_scikit_learn():
+    X, y, tasks = draw("rows")
+    params = {"alphas": ALPHAS, "ratios": RATIOS, "tol": 1e-12}
+    folds = MeanRegularizedRegressorCV(cv=LeaveOneOut(), **params)
+    folds.fit(X, y, tasks=tasks)
+    found = search().fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(found.score_path_, folds.score_path_, rtol=1e-8)
+    assert found.alpha_ == folds.alpha_
+
+
+def test_refused():
+    X, y, tasks = draw("rows")
+    tasks[0] = 9
+    with pytest.raises(ValueError, match=r"task\(s\) \[9\] have one row"):
+        search().fit(X, y, tasks=tasks)
+    with pytest.raises(ValueError, match="cv='loo' scores by the squared error"):
+        search(scoring="r2").fit(X, y)
+    for other in (GroupLassoRegressorCV, MeanRegularizedClassifierCV):
+        with pytest.raises(ValueError, match="cv='loo' is not known to"):
+            other(cv="loo").fit(X, y > 0)

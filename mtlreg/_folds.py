@@ -40,18 +40,25 @@ def task_totals(data, mask=True):
 
 
 class HeldOutRows:
-    """Losses on rows.
+    """Losses on some rows.
 
     Parameters
     ----------
     data : MultiTaskData
-        Some tasks may have no rows.
+    keep : ndarray of bool of shape (n_rows,)
+        Some tasks may have no rows there.
     loss : Loss
     """
 
-    def __init__(self, data, loss):
-        self._data, self._loss = data, loss
-        self.weight = task_totals(data)
+    def __init__(self, data, keep, loss):
+        self._loss, self.weight = loss, task_totals(data, keep)
+        # no copy of dense rows that have no order: the columns in use are few
+        self._rows = None
+        if data.offsets is None and not sp.issparse(data.X):
+            self._rows = np.flatnonzero(keep)
+            self._data = MultiTaskData(data.X, data.y[keep], data.weight[keep])
+        else:
+            self._data = take_rows(data, keep)
 
     def losses(self, coef, intercept):
         """Return ``sum_i w_ti loss(y_ti, x_i . a_t + b_t)`` of every task and point.
@@ -68,9 +75,11 @@ class HeldOutRows:
         X, y, weight = self._data.X, self._data.y, self._data.weight
         out = np.zeros(intercept.shape)
         if self._data.offsets is None:
+            used = np.flatnonzero(coef.any(axis=(0, 1)))
+            dense = self._rows is not None
+            held = X[np.ix_(self._rows, used)] if dense else take_columns(X, used)
             for point, (A, b) in enumerate(zip(coef, intercept, strict=True)):
-                used = np.flatnonzero(A.any(axis=0))
-                z = take_columns(X, used) @ A[:, used].T + b
+                z = held @ A[:, used].T + b
                 out[point] = np.sum(weight * self._loss.pointwise(z, y), axis=0)
             return out
         for t in np.flatnonzero(np.diff(self._data.offsets)):

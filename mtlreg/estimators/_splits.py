@@ -185,7 +185,7 @@ class RowFold:
 
     def held_out(self, model):
         """Return the losses on the test part, of all tasks."""
-        return HeldOutRows(take_rows(self._read.data, self.test), model._loss())
+        return HeldOutRows(self._read.data, self.test, model._loss())
 
     def coefficients(self, fit, solution):
         """Return coef (n_tasks, n_features) and intercepts of all tasks.

@@ -6,6 +6,8 @@ import numpy as np
 
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
+_NEAR = 0.15  # and that a step may make without being dropped
+_FIRST_PRODUCTS = 30  # that a try from a warm start may cost
 _EPS = np.finfo(np.float64).eps
 
 
@@ -73,6 +75,8 @@ class Semismooth:
         Its penalty has a `tangent`.
     term : DataTerm or StatisticsTerm
     sigma : float
+    warm : bool
+        Whether it starts near the optimum, so that a first try may cost something.
 
     References
     ----------
@@ -81,9 +85,10 @@ class Semismooth:
     Newton acceleration on manifolds identified by proximal gradient methods.
     """
 
-    def __init__(self, problem, term, sigma):
+    def __init__(self, problem, term, sigma, warm=False):
         self._problem, self._term, self._sigma = problem, term, sigma
         self._dimension, self._checks, self._patience = 0, 0, 0
+        self._least_budget = _FIRST_PRODUCTS if warm else 1
 
     def ready(self, A, Z, lipschitz):
         """Return whether to try from here: at first, and when the manifold has settled.
@@ -126,11 +131,13 @@ class Semismooth:
         point = self._last
         while point.tangent.dimension and iteration < max_iter:
             # a try may cost half of what was spent up to here
-            budget = min(max(1, iteration // 2), max_iter - iteration)
+            budget = max(self._least_budget, iteration // 2)
+            budget = min(budget, max_iter - iteration)
             D, spent = self._direction(point, budget)
             iteration += spent
             following = self._point(point.A + D.array, point.Z + self._term.image(D))
-            stays = _close(following.tangent.dimension, point.tangent.dimension)
+            dimensions = following.tangent.dimension, point.tangent.dimension
+            stays = _close(*dimensions, _NEAR)
             if not (stays and following.below(point)):
                 break
             point = following
@@ -154,9 +161,9 @@ class Semismooth:
         return tangent.matrix(x), spent
 
 
-def _close(first, second):
+def _close(first, second, share=_SETTLED):
     """Return whether two manifolds have nearly the same dimension."""
-    return abs(first - second) <= _SETTLED * first
+    return abs(first - second) <= share * max(first, second)
 
 
 def _solve(product, resolvent, sigma, target, budget):

@@ -89,7 +89,7 @@ class FISTA(Solver):
             # steps that are spread over the tasks seldom bend like the worst task
             curvature = problem.square_norms.mean()
             lipschitz = problem.loss.curvature * float(curvature)
-            newton = Semismooth(problem, term, lipschitz)
+            newton = Semismooth(problem, term, lipschitz, warm)
         steps = accelerated(term, penalty, A, lipschitz)
         count = 1 if warm and newton is not None else self.check_every
         while True:

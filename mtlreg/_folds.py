@@ -196,7 +196,10 @@ class PartStatistics:
         )
 
     def losses(self, coef, intercept):
-        """Return what `HeldOutRows.losses` does, good to rounding of ``square``."""
+        """Return what `HeldOutRows.losses` does, good to rounding of ``square``.
+
+        Of statistics that are not centred for intercepts of 0 only.
+        """
         out = np.empty(intercept.shape)
         statistics = Statistics(self.gram, self._multiples(), None)
         for point, (a, b) in enumerate(zip(coef, intercept, strict=True)):

@@ -13,7 +13,7 @@ from mtlreg.solvers._pooling import pooled_sum, pseudo_inverse
 from mtlreg.solvers.direct import Direct
 
 _MOST_BYTES = 2**30  # that the eigenvectors may take
-_FARTHEST = 1e-6  # share of a row that its fit may leave to be divided by
+_NEAR_SINGULAR = 1e-6  # determinant of I - M V below which a row is fitted without
 
 
 @dataclass(frozen=True)
@@ -105,22 +105,20 @@ class LeaveOneOut:
             for tasks, rows in group.blocks:
                 left = []
                 for t in tasks:
-                    U, pull = (
-                        self._bases[t],
-                        (alpha - alpha_mean) * (m @ self._bases[t]),
-                    )
+                    U = self._bases[t]
+                    pull = (alpha - alpha_mean) * (m @ U)
                     a = U @ ((f[t] * moments[t] + pull) / shifted[t])
                     left.append(self._residual(t, rows, a))
                 M = self._influence(tasks, rows, group.factors, shifted, coupling)
-                self._write(
-                    out,
-                    tasks,
-                    rows,
-                    group.factors,
-                    np.stack(left),
-                    M,
-                    (alpha, alpha_mean),
+                found, close = self._without_row(
+                    tasks, rows, group.factors, np.stack(left, axis=1), M
                 )
+                for row in np.flatnonzero(close):
+                    found[row] = self._refit(tasks, rows[row], alpha, alpha_mean)
+                if out.ndim == 1:
+                    out[rows] = found[:, 0]
+                else:
+                    out[np.ix_(rows, tasks)] = found
         return out
 
     def _rotate(self, coordinates, tasks=None):
@@ -132,21 +130,16 @@ class LeaveOneOut:
         """Return the sum over tasks of matrices that are diagonal there."""
         return sum((self._bases[t] * diagonals[t]) @ self._bases[t].T for t in tasks)
 
-    def _write(self, out, tasks, rows, factors, left, M, strengths):
-        """Write ``(I - M V)^-1 r`` for some rows."""
-        v = np.stack(
-            [factors[t] * self._cells(self._problem.design.v, t, rows) for t in tasks]
-        )
-        systems = np.eye(len(tasks)) - M * v.T[:, None, :]
-        close = np.abs(np.linalg.det(systems)) < _FARTHEST
+    def _without_row(self, tasks, rows, factors, left, M):
+        """Return ``(I - M V)^-1 r`` of some rows, and where it is near singular.
+
+        There a row alone determines a direction, and needs a fit of its own.
+        """
+        v = [factors[t] * self._cells(self._problem.design.v, t, rows) for t in tasks]
+        systems = np.eye(len(tasks)) - M * np.stack(v, axis=1)[:, None, :]
+        close = np.abs(np.linalg.det(systems)) < _NEAR_SINGULAR
         systems[close] = np.eye(len(tasks))
-        found = np.linalg.solve(systems, left.T[:, :, None])[:, :, 0]
-        for row in np.flatnonzero(close):
-            found[row] = self._refit(tasks, rows[row], *strengths)
-        if out.ndim == 1:
-            out[rows] = found[:, 0]
-        else:
-            out[np.ix_(rows, tasks)] = found
+        return np.linalg.solve(systems, left[:, :, None])[:, :, 0], close
 
     def _influence(self, tasks, rows, factors, shifted, coupling):
         """Return the M_ts of some rows, shape (n_rows, n_tasks, n_tasks)."""

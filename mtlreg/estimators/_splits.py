@@ -160,7 +160,7 @@ class RowFold:
     """
 
     def __init__(self, model, read, number, train, test):
-        self.number, self.train, self.test, self._read = number, train, test, read
+        self.train, self.test, self._read = train, test, read
         self._place = f" in the training part of fold {number}"
         self.present = task_totals(read.data, train) > 0
         missing = read.tasks[~self.present]
@@ -216,7 +216,7 @@ class RowFold:
             read, data=data, tasks=read.tasks[self.present], classes=classes
         )
         fit = Fit(model, read, self._place)
-        # the design has a copy of the rows, centred
+        # the design holds what is needed of the rows, perhaps in a copy
         fit.read = dataclasses.replace(read, data=None)
         return fit
 
@@ -236,7 +236,6 @@ class StatisticsFold:
     """
 
     def __init__(self, rows, fit, part, merge):
-        self.number, self.test = rows.number, rows.test
         self._rows, self._fit, self._part, self._merge = rows, fit, part, merge
 
     def fits(self, models):

@@ -187,8 +187,8 @@ class RowModel:
         """
         expected = max(_LEAST_STRIDE, np.ceil(np.log(gap / target) / rate))
         short = 2 * expected <= _STRIDE
-        cheap = not short or self._epoch_cost(len(self.A)) < _CHEAP
-        return _STRIDE if cheap else int(expected)
+        cheap = self._epoch_cost(len(self.A)) < _CHEAP
+        return int(expected) if short and not cheap else _STRIDE
 
     def _epoch_cost(self, n_rows):
         """Return the multiply-adds of an epoch over some rows."""

@@ -7,8 +7,8 @@ start:
     seconds = multiply-adds / rate + bytes / bandwidth
 
 ``docs/cost.md`` explains the counts. They leave out what does not grow, and short
-vectors reach neither rate: what counts is that the quotient of measured and model stays
-about the same along a row of the table.
+vectors reach neither rate: the quotient of measured and model lies above 1, mostly less
+so for larger sizes.
 """
 
 import time

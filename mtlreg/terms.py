@@ -1,5 +1,7 @@
 """The data-fitting part of the objective, on rows or on sufficient statistics."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
@@ -132,8 +134,9 @@ class DataTerm:
         bent = self.bent(Z)
         return lambda D: self.design.adjoint(bent(D))
 
+    @cached_property
     def lipschitz(self):
-        """Return a Lipschitz constant of the gradient, kappa max_t lambda_max(H_t)."""
+        """A Lipschitz constant of the gradient, ``kappa max_t lambda_max(H_t)``."""
         return self.loss.curvature * float(np.max(self.design.largest_eigenvalues()))
 
     def bends_more(self, lipschitz, move, before, after):
@@ -187,8 +190,9 @@ class StatisticsTerm:
         """Return the Hessian as a function of a direction, whatever Z."""
         return self.statistics.multiply
 
+    @cached_property
     def lipschitz(self):
-        """Return the Lipschitz constant of the gradient."""
+        """The Lipschitz constant of the gradient."""
         return self.statistics.largest_eigenvalue()
 
     def bends_more(self, lipschitz, move, before, after):

@@ -132,7 +132,7 @@ def test_gradient_by_differences(loss, layout, intercept):
 @both_intercepts
 def test_lipschitz_constant_bounds_the_change_of_the_gradient(loss, layout, intercept):
     term = random_case(loss, "l21", layout, intercept=intercept).problem().term
-    rng, L = np.random.default_rng(0), term.lipschitz()
+    rng, L = np.random.default_rng(0), term.lipschitz
     bends = []
     for scale in [1e-3, 0.1, 1.0, 10.0] * 5:
         A, D = scale * rng.normal(size=(2, 4, 3))
@@ -158,7 +158,7 @@ def test_statistics_say_what_the_rows_say(penalty, layout, intercept, weighted):
     statistics = problem.on_statistics()
     rows, term = problem.term, statistics.term
     F0, blocks = problem.null_value, problem.penalty.n_blocks
-    assert term.lipschitz() == pytest.approx(rows.lipschitz(), rel=1e-10)
+    assert term.lipschitz == pytest.approx(rows.lipschitz, rel=1e-10)
     for A in points(problem):
         matrix = problem.penalty.combine(A)
         value, gradient = rows.value_and_gradient(matrix)
@@ -171,8 +171,8 @@ def test_statistics_say_what_the_rows_say(penalty, layout, intercept, weighted):
         np.testing.assert_allclose(found.intercept, exact.intercept, atol=1e-10)
         assert statistics.objective(A) == pytest.approx(problem.objective(A), rel=1e-12)
         ends = A, term.image(0 * matrix), Z
-        assert not term.bends_more(blocks * term.lipschitz() * (1 + 1e-10), *ends)
-        assert term.bends_more(1e-3 * term.lipschitz(), *ends)
+        assert not term.bends_more(blocks * term.lipschitz * (1 + 1e-10), *ends)
+        assert term.bends_more(1e-3 * term.lipschitz, *ends)
 
 
 @pytest.mark.parametrize("penalty", ["l21", "trace", "mean"])

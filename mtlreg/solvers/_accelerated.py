@@ -28,7 +28,7 @@ def accelerated(term, penalty, A, lipschitz=None):
     combine = penalty.combine
     if lipschitz is None:
         # a little above the constant, which is exact up to rounding only
-        lipschitz = (1 + 1e-10) * penalty.n_blocks * term.lipschitz()
+        lipschitz = (1 + 1e-10) * penalty.n_blocks * term.lipschitz
     Z = term.image(combine(A))
     A = A.astype(Z.dtype, copy=False)
     Y, image, momentum = A, Z, 1.0

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
+_SHARES = 1, 2, 4  # of the budget of a linear system, after which its step is tried
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
 _NEAR = 0.15  # and that a step may make without being dropped
 _FIRST_PRODUCTS = 30  # that a try from a warm start may cost
@@ -75,8 +76,6 @@ class Semismooth:
         Its penalty has a `tangent`.
     term : DataTerm or StatisticsTerm
     sigma : float
-    warm : bool
-        Whether it starts near the optimum, so that a first try may cost something.
 
     References
     ----------
@@ -85,10 +84,21 @@ class Semismooth:
     Newton acceleration on manifolds identified by proximal gradient methods.
     """
 
-    def __init__(self, problem, term, sigma, warm=False):
+    def __init__(self, problem, term, sigma):
         self._problem, self._term, self._sigma = problem, term, sigma
         self._dimension, self._checks, self._patience = 0, 0, 0
-        self._least_budget = _FIRST_PRODUCTS if warm else 1
+        self._least_budget = 1
+
+    def begin(self, A):
+        """Make the steps start from A, which is near the optimum.
+
+        A first try may cost something there, and the proximal gradient steps are of
+        2 / L: longer ones would undo in some directions what A already has.
+        """
+        self._least_budget = _FIRST_PRODUCTS
+        self._step = 2.0 / self._term.lipschitz
+        A = A.astype(np.float64, copy=False)
+        self._last = self._point(A, self._term.image(A))
 
     def ready(self, A, Z, lipschitz):
         """Return whether to try from here: at first, and when the manifold has settled.
@@ -132,24 +142,27 @@ class Semismooth:
         while point.tangent.dimension and iteration < max_iter:
             # a try may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
-            budget = min(budget, max_iter - iteration)
-            D, spent = self._direction(point, budget)
+            reached = point
+            for D, spent in self._tries(point, budget, max_iter - iteration):
+                Z = point.Z + self._term.image(D)
+                following = self._point(point.A + D.array, Z)
+                dimensions = following.tangent.dimension, point.tangent.dimension
+                if not (_close(*dimensions, _NEAR) and following.below(reached)):
+                    break
+                reached = following
+                yield iteration + spent, reached.A, reached.Z
             iteration += spent
-            following = self._point(point.A + D.array, point.Z + self._term.image(D))
-            dimensions = following.tangent.dimension, point.tangent.dimension
-            stays = _close(*dimensions, _NEAR)
-            if not (stays and following.below(point)):
+            if reached is point:
                 break
-            point = following
-            yield iteration, point.A, point.Z
+            point = reached
         self._checks, self._patience = 0, max(2, 2 * self._patience)
         return iteration, None if point is self._last else point.A
 
     def _point(self, A, Z):
         return Point(self._problem, self._term, self._step, A, Z)
 
-    def _direction(self, point, budget):
-        """Return a Newton step and the number of products it took."""
+    def _tries(self, point, budget, most):
+        """Yield ever better solutions D of one Newton step, and the products so far."""
         tangent, hessian = point.tangent, self._term.hessian(point.Z)
 
         def product(x):
@@ -157,8 +170,13 @@ class Semismooth:
 
         resolvent = tangent.resolvent(self._sigma)
         target = -tangent.coordinates(point.slope)
-        x, spent = _solve(product, resolvent, self._sigma, target, budget)
-        return tangent.matrix(x), spent
+        solving = _conjugate_gradients(product, resolvent, self._sigma, target)
+        stops = [min(share * budget, most) for share in _SHARES]
+        for spent, (x, solved) in enumerate(solving, 1):
+            if solved or spent in stops:
+                yield tangent.matrix(x), spent
+            if solved or spent == stops[-1]:
+                return
 
 
 def _close(first, second, share=_SETTLED):
@@ -166,7 +184,7 @@ def _close(first, second, share=_SETTLED):
     return abs(first - second) <= share * max(first, second)
 
 
-def _solve(product, resolvent, sigma, target, budget):
+def _conjugate_gradients(product, resolvent, sigma, target):
     """Solve ``(H + N) x = target`` by preconditioned conjugate gradients.
 
     N is known by its resolvent ``R = (sigma + N)^-1`` alone: where p = R w, N p is
@@ -178,29 +196,27 @@ def _solve(product, resolvent, sigma, target, budget):
         x -> H x and x -> R x.
     sigma : float
     target : ndarray
-    budget : int
-        Largest number of products.
 
-    Returns
-    -------
+    Yields
+    ------
     x : ndarray
-    spent : int
-        Number of products.
+        The solution after one more product.
+    solved : bool
+        Whether that is all there is to gain.
     """
     x, residual = np.zeros_like(target), target
     p, w = resolvent(target), target
     size = first = float(np.vdot(residual, p))
-    for spent in range(1, budget + 1):
+    while True:
         bent = product(p) + w - sigma * p
         curvature = float(np.vdot(p, bent))
         if not curvature > 0:
-            return x, spent
+            yield x, True
+            return
         length = size / curvature
-        x += length * p
+        x = x + length * p
         residual = residual - length * bent
         z = resolvent(residual)
         previous, size = size, float(np.vdot(residual, z))
-        if size <= _RESIDUAL**2 * first:
-            return x, spent
+        yield x, size <= _RESIDUAL**2 * first
         p, w = z + size / previous * p, residual + size / previous * w
-    return x, budget

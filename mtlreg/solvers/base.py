@@ -83,6 +83,10 @@ class Solver(ABC):
             )
         return self._solve(problem, init, monitor)
 
+    def merit(self, problem, A):
+        """Return a number by which the better of two starts A is the one with less."""
+        return problem.objective(A)
+
     @abstractmethod
     def _solve(self, problem, init, monitor):
         """Solve a problem whose optimum is not the null model."""

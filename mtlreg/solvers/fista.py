@@ -18,8 +18,9 @@ class FISTA(Solver):
     grows and the step is taken again. The momentum restarts when it points uphill.
 
     Where the penalty has tangent spaces (the trace norm), L starts at the mean
-    curvature of the data term, and Newton steps take over once the rank has settled;
-    there a product with the Hessian counts as an iteration, and every step is checked.
+    curvature of the data term, and Newton steps take over once the rank has settled, or
+    at once from a start that is given; there a product with the Hessian counts as an
+    iteration, and every step is checked.
 
     Parameters
     ----------
@@ -58,6 +59,12 @@ class FISTA(Solver):
     def refuses(self, loss, penalty):
         return None
 
+    def merit(self, problem, A):
+        if problem.penalty.has_tangent:
+            # Newton steps shrink the slope, of which the objective tells little
+            return problem.certificate(A).gap
+        return super().merit(problem, A)
+
     def _solve(self, problem, init, monitor):
         # iterates, and gaps on the way, on the statistics of the data where they pay
         estimate = problem.on_statistics()
@@ -79,24 +86,23 @@ class FISTA(Solver):
         return check.solution()
 
     def _points(self, problem, A, iteration, warm=False):
-        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter.
-
-        Newton steps are tried at once from a warm start.
-        """
+        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter."""
         term, penalty = problem.term, problem.penalty
-        newton = lipschitz = None
+        newton = lipschitz = Z = None
         if penalty.has_tangent:
             # steps that are spread over the tasks seldom bend like the worst task
             curvature = problem.square_norms.mean()
             lipschitz = problem.loss.curvature * float(curvature)
-            newton = Semismooth(problem, term, lipschitz, warm)
+            newton = Semismooth(problem, term, lipschitz)
+        if warm and newton is not None:
+            newton.begin(A)
+            iteration, reached = yield from newton.steps(iteration, self.max_iter)
+            A = A if reached is None else reached
         steps = accelerated(term, penalty, A, lipschitz)
-        count = 1 if warm and newton is not None else self.check_every
         while True:
-            for _ in range(min(count, self.max_iter - iteration)):
+            for _ in range(min(self.check_every, self.max_iter - iteration)):
                 A, Z, lipschitz = next(steps)
                 iteration += 1
-            count = self.check_every
             yield iteration, A, Z
             if newton is None or not newton.ready(A, Z, lipschitz):
                 continue

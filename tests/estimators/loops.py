@@ -14,8 +14,8 @@ import mtlreg
 from tests.estimators.cases import draw, is_classifier
 
 N = 60
-# a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 4.5e-7 of their size
-TOL, RTOL = 1e-13, 1e-6
+# a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 1.4e-7 of their size
+TOL, RTOL = 1e-14, 1e-6
 SPLITS = list(KFold(3, shuffle=True, random_state=0).split(np.zeros((N, 1))))
 
 

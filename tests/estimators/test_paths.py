@@ -86,7 +86,20 @@ def test_warm_starts_save_iterations():
         clone(est).set_params(alpha=alpha).fit(X, y, tasks=tasks).n_iter_
         for alpha in path.alphas
     )
-    assert path.n_iter.sum() < 0.6 * cold
+    assert path.n_iter.sum() < 0.4 * cold
+
+
+def test_points_on_a_line_are_free():
+    # orthonormal features: the lasso is linear in alpha while its signs stay
+    X = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 4)))[0]
+    y = X @ np.array([4.0, -3.0, 2.0, 5.0])
+    est = GroupLassoRegressor(l1_ratio=1.0, fit_intercept=False, tol=1e-10)
+    largest = alpha_max(est, X, y)
+    path = regularization_path(est, X, y, alphas=np.linspace(0.3, 0.02, 20) * largest)
+    expected = 40 * path.alphas[:, None, None] * np.sign([4.0, -3.0, 2.0, 5.0])
+    np.testing.assert_allclose(path.coef, [4.0, -3.0, 2.0, 5.0] - expected, atol=1e-6)
+    assert list(path.n_iter[2:]) == [1] * 18
+    assert path.n_iter[1] > 1
 
 
 @pytest.mark.parametrize(

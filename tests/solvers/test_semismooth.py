@@ -153,3 +153,23 @@ def test_it_takes_fewer_iterations(loss, monkeypatch):
     slow = plain(monkeypatch, problem, tol=1e-9)
     assert fast.converged
     assert 2 * fast.n_iter < slow.n_iter
+
+
+@every_loss
+def test_a_step_is_enough_near_the_optimum(loss, monkeypatch):
+    problem = hard_problem(loss)
+    near = FISTA(tol=1e-5).solve(problem).A
+    solution = FISTA(tol=1e-7).solve(problem, near)
+    assert solution.converged
+    assert len(solution.history) <= 4
+    assert 2 * solution.n_iter < FISTA(tol=1e-7).solve(problem).n_iter
+
+
+@every_loss
+@pytest.mark.parametrize("max_iter", [1, 2, 5])
+def test_warm_starts_keep_to_their_iterations(loss, max_iter):
+    problem = hard_problem(loss)
+    for start in (np.zeros(problem.shape), 100 * np.eye(*problem.shape)):
+        solution = FISTA(max_iter=max_iter, tol=1e-14).solve(problem, start)
+        assert solution.n_iter <= max_iter
+        assert np.isfinite(solution.gap)

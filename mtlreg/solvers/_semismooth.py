@@ -1,11 +1,13 @@
 """Newton's method on the manifold that proximal gradient has identified."""
 
+import itertools
 from functools import cached_property
 
 import numpy as np
 
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
 _SHARES = 1, 2, 4  # of the budget of a linear system, after which its step is tried
+_LEAST_PRODUCTS = 5  # for one; to try a step takes as long
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
 _NEAR = 0.15  # and that a step may make without being dropped
 _FIRST_PRODUCTS = 30  # that a try from a warm start may cost
@@ -207,7 +209,7 @@ def _conjugate_gradients(product, resolvent, sigma, target):
     x, residual = np.zeros_like(target), target
     p, w = resolvent(target), target
     size = first = float(np.vdot(residual, p))
-    while True:
+    for spent in itertools.count(1):
         bent = product(p) + w - sigma * p
         curvature = float(np.vdot(p, bent))
         if not curvature > 0:
@@ -218,5 +220,5 @@ def _conjugate_gradients(product, resolvent, sigma, target):
         residual = residual - length * bent
         z = resolvent(residual)
         previous, size = size, float(np.vdot(residual, z))
-        yield x, size <= _RESIDUAL**2 * first
+        yield x, spent >= _LEAST_PRODUCTS and size <= _RESIDUAL**2 * first
         p, w = z + size / previous * p, residual + size / previous * w

@@ -78,8 +78,9 @@ class Direct(Solver):
             check(1, _least_squares_point(problem))
             return check.solution()
         point, falls = _Point.at(problem, A), []
-        # quadratic convergence: a gap of a step is about the square of its fall
-        near = np.sqrt(check.target * problem.scale)
+        # quadratic convergence: the gap of a step is about the square of its fall, so
+        # that this leaves a hundredth of the target
+        near = 0.1 * np.sqrt(check.target * problem.scale)
         for iteration in range(1, self.max_iter + 1):
             before, point = point.value, _descend(problem, point)
             falls.append(before - point.value)

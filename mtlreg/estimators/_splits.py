@@ -53,21 +53,31 @@ def read_splits(splitter, X, y, read, params):
     Raises
     ------
     ValueError
-        If a part is empty, or a row is in both parts or more than once.
+        If a part is empty or holds rows that X has not, or a row is in both parts or
+        more than once.
     """
     n_rows = _num_samples(X)
     own = isinstance(splitter, TaskKFold) and splitter.task_column is None
     if own and "groups" not in params and read.layout != "columns":
         labels = read.labels
         params = params | {"groups": np.zeros(n_rows) if labels is None else labels}
-    rows, splits = np.arange(n_rows), []
+    splits = []
     for number, (train, test) in enumerate(splitter.split(X, y, **params)):
-        masks = [_mask(rows[part], n_rows) for part in (train, test)]
-        _check_split(number, *masks, len(rows[train]) + len(rows[test]))
+        positions = [_positions(number, part, n_rows) for part in (train, test)]
+        masks = [_mask(part, n_rows) for part in positions]
+        _check_split(number, *masks, sum(map(len, positions)))
         splits.append(tuple(masks))
     if not splits:
         raise ValueError("cv yields no fold; give at least one (train, test)")
     return splits
+
+
+def _positions(number, part, n_rows):
+    """Return the positions of the rows of a part, given by these or by a mask."""
+    try:
+        return np.arange(n_rows)[part]
+    except IndexError as error:
+        raise ValueError(f"fold {number} of cv does not fit X: {error}") from error
 
 
 def _mask(positions, n_rows):

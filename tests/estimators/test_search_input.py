@@ -117,6 +117,8 @@ FOLDS = [
     ),
     ([(np.r_[ROWS[:40], 3], ROWS[40:])], "fold 0 holds rows more than once"),
     ([SPLITS[0], (ROWS[:40], [50, 50, 51])], "fold 1 holds rows more than once"),
+    ([SPLITS[0], (ROWS[:40], [50, 99])], "fold 1 of cv does not fit X: index 99"),
+    ([(ROWS[:40] < 20, ROWS[40:])], "fold 0 of cv does not fit X: boolean index"),
     (
         [SPLITS[0], (ROWS[TASKS != 1], ROWS[TASKS == 1])],
         r"task\(s\) \[1\] have no rows .* in the training part of fold 1.*TaskKFold",

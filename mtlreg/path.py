@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,29 +53,42 @@ def solve_path(problem, solver, factors):
         here = base.with_penalty(penalty.scaled(factor))
         solution = solver.solve(here, _warm_start(solver, here, factor, past))
         last_iteration, _ = solution.history[-1]
-        known = any(factor == other for other, _ in past)
+        known = any(factor == point.factor for point in past)
         if last_iteration > 0 and not known:
             # a start that was left as it is knows nothing that those before do not
-            past = [*past[1 - _MOST_SOLUTIONS :], (factor, solution.A)]
+            matrix = penalty.combine(solution.A.astype(np.float64, copy=False))
+            point = _Known(factor, solution.A, base.term.image(matrix))
+            past = [*past[1 - _MOST_SOLUTIONS :], point]
         yield PathPoint(solution, time.perf_counter() - start)
 
 
+class _Known(NamedTuple):
+    """A solution, and its image by the term."""
+
+    factor: float
+    A: np.ndarray
+    Z: np.ndarray
+
+
 def _warm_start(solver, problem, factor, past):
-    """Return where to begin, given the last (factor, A), or None."""
+    """Return where to begin, given the last solutions, or None."""
     best, lowest = None, np.inf
     for count in range(1, len(past) + 1):
-        candidate = _extrapolated(past[-count:], factor)
-        value = solver.merit(problem, candidate)
+        A, Z = _extrapolated(past[-count:], factor)
+        value = solver.merit(problem, A, Z)
         if not value < lowest:
             break
-        best, lowest = candidate, value
+        best, lowest = A, value
     return best
 
 
 def _extrapolated(past, factor):
-    """Return the value at a factor of the polynomial through all (factor, A)."""
-    total = np.zeros_like(past[0][1])
-    for one, A in past:
-        share = np.prod([(factor - f) / (one - f) for f, _ in past if f != one])
-        total += total.dtype.type(share) * A
-    return total
+    """Return the values at a factor of the polynomials through all A, and all Z."""
+    factors = [point.factor for point in past]
+    A, Z = np.zeros_like(past[0].A), np.zeros_like(past[0].Z)
+    for point in past:
+        others = [f for f in factors if f != point.factor]
+        share = np.prod([(factor - f) / (point.factor - f) for f in others])
+        A += A.dtype.type(share) * point.A
+        Z += share * point.Z
+    return A, Z

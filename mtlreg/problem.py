@@ -182,11 +182,12 @@ class Problem:
             tol = max(tol, _FLOAT32_TOL)
         return max(tol * self.null_value, 16 * _EPS * self.scale)
 
-    def objective(self, A):
-        """Return F at the variable A with its best intercepts."""
+    def objective(self, A, Z=None):
+        """Return F at the variable A, of the image Z, with its best intercepts."""
         exact = np.asarray(A, dtype=np.float64)
         matrix = self.penalty.combine(exact)
-        value = self.term.value_at(matrix, self.term.image(matrix))
+        Z = self.term.image(matrix) if Z is None else Z
+        value = self.term.value_at(matrix, Z)
         return value + self.penalty.value(exact)
 
     def certificate(self, A, Z=None):

@@ -83,9 +83,17 @@ class Solver(ABC):
             )
         return self._solve(problem, init, monitor)
 
-    def merit(self, problem, A):
-        """Return a number by which the better of two starts A is the one with less."""
-        return problem.objective(A)
+    def merit(self, problem, A, Z):
+        """Return a number by which the better of two starts is the one with less.
+
+        Parameters
+        ----------
+        problem : Problem
+        A : ndarray of the shape ``problem.shape``
+        Z : ndarray
+            Its image by the term of the problem.
+        """
+        return problem.objective(A, Z)
 
     @abstractmethod
     def _solve(self, problem, init, monitor):

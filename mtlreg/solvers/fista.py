@@ -59,11 +59,11 @@ class FISTA(Solver):
     def refuses(self, loss, penalty):
         return None
 
-    def merit(self, problem, A):
+    def merit(self, problem, A, Z):
         if problem.penalty.has_tangent:
             # Newton steps shrink the slope, of which the objective tells little
-            return problem.certificate(A).gap
-        return super().merit(problem, A)
+            return problem.certificate(A, Z).gap
+        return super().merit(problem, A, Z)
 
     def _solve(self, problem, init, monitor):
         # iterates, and gaps on the way, on the statistics of the data where they pay

@@ -33,6 +33,8 @@ class Record:
         Target -> that rung.
     iterations, passes : dict
         Target -> iterations and passes over X of that rung, where known.
+    solver : dict
+        Target -> seconds of mtlreg's solver alone, on the rows that have a target.
     best_gap : float
         The smallest relative gap of all runs.
     spent, cap : float
@@ -52,6 +54,7 @@ class Record:
     control: dict = field(default_factory=dict)
     iterations: dict = field(default_factory=dict)
     passes: dict = field(default_factory=dict)
+    solver: dict = field(default_factory=dict)
     best_gap: float = np.inf
     spent: float = 0.0
     cap: float = 0.0

@@ -1,4 +1,4 @@
-"""Passes over the data: how often a fit of mtlreg reads X for a product.
+"""Inside a fit of mtlreg: how often it reads X for a product, and its solver's time.
 
 One pass is a product of all of X, with A, with residuals or with itself. Products of
 some columns or of one task count as their share. What block coordinate descent reads of
@@ -7,7 +7,11 @@ the input.
 """
 
 import functools
+import statistics
+import time
 from unittest import mock
+
+_RUNS = 5
 
 
 def passes(peer, lam, control):
@@ -51,6 +55,30 @@ def passes(peer, lam, control):
         for patch in patches:
             patch.stop()
     return sum(counts)
+
+
+def solver_seconds(peer, lam, control):
+    """Return the median time of the solver alone, without validation and centring.
+
+    Parameters
+    ----------
+    peer : Mtlreg
+    lam, control : float
+    """
+    from mtlreg.solvers import Solver
+
+    seconds, solve = [], Solver.solve
+
+    def timed(*args, **kwargs):
+        start = time.perf_counter()
+        solution = solve(*args, **kwargs)
+        seconds.append(time.perf_counter() - start)
+        return solution
+
+    with mock.patch.object(Solver, "solve", timed):
+        for _ in range(_RUNS):
+            peer.solve(lam, control)
+    return statistics.median(seconds)
 
 
 def _counting(method, note):

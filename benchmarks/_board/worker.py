@@ -18,7 +18,7 @@ from _board.clock import TARGETS, Record, cap_of, failure, repeat, survey, timed
 from _board.fista import gram_pays
 from _board.judge import Judge
 from _board.packages import COMPETITORS
-from _board.passes import passes
+from _board.passes import passes, solver_seconds
 
 WARM_UP = 1e-6  # tolerance of the first fit of mtlreg on a row
 
@@ -97,6 +97,8 @@ def _row(peers, lam, judge, options, own, hints):
             own = record.longest
             for target, control in record.control.items():
                 record.passes[target] = passes(peer, lam, control)
+                if peer.problem.name.endswith("school"):
+                    record.solver[target] = solver_seconds(peer, lam, control)
         entries.append((peer, record))
     repeat(entries, lam, judge, options.repeats)
     return [record for _, record in entries]
@@ -136,6 +138,7 @@ def _best(group):
                 "iterations": record.iterations[target],
                 "label": record.label,
                 "passes": record.passes.get(target),
+                "solver": record.solver.get(target),
             }
     return best
 

@@ -53,6 +53,7 @@ def accelerated(term, penalty, A, lipschitz=None):
         Y = following + _as(A, beta) * move
         image = following_image + _as(Z, beta) * (following_image - Z)
         A, Z, momentum = following, following_image, grown
+        del gradient, start, move  # which would last until the next step
         yield A, Z, lipschitz
 
 

@@ -140,7 +140,7 @@ class Semismooth:
         reached : ndarray or None
             The last A, if there was a step that was not dropped.
         """
-        point = self._last
+        point, self._last, moved = self._last, None, False
         while point.tangent.dimension and iteration < max_iter:
             # a try may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
@@ -156,9 +156,9 @@ class Semismooth:
             iteration += spent
             if reached is point:
                 break
-            point = reached
+            point, moved = reached, True
         self._checks, self._patience = 0, max(2, 2 * self._patience)
-        return iteration, None if point is self._last else point.A
+        return iteration, point.A if moved else None
 
     def _point(self, A, Z):
         return Point(self._problem, self._term, self._step, A, Z)

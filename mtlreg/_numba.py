@@ -23,19 +23,24 @@ def source_digest():
     return digest.hexdigest()
 
 
-def njit(function):
+def njit(function, fastmath=False):
     """Compile ``function`` without the GIL, cached where a folder is writable.
 
     A kernel that calls a kernel of another file must be built inside a function that
     takes `source_digest()` and mention it: numba's cache key contains the values that a
     closure refers to, so any edit of the package makes such a kernel compile anew.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:
         # numba raises at decoration time where it finds no writable cache directory
         return numba.njit(**options)(function)
+
+
+def njit_sums(function):
+    """As `njit`, for sums that may be taken in any order."""
+    return njit(function, fastmath={"reassoc", "contract"})
 
 
 def chosen_by_type(stub):

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import blas
 
-from mtlreg._numba import njit
+from mtlreg._numba import njit, njit_sums
 
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
@@ -44,11 +44,22 @@ def take_columns(X, features):
     return X[:, features] if sp.issparse(X) else np.take(X, features, axis=1)
 
 
+@njit
+def _transpose_columns(X, features, out):
+    # as many rows at a time as one cache line of a row of out holds
+    size = 64 // out.itemsize
+    for start in range(0, X.shape[0], size):
+        stop = min(start + size, X.shape[0])
+        for k in range(features.size):
+            j = features[k]
+            for i in range(start, stop):
+                out[k, i] = X[i, j]
+
+
 def transposed_columns(X, features, dtype):
     """Return some columns of dense X as the rows of a C-contiguous array."""
     columns = np.empty((len(features), X.shape[0]), dtype=dtype)
-    for rows, chunk in _chunks(X, max(16, 4 * _CACHED_ENTRIES // len(features))):
-        columns[:, rows] = np.take(chunk, features, axis=1).T
+    _transpose_columns(X, features, columns)
     return columns
 
 
@@ -181,6 +192,48 @@ def centre_tasks(X, units, offsets):
     _centre(X, offsets, units, stored, means, squares)
     means, squares = np.ascontiguousarray(means.T), np.ascontiguousarray(squares.T)
     return stored, means, None, squares
+
+
+@njit_sums
+def _predict_tasks(X, offsets, columns, out):
+    for t in range(offsets.size - 1):
+        for i in range(offsets[t], offsets[t + 1]):
+            z = out.dtype.type(0)
+            for j in range(X.shape[1]):
+                z += X[i, j] * columns[t, j]
+            out[i] = z
+
+
+@njit_sums
+def _adjoint_tasks(X, offsets, R, out):
+    for t in range(offsets.size - 1):
+        for i in range(offsets[t], offsets[t + 1]):
+            for j in range(X.shape[1]):
+                out[t, j] += R[i] * X[i, j]
+
+
+def predict_tasks(X, offsets, columns):
+    """Return ``X_t a_t`` for the dense rows of every task, (n,).
+
+    One pass over X, where a product a task spends its time on calls if tasks are many.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    offsets : ndarray of shape (n_tasks + 1,)
+    columns : ndarray of shape (n_tasks, d)
+        The a_t.
+    """
+    out = np.empty(len(X), dtype=np.result_type(X, columns))
+    _predict_tasks(X, offsets, columns, out)
+    return out
+
+
+def adjoint_tasks(X, offsets, R):
+    """Return ``X_t' r_t`` for the dense rows of every task, (n_tasks, d)."""
+    out = np.zeros((len(offsets) - 1, X.shape[1]), dtype=np.result_type(X, R))
+    _adjoint_tasks(X, offsets, R, out)
+    return out
 
 
 def column_moments(X, units):

@@ -12,9 +12,11 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from mtlreg._rows import (
     CONSTANT,
     adjoint64,
+    adjoint_tasks,
     block_diagonal,
     centre_tasks,
     column_moments,
+    predict_tasks,
     product64,
     promotes,
     scale_rows,
@@ -392,20 +394,15 @@ class StackedDesign(Design):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
             return self._blocks @ columns.ravel()
-        X = self.X if features is None else take_columns(self.X, features)
-        Z = np.empty(X.shape[0], dtype=np.result_type(X, A))
-        for column, rows in zip(columns, self._slices, strict=True):
-            Z[rows] = X[rows] @ column
-        return Z
+        return predict_tasks(
+            take_columns(self.X, features), self.cells.offsets, columns
+        )
 
     def _adjoint(self, R):
-        shape = (self.n_tasks, self.n_features)
         if self._blocks is not None:
-            G = (self._blocks.T @ R).reshape(shape)
+            G = (self._blocks.T @ R).reshape(self.n_tasks, self.n_features)
         else:
-            G = np.empty(shape, dtype=np.result_type(self.X, R))
-            for row, rows in zip(G, self._slices, strict=True):
-                row[:] = R[rows] @ self.X[rows]
+            G = adjoint_tasks(self.X, self.cells.offsets, R)
         return np.ascontiguousarray(G.T)
 
     def rows(self, t):

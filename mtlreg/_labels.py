@@ -196,8 +196,13 @@ def label_kind(labels):
 def unique_labels(labels):
     """Sorted distinct labels of a `label_array`."""
     if labels.dtype.kind != "O":
-        return np.unique(labels)
+        return np.unique(labels[_run_starts(labels)])
     return np.array(sorted(set(labels.tolist())), dtype=object)
+
+
+def _run_starts(labels):
+    """Where equal labels begin to follow one another, as those of a task often do."""
+    return np.flatnonzero(np.append(labels.size > 0, labels[1:] != labels[:-1]))
 
 
 def encode(labels, tasks):
@@ -206,9 +211,12 @@ def encode(labels, tasks):
         position = {task: code for code, task in enumerate(tasks.tolist())}
         codes = [position.get(label, -1) for label in labels.tolist()]
         return np.array(codes, dtype=np.intp)
-    codes = np.searchsorted(tasks, labels)
+    starts = _run_starts(labels)
+    firsts = labels[starts]
+    codes = np.searchsorted(tasks, firsts)
     codes[codes == len(tasks)] = 0
-    return np.where(tasks[codes] == labels, codes, -1)
+    codes[tasks[codes] != firsts] = -1
+    return np.repeat(codes, np.diff(starts, append=len(labels)))
 
 
 def check_target(wrong, what):
@@ -276,14 +284,19 @@ def _side_by_side(found, missing):
 
 def _classes(y, weight):
     """Sorted classes of the rows of positive weight, of all if that leaves one."""
-    classes = np.unique(y[weight > 0])
-    return classes if len(classes) > 1 else np.unique(y)
+    if not weight.all():
+        classes = unique_labels(y[weight > 0])
+        if len(classes) > 1:
+            return classes
+    return unique_labels(y)
 
 
 def encode_classes(y, weight, *, by_task):
     """A 1-D y as -1/+1, one column per class if there are more than two."""
-    check_classification_targets(y)
-    classes = _classes(y, weight)
+    distinct = unique_labels(y)
+    # the kind of two values is that of all rows with them
+    check_classification_targets(distinct if len(distinct) <= 2 else y)
+    classes = distinct if weight.all() else _classes(y, weight)
     if len(classes) == 1:
         raise ValueError(
             f"y has one class only, {classes.tolist()}. A classifier needs rows of at "

@@ -473,9 +473,10 @@ def _by_rows(X, y, weight, codes, tasks):
     """Rows of positive weight, stably sorted by task, and their positions."""
     n_tasks = len(tasks)
     _check_weighted(np.bincount(codes, weights=weight, minlength=n_tasks), tasks)
-    rows = np.argsort(codes, kind="stable")
-    rows = rows[weight[rows] > 0]
-    if not np.array_equal(rows, np.arange(len(y))):
+    rows = np.arange(len(y))
+    if not (weight.all() and np.all(codes[:-1] <= codes[1:])):
+        rows = np.argsort(codes, kind="stable")
+        rows = rows[weight[rows] > 0]
         X, y, weight, codes = X[rows], y[rows], weight[rows], codes[rows]
     counts = np.bincount(codes, minlength=n_tasks)
     offsets = np.concatenate([[0], np.cumsum(counts)])

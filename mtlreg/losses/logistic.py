@@ -5,6 +5,8 @@ from scipy.special import expit, xlog1py, xlogy
 
 from mtlreg.losses.base import Loss, ratio, sum_in_chunks
 
+_EPSNEG = np.finfo(np.float64).epsneg
+
 
 class Logistic(Loss):
     """Negative log-likelihood of a binary target, ``loss(y, z) = log(1 + exp(-y z))``.
@@ -74,11 +76,11 @@ class Logistic(Loss):
             return np.inf
         margin = y * z
         odds = _odds(margin)
-        p = 1.0 / (1.0 + odds)
-        rest = a - p
+        inverse = 1.0 + odds  # of p
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            terms = a * _log1p(rest / p)
-            terms += (1.0 - a) * _log1p(rest / (-p * odds))
+            excess = (a - 1.0 / inverse) * inverse
+            terms = (1.0 - a) * _log1p(excess / -odds)
+            terms += a * _log1p(excess)
         # where the loss underflows in p, a log(a / p) is a log a + a margin
         far = ~np.isfinite(terms)
         if np.any(far):
@@ -107,7 +109,8 @@ def _odds(margin):
 
 def _log1p(x):
     """Return ``log(1 + x)`` in place, of x = -1 a finite number to multiply by 0."""
-    return np.log1p(np.maximum(x, -1.0 + np.finfo(float).epsneg, out=x), out=x)
+    np.maximum(x, -1.0 + _EPSNEG, out=x)
+    return np.log1p(x, out=x)
 
 
 def _negative_entropy(a):

@@ -258,8 +258,10 @@ def target_columns(y):
     frame = as_frame(y, "y")
     if frame is not None:
         return [as_1d(frame[:, j].to_native(), "y") for j in range(frame.shape[1])]
-    if isinstance(nw.from_native(y, series_only=True, pass_through=True), nw.Series):
-        return as_1d(y, "y")
+    if not isinstance(y, np.ndarray):
+        series = nw.from_native(y, series_only=True, pass_through=True)
+        if isinstance(series, nw.Series):
+            return as_1d(y, "y")
     if sparse.issparse(y):
         y = y.toarray()
     elif isinstance(y, np.ma.MaskedArray):
@@ -294,8 +296,10 @@ def _classes(y, weight):
 def encode_classes(y, weight, *, by_task):
     """A 1-D y as -1/+1, one column per class if there are more than two."""
     distinct = unique_labels(y)
-    # the kind of two values is that of all rows with them
-    check_classification_targets(distinct if len(distinct) <= 2 else y)
+    binary = len(distinct) == 2
+    # two whole numbers are classes; of other targets scikit-learn is to say so
+    if not (binary and distinct.dtype.kind in "biuf" and np.all(distinct % 1 == 0)):
+        check_classification_targets(distinct if binary else y)
     classes = distinct if weight.all() else _classes(y, weight)
     if len(classes) == 1:
         raise ValueError(

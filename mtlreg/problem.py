@@ -135,7 +135,9 @@ class Problem:
         if self._patterns.size:
             Z = Z + self.term.image(shift)
             slopes = self.term.slopes(Z)
-        return _Null(self.term.value(Z), -self.design.adjoint(slopes), shift, Z, slopes)
+        at_zero = not (self.term.fit_intercept or self._patterns.size)
+        value = self.scale if at_zero else self.term.value(Z)
+        return _Null(value, -self.design.adjoint(slopes), shift, Z, slopes)
 
     @cached_property
     def column_norms(self):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 _CHUNK = 2**14  # cells whose temporaries stay in the cache
+_SHORTEST = 1e-8  # length of a Newton step whose square is rounding
 
 
 def sum_in_chunks(method):
@@ -94,7 +95,8 @@ class Loss(ABC):
 
         Newton's method on every task at once, kept inside a bracket: the best constant
         b_0 of the task satisfies ``b_0 - max z <= b <= b_0 - min z``, because ``loss'``
-        grows with the prediction. Stops when the slope is rounding error.
+        grows with the prediction. Stops when the slope is rounding error, or after a
+        step so short that it will be.
 
         Parameters
         ----------
@@ -119,12 +121,13 @@ class Loss(ABC):
             bend = cells.sum(bends)
             with np.errstate(over="ignore"):  # then it is not inside the bracket
                 newton = b - slope / np.where(bend > 0, bend, np.inf)
+            done = np.abs(slope) <= noise
             inside = (newton > lower) & (newton < upper) & (bend > 0)
+            short = inside & (np.abs(newton - b) <= _SHORTEST)
             moved = np.where(inside, newton, 0.5 * (lower + upper))
-            moved = np.where(np.abs(slope) <= noise, b, moved)
-            if np.array_equal(moved, b):
+            before, b = b, np.where(done, b, moved)
+            if np.all(done | short) or np.array_equal(b, before):
                 break
-            b = moved
         return b
 
 

@@ -471,14 +471,15 @@ def _check_weighted(totals, tasks):
 
 def _by_rows(X, y, weight, codes, tasks):
     """Rows of positive weight, stably sorted by task, and their positions."""
-    n_tasks = len(tasks)
-    _check_weighted(np.bincount(codes, weights=weight, minlength=n_tasks), tasks)
+    held = weight > 0
+    complete = held.all()
+    counts = np.bincount(codes if complete else codes[held], minlength=len(tasks))
+    _check_weighted(counts, tasks)
     rows = np.arange(len(y))
-    if not (weight.all() and np.all(codes[:-1] <= codes[1:])):
+    if not (complete and np.all(codes[:-1] <= codes[1:])):
         rows = np.argsort(codes, kind="stable")
-        rows = rows[weight[rows] > 0]
-        X, y, weight, codes = X[rows], y[rows], weight[rows], codes[rows]
-    counts = np.bincount(codes, minlength=n_tasks)
+        rows = rows[held[rows]]
+        X, y, weight = X[rows], y[rows], weight[rows]
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return MultiTaskData(X, y, weight, offsets), rows
 

@@ -133,4 +133,6 @@ class Loss(ABC):
 
 def ratio(u, v):
     """Return ``u / v``, and 0 in the cells of weight 0."""
+    if v.all():
+        return u / v
     return np.divide(u, v, out=np.zeros_like(u, dtype=float), where=v > 0)

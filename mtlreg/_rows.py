@@ -36,6 +36,12 @@ def sparse_moments(X, units):
     return exact.T @ units, exact.power(2).T @ units
 
 
+def nonzero_rows(A):
+    """Return which rows of A are not 0."""
+    # several times faster than A.any(axis=1)
+    return (A != 0) @ np.ones(A.shape[1], dtype=bool)
+
+
 def take_columns(X, features):
     """Return some columns of X, or X itself if ``features`` is None."""
     if features is None:

@@ -16,6 +16,7 @@ from mtlreg._rows import (
     block_diagonal,
     centre_tasks,
     column_moments,
+    nonzero_rows,
     predict_tasks,
     product64,
     promotes,
@@ -174,7 +175,7 @@ class Design(ABC):
 
         They are computed in the precision of A, also where X is float32.
         """
-        used = np.flatnonzero(A.any(axis=1))
+        used = np.flatnonzero(nonzero_rows(A))
         if len(used) < self._gathered_share * len(A):
             Z = self._product(A[used], used)
         else:

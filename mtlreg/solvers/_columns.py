@@ -47,7 +47,7 @@ def make_model(problem, rows, A, certificate, weight=None):
     curvature = np.array(curvature, dtype=A.dtype, order="C")
     curvature[problem.square_norms[rows] == 0] = 0.0
     start = np.ascontiguousarray(A[rows])
-    return RowModel(columns, curvature, problem.penalty, start, loss)
+    return RowModel(columns, curvature, problem.penalty, start, gradient, loss)
 
 
 def _statistics_columns(statistics, gradient, dtype):

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from mtlreg._numba import njit, source_digest
+from mtlreg._rows import nonzero_rows
 from mtlreg._statistics import Factors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._accelerated import accelerated
@@ -69,11 +70,13 @@ class RowModel:
         A gauge.
     A : ndarray of shape (k, n_tasks)
         Changed in place.
+    gradient : ndarray of shape (k, n_tasks)
+        Of the quadratic part at A.
     loss : float
         ``1/2 sum w r^2``.
     """
 
-    def __init__(self, columns, curvature, penalty, A, loss):
+    def __init__(self, columns, curvature, penalty, A, gradient, loss):
         self.columns, self.curvature = columns, curvature
         self.penalty, self.A = penalty, A
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
@@ -81,11 +84,11 @@ class RowModel:
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
         self.n_epochs, self._damping = 0, _DAMPING
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
-        self._begin(loss)
+        self._begin(gradient, loss)
 
-    def _begin(self, loss):
+    def _begin(self, gradient, loss):
         self._first, self._loss = self.A.copy(), loss
-        self._first_gradient = self.gradient()
+        self._first_gradient = gradient.astype(self.A.dtype)
 
     def renewed(self, gradient, loss):
         """Take the rounding of many epochs off the state; return whether it could be.
@@ -102,7 +105,7 @@ class RowModel:
         if "gradient" not in self.columns._fields:
             return False
         self.columns.gradient[...] = gradient
-        self._begin(loss)
+        self._begin(gradient, loss)
         return True
 
     def start_evenly(self, n_steps):
@@ -125,10 +128,11 @@ class RowModel:
         self.A[...] = A
         self.columns.gradient[...] = start + Z
 
-    def gradient(self):
-        """Return the gradient of the quadratic part at A, (k, n_tasks)."""
-        out = np.empty_like(self.A)
-        _gradients(self.columns, np.arange(len(out)), out)
+    def gradient(self, rows=None):
+        """Return the gradient of the quadratic part at A by some rows, or all."""
+        rows = np.arange(len(self.A)) if rows is None else rows
+        out = np.empty((len(rows), self.A.shape[1]), dtype=self.A.dtype)
+        _gradients(self.columns, rows, out)
         return out
 
     def _value(self, gradient):
@@ -136,9 +140,17 @@ class RowModel:
         move = self.A - self._first
         return self._loss + 0.5 * float(np.vdot(move, gradient + self._first_gradient))
 
-    def gap(self, gradient=None):
-        """Return the duality gap of the model at A, given its gradient if at hand."""
-        gradient = self.gradient() if gradient is None else gradient
+    def _objective(self):
+        """Return the model at A plus the penalty, from the rows that matter."""
+        rows = np.flatnonzero(nonzero_rows(self.A) | nonzero_rows(self._first))
+        A, first = self.A[rows], self._first[rows]
+        slope = self.gradient(rows) + self._first_gradient[rows]
+        value = self._loss + 0.5 * float(np.vdot(A - first, slope))
+        return value + self.penalty.value(A)
+
+    def gap(self):
+        """Return the duality gap of the model at A."""
+        gradient = self.gradient()
         polar = self.penalty.polar(gradient)
         s = 1.0 if polar <= 1 else 1.0 / polar
         rest = self.penalty.value(self.A) + s * float(np.vdot(self.A, gradient))
@@ -166,7 +178,8 @@ class RowModel:
         while self.n_epochs < stop and idle < _PATIENCE:
             before, rest = gap, stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
-            gap = self.gap(self._stride(n_epochs))
+            self._stride(n_epochs)
+            gap = self.gap()
             if gap <= target:
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
             rate = max(np.log(before / gap) / n_epochs, _LEAST_RATE)
@@ -203,13 +216,7 @@ class RowModel:
         return n_rows * (touched + n_tasks * _ROW)
 
     def _stride(self, n_epochs):
-        """Some epochs, all but the first over the active rows, and an extrapolation.
-
-        Returns
-        -------
-        gradient : ndarray
-            Of the quadratic part, where that led.
-        """
+        """Some epochs, all but the first over the active rows, and an extrapolation."""
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
             for array in (self.A, *self._state)
@@ -221,7 +228,7 @@ class RowModel:
             for kept, array in zip(states, self._state, strict=True):
                 kept[epoch] = array
         self.n_epochs += n_epochs
-        return self._extrapolate(moves.reshape(n_epochs, -1), states)
+        self._extrapolate(moves.reshape(n_epochs, -1), states)
 
     def _epoch(self, active_only):
         run_epochs(
@@ -239,21 +246,19 @@ class RowModel:
 
         The mix sum_i c_i A_i with sum_i c_i = 1 that makes the mix of the last moves
         smallest (Bertrand, Massias, 2021, Anderson acceleration of coordinate descent,
-        algorithm 2); the state is affine in A and mixed alike. Returns the gradient of
-        the quadratic part at the point that is kept.
+        algorithm 2); the state is affine in A and mixed alike.
         """
-        gradient = self.gradient()
         # in units of the largest, against overflow
         largest = max(moves.max(), -moves.min(), np.finfo(moves.dtype).tiny)
         moves /= largest
         products = (moves @ moves.T).astype(np.float64)
         size = np.trace(products)
         if not size > 0:
-            return gradient
+            return
         products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
-        before, last = self._objective(gradient), self.A.copy()
+        before, last = self._objective(), self.A.copy()
         # A_i is the last point less the moves after i
         back = largest * ((np.cumsum(mix) - mix) @ moves)
         self.A -= back.reshape(last.shape)
@@ -261,13 +266,11 @@ class RowModel:
             array[...] = np.tensordot(mix, kept, 1)
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
-        mixed = self.gradient()
-        if self._objective(mixed) < before - self._rounding * abs(before):
-            return mixed
+        if self._objective() < before - self._rounding * abs(before):
+            return
         self.A[...] = last
         for array, kept in zip(self._state, states, strict=True):
             array[...] = kept[-1]
-        return gradient
 
     def _newton(self, target):
         """Newton steps on the active rows, while the objective falls.
@@ -276,7 +279,7 @@ class RowModel:
         """
         gap = np.inf
         for _ in range(_NEWTON_STEPS):
-            active = np.flatnonzero(np.any(self.A != 0, axis=1))
+            active = np.flatnonzero(nonzero_rows(self.A))
             share, fall = self._newton_step(active)
             before, gap = gap, self.gap()
             # a gap that stays where the objective does is that of another face
@@ -330,7 +333,7 @@ class RowModel:
         by_gram = "gradient" in columns._fields
         if not (by_gram or (isinstance(columns, _blocks.Rows) and columns.common)):
             return False
-        active = np.any(self.A != 0, axis=1)
+        active = nonzero_rows(self.A)
         k = np.count_nonzero(active)
         epoch = self._epoch_cost(k)
         face = self.penalty.face(self.A[active])
@@ -342,6 +345,3 @@ class RowModel:
             step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         return steps * step <= np.log(gap / target) / rate * epoch
-
-    def _objective(self, gradient):
-        return self._value(gradient) + self.penalty.value(self.A)

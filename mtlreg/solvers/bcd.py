@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg._rows import nonzero_rows
 from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
 
@@ -130,7 +131,7 @@ def _working_set(problem, A, certificate, size):
     """
     norms = problem.column_norms
     polars = problem.penalty.row_polars(certificate.gradient)
-    active = np.any(A != 0, axis=1)
+    active = nonzero_rows(A)
     size = min(len(A), max(size, 2 * int(active.sum())))
     scaled = polars / max(1.0, polars.max())
     with np.errstate(divide="ignore", invalid="ignore"):

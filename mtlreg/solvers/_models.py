@@ -20,6 +20,7 @@ _NEWTON_STEPS = 8  # most in a row
 _FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
 _HALVINGS = 7  # of a step that does not make the objective fall
 _ROUNDING = 500  # units in the last place of the objective that mean nothing
+_AGREEING = 2  # times the gap of a model is still what rounding leaves it at
 _DAMPING = 0.01  # of the first Newton step
 _LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
@@ -34,7 +35,7 @@ def _build_gradients(salt):
     def gradients(columns, rows, out):
         salt  # noqa: B018  (in the cache key, see njit)
         for i in range(rows.size):
-            gradient_row(columns, rows[i], out[i])
+            gradient_row(columns, rows[i], out[rows[i]])
 
     return gradients
 
@@ -90,20 +91,22 @@ class RowModel:
         self._first, self._loss = self.A.copy(), loss
         self._first_gradient = gradient.astype(self.A.dtype)
 
-    def renewed(self, gradient, loss):
-        """Take the rounding of many epochs off the state; return whether it could be.
+    def renewed(self, gap, gradient, loss):
+        """Return whether the state is free of the rounding of many epochs.
 
-        Only Gram matrices outlast their state; a residual is as well built anew.
+        A gradient is put right. A residual is as well built anew, but lasts while the
+        gap is what it was taken to be.
 
         Parameters
         ----------
+        gap : float
+            At A, exact as all that follows.
         gradient : ndarray of shape (k, n_tasks)
-            At A, exact.
         loss : float
             Of the quadratic part at A.
         """
         if "gradient" not in self.columns._fields:
-            return False
+            return gap <= _AGREEING * self._gap
         self.columns.gradient[...] = gradient
         self._begin(gradient, loss)
         return True
@@ -128,11 +131,10 @@ class RowModel:
         self.A[...] = A
         self.columns.gradient[...] = start + Z
 
-    def gradient(self, rows=None):
-        """Return the gradient of the quadratic part at A by some rows, or all."""
-        rows = np.arange(len(self.A)) if rows is None else rows
-        out = np.empty((len(rows), self.A.shape[1]), dtype=self.A.dtype)
-        _gradients(self.columns, rows, out)
+    def gradient(self):
+        """Return the gradient of the quadratic part at A, (k, n_tasks)."""
+        out = np.empty_like(self.A)
+        _gradients(self.columns, np.arange(len(out)), out)
         return out
 
     def _value(self, gradient):
@@ -141,27 +143,31 @@ class RowModel:
         return self._loss + 0.5 * float(np.vdot(move, gradient + self._first_gradient))
 
     def _objective(self):
-        """Return the model at A plus the penalty, from the rows that matter."""
-        rows = np.flatnonzero(nonzero_rows(self.A) | nonzero_rows(self._first))
-        A, first = self.A[rows], self._first[rows]
-        slope = self.gradient(rows) + self._first_gradient[rows]
-        value = self._loss + 0.5 * float(np.vdot(A - first, slope))
-        return value + self.penalty.value(A)
+        """Return the model at A plus the penalty, and what is needed for it.
 
-    def gap(self):
-        """Return the duality gap of the model at A."""
-        gradient = self.gradient()
+        That are the rows of A that have moved, and the gradient by these, 0 elsewhere.
+        """
+        moved = nonzero_rows(self.A) | nonzero_rows(self._first)
+        gradient = np.zeros_like(self.A)
+        _gradients(self.columns, np.flatnonzero(moved), gradient)
+        return self._value(gradient) + self.penalty.value(self.A), moved, gradient
+
+    def gap(self, gradient=None):
+        """Return the duality gap of the model at A, given its gradient if at hand."""
+        gradient = self.gradient() if gradient is None else gradient
         polar = self.penalty.polar(gradient)
         s = 1.0 if polar <= 1 else 1.0 / polar
         rest = self.penalty.value(self.A) + s * float(np.vdot(self.A, gradient))
         return (1 - s) ** 2 * max(self._value(gradient), 0.0) + max(rest, 0.0)
 
-    def solve(self, target, max_epochs, gap, rate):
+    def solve(self, target, aim, max_epochs, gap, rate):
         """Run epochs until the gap of the model is at most ``target``, or stalls.
 
         Parameters
         ----------
         target : float
+        aim : float
+            Of Newton steps, at most the target.
         max_epochs : int
         gap : float
             At A, or of the whole problem there.
@@ -174,19 +180,20 @@ class RowModel:
             As it fell in the last epochs.
         """
         stop = self.n_epochs + max_epochs
-        best, idle = np.inf, 0
+        best, idle, self._gap = np.inf, 0, 0.0
         while self.n_epochs < stop and idle < _PATIENCE:
             before, rest = gap, stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
-            self._stride(n_epochs)
-            gap = self.gap()
+            gap = self.gap(self._stride(n_epochs))
             if gap <= target:
+                self._gap = gap
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
             rate = max(np.log(before / gap) / n_epochs, _LEAST_RATE)
-            if self._newton_pays(rate, gap, target):
-                self._newton(target)
+            if self._newton_pays(rate, gap, aim):
+                self._newton(aim)
                 gap = self.gap()
             if gap <= target:
+                self._gap = gap
                 break
             idle = 0 if gap < 0.9 * best else idle + 1
             best = min(best, gap)
@@ -216,7 +223,13 @@ class RowModel:
         return n_rows * (touched + n_tasks * _ROW)
 
     def _stride(self, n_epochs):
-        """Some epochs, all but the first over the active rows, and an extrapolation."""
+        """Some epochs, all but the first over the active rows, and an extrapolation.
+
+        Returns
+        -------
+        gradient : ndarray
+            Of the quadratic part, where that led.
+        """
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
             for array in (self.A, *self._state)
@@ -228,7 +241,9 @@ class RowModel:
             for kept, array in zip(states, self._state, strict=True):
                 kept[epoch] = array
         self.n_epochs += n_epochs
-        self._extrapolate(moves.reshape(n_epochs, -1), states)
+        moved, gradient = self._extrapolate(moves.reshape(n_epochs, -1), states)
+        _gradients(self.columns, np.flatnonzero(~moved), gradient)
+        return gradient
 
     def _epoch(self, active_only):
         run_epochs(
@@ -246,19 +261,21 @@ class RowModel:
 
         The mix sum_i c_i A_i with sum_i c_i = 1 that makes the mix of the last moves
         smallest (Bertrand, Massias, 2021, Anderson acceleration of coordinate descent,
-        algorithm 2); the state is affine in A and mixed alike.
+        algorithm 2); the state is affine in A and mixed alike. Returns which rows of A
+        have moved at the point that is kept, and the gradient by these.
         """
+        before, *there = self._objective()
         # in units of the largest, against overflow
         largest = max(moves.max(), -moves.min(), np.finfo(moves.dtype).tiny)
         moves /= largest
         products = (moves @ moves.T).astype(np.float64)
         size = np.trace(products)
         if not size > 0:
-            return
+            return there
         products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
-        before, last = self._objective(), self.A.copy()
+        last = self.A.copy()
         # A_i is the last point less the moves after i
         back = largest * ((np.cumsum(mix) - mix) @ moves)
         self.A -= back.reshape(last.shape)
@@ -266,11 +283,13 @@ class RowModel:
             array[...] = np.tensordot(mix, kept, 1)
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
-        if self._objective() < before - self._rounding * abs(before):
-            return
+        after, *mixed = self._objective()
+        if after < before - self._rounding * abs(before):
+            return mixed
         self.A[...] = last
         for array, kept in zip(self._state, states, strict=True):
             array[...] = kept[-1]
+        return there
 
     def _newton(self, target):
         """Newton steps on the active rows, while the objective falls.

@@ -23,10 +23,11 @@ class BCD(Solver):
     The free rows are those that are not 0 and those nearest to leaving 0, at least
     twice as many as are active. On them a quadratic model of the data term (for the
     squared loss, the term itself) plus the penalty is minimised to a share of the
-    duality gap: rows exactly, one after the other, with the curvature of every task,
-    extrapolated every few epochs. Where the gap falls slowly, damped Newton steps on
-    the face of the penalty take over. Other losses take the model at each point as a
-    Newton step, shortened until the objective falls.
+    duality gap, and to the end once no other row leaves 0: rows exactly, one after the
+    other, with the curvature of every task, extrapolated every few epochs. Where the
+    gap falls slowly, damped Newton steps on the face of the penalty take over. Other
+    losses take the model at each point as a Newton step, shortened until the objective
+    falls.
 
     Where Gram matrices pay, some proximal gradient steps come first: of many optima
     they choose the one that treats collinear features alike.
@@ -88,11 +89,13 @@ class BCD(Solver):
             if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
                 A, model = A.astype(np.float64), None
-            rows, complete = _working_set(inner, A, check.certificate, size)
-            size = len(rows)
-            kept = quadratic and model is not None and np.array_equal(rows, held)
+            gap = check.history[-1][1]
+            rows, complete = _working_set(inner, A, check.certificate, size, held)
+            size, confirmed = len(rows), rows is held
+            kept = quadratic and confirmed and model is not None
             gradient = check.certificate.gradient[rows]
-            if not (kept and model.renewed(gradient, inner.term.value_at(A, Z))):
+            value = inner.term.value_at(A, Z)
+            if not (kept and model.renewed(gap, gradient, value)):
                 if model is not None and inner is problem:
                     # the first working set was too small
                     check.estimate = problem.on_statistics(_PRODUCTS)
@@ -102,12 +105,14 @@ class BCD(Solver):
                 held = rows
                 if quadratic and init is None and epochs == 0:
                     model.start_evenly(_EVEN_STEPS)
-            gap = check.history[-1][1]
             target = 0.5 * check.target
-            if not (quadratic and complete and epochs):
-                target = max(target, _INNER_SHARE * gap)
+            share = max(target, _INNER_SHARE * gap)
+            # Newton steps are quick to go on; epochs wait until the rows have proved
+            # to be all
+            aim = target if quadratic and complete and epochs else share
+            target = aim if confirmed else share
             before = model.n_epochs
-            rate = model.solve(target, self.max_iter - epochs, gap, rate)
+            rate = model.solve(target, aim, self.max_iter - epochs, gap, rate)
             epochs += model.n_epochs - before
             if quadratic:
                 A[rows] = model.A
@@ -123,24 +128,32 @@ class BCD(Solver):
         return make_model(problem, rows, A, certificate, weight)
 
 
-def _working_set(problem, A, certificate, size):
+def _working_set(problem, A, certificate, size, held):
     """Return the rows to free, and whether no other row leaves 0 as things stand.
 
-    The rows are the active ones and those with the least distance to the boundary of
-    the dual domain, ``(1 - polar) / ||x_j||`` in units of their column norms.
+    They stay those that are held, or None, while that is so of them. Else they are the
+    active ones and those with the least distance to the boundary of the dual domain,
+    ``(1 - polar) / ||x_j||`` in units of their column norms.
     """
     norms = problem.column_norms
     polars = problem.penalty.row_polars(certificate.gradient)
+    if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
+        return held, True
     active = nonzero_rows(A)
     size = min(len(A), max(size, 2 * int(active.sum())))
     scaled = polars / max(1.0, polars.max())
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(norms > 0, (1 - scaled) / norms, np.inf)
     distance[active] = -np.inf
-    free = np.argpartition(distance, size - 1)[:size]
-    outside = np.ones(len(A), dtype=bool)
-    outside[free] = False
-    return np.sort(free), not np.any(polars[outside] > 1)
+    free = np.sort(np.argpartition(distance, size - 1)[:size])
+    return free, not _outside(polars, free).max(initial=0.0) > 1
+
+
+def _outside(values, rows):
+    """Return the values of all other rows."""
+    others = np.ones(len(values), dtype=bool)
+    others[rows] = False
+    return values[others]
 
 
 def _line_search(problem, A, Z, rows, proposed):

@@ -73,7 +73,7 @@ class _Known(NamedTuple):
 def _warm_start(solver, problem, factor, past):
     """Return where to begin, given the last solutions, or None."""
     best, lowest = None, np.inf
-    for count in range(1, len(past) + 1):
+    for count in range(len(past), 0, -1):
         A, Z = _extrapolated(past[-count:], factor)
         value = solver.merit(problem, A, Z)
         if not value < lowest:

@@ -133,6 +133,8 @@ class RowModel:
 
     def gradient(self):
         """Return the gradient of the quadratic part at A, (k, n_tasks)."""
+        if "gradient" in self.columns._fields:
+            return self.columns.gradient.copy()
         out = np.empty_like(self.A)
         _gradients(self.columns, np.arange(len(out)), out)
         return out
@@ -143,14 +145,18 @@ class RowModel:
         return self._loss + 0.5 * float(np.vdot(move, gradient + self._first_gradient))
 
     def _objective(self):
-        """Return the model at A plus the penalty, and what is needed for it.
+        """Return the model plus the penalty at A, its gradient, and rows not in that.
 
-        That are the rows of A that have moved, and the gradient by these, 0 elsewhere.
+        Unless the gradient is at hand, it is 0 in rows that have not moved, where it
+        does not matter.
         """
-        moved = nonzero_rows(self.A) | nonzero_rows(self._first)
-        gradient = np.zeros_like(self.A)
-        _gradients(self.columns, np.flatnonzero(moved), gradient)
-        return self._value(gradient) + self.penalty.value(self.A), moved, gradient
+        if "gradient" in self.columns._fields:
+            left, gradient = np.empty(0, dtype=np.intp), self.gradient()
+        else:
+            moved = nonzero_rows(self.A) | nonzero_rows(self._first)
+            left, gradient = np.flatnonzero(~moved), np.zeros_like(self.A)
+            _gradients(self.columns, np.flatnonzero(moved), gradient)
+        return self._value(gradient) + self.penalty.value(self.A), gradient, left
 
     def gap(self, gradient=None):
         """Return the duality gap of the model at A, given its gradient if at hand."""
@@ -241,8 +247,9 @@ class RowModel:
             for kept, array in zip(states, self._state, strict=True):
                 kept[epoch] = array
         self.n_epochs += n_epochs
-        moved, gradient = self._extrapolate(moves.reshape(n_epochs, -1), states)
-        _gradients(self.columns, np.flatnonzero(~moved), gradient)
+        gradient, left = self._extrapolate(moves.reshape(n_epochs, -1), states)
+        if left.size:
+            _gradients(self.columns, left, gradient)
         return gradient
 
     def _epoch(self, active_only):
@@ -261,8 +268,8 @@ class RowModel:
 
         The mix sum_i c_i A_i with sum_i c_i = 1 that makes the mix of the last moves
         smallest (Bertrand, Massias, 2021, Anderson acceleration of coordinate descent,
-        algorithm 2); the state is affine in A and mixed alike. Returns which rows of A
-        have moved at the point that is kept, and the gradient by these.
+        algorithm 2); the state is affine in A and mixed alike. Returns the gradient at
+        the point that is kept, and the rows in which it is still to be computed.
         """
         before, *there = self._objective()
         # in units of the largest, against overflow

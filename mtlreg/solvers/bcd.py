@@ -3,21 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from mtlreg._rows import nonzero_rows
 from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
-from mtlreg.terms import DataTerm
 
 _EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
 _RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
-_SPARSE_SHARE = 1 / 64  # of the features, in the first working set where X is sparse
-_SPARSE_GROWTH = 3  # of a full working set there
-_FULL = 0.9  # of the rows are active
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 
@@ -86,8 +81,6 @@ class BCD(Solver):
         quadratic = problem.loss.quadratic
         model, held, inner = None, None, problem
         size, epochs, rate = self.first_size, 0, _RATE
-        if _is_sparse(problem):
-            size = max(size, int(_SPARSE_SHARE * len(A)))
         while True:
             Z = inner.term.image(A.astype(np.float64, copy=False))
             last = epochs >= self.max_iter
@@ -140,28 +133,20 @@ def _working_set(problem, A, certificate, size, held):
 
     They stay those that are held, or None, while that is so of them. Else they are the
     active ones and those with the least distance to the boundary of the dual domain,
-    ``(1 - polar) / ||x_j||`` in units of their column norms. A full set grows faster
-    where X is sparse: a product with all of it is then as slow as an epoch, row by row.
+    ``(1 - polar) / ||x_j||`` in units of their column norms.
     """
     norms = problem.column_norms
     polars = problem.penalty.row_polars(certificate.gradient)
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
         return held, True
     active = nonzero_rows(A)
-    n_active = np.count_nonzero(active)
-    full = n_active >= _FULL * size and _is_sparse(problem)
-    growth = _SPARSE_GROWTH if full else 2
-    size = min(len(A), max(size, growth * n_active))
+    size = min(len(A), max(size, 2 * int(active.sum())))
     scaled = polars / max(1.0, polars.max())
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(norms > 0, (1 - scaled) / norms, np.inf)
     distance[active] = -np.inf
     free = np.sort(np.argpartition(distance, size - 1)[:size])
     return free, not _outside(polars, free).max(initial=0.0) > 1
-
-
-def _is_sparse(problem):
-    return isinstance(problem.term, DataTerm) and sp.issparse(problem.term.design.X)
 
 
 def _outside(values, rows):

@@ -76,9 +76,10 @@ def _warm_start(solver, problem, factor, past):
     for count in range(len(past), 0, -1):
         A, Z = _extrapolated(past[-count:], factor)
         value = solver.merit(problem, A, Z)
-        if not value < lowest:
+        if value < lowest:
+            best, lowest = A, value
+        elif best is not None:
             break
-        best, lowest = A, value
     return best
 
 

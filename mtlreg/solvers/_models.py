@@ -83,7 +83,7 @@ class RowModel:
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
-        self.n_epochs, self._damping = 0, _DAMPING
+        self.n_epochs, self._damping, self._gap = 0, _DAMPING, 0.0
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._begin(gradient, loss)
 

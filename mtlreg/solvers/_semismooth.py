@@ -10,7 +10,7 @@ _SHARES = 1, 2, 4  # of the budget of a linear system, after which its step is t
 _LEAST_PRODUCTS = 5  # for one; to try a step takes as long
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
 _NEAR = 0.15  # and that a step may make without being dropped
-_FIRST_PRODUCTS = 30  # that a try from a warm start may cost
+_FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
 _EPS = np.finfo(np.float64).eps
 
 
@@ -78,6 +78,7 @@ class Semismooth:
         Its penalty has a `tangent`.
     term : DataTerm or StatisticsTerm
     sigma : float
+        Mean curvature of f.
 
     References
     ----------
@@ -120,7 +121,7 @@ class Semismooth:
         return self._checks >= self._patience
 
     def steps(self, iteration, max_iter):
-        """Yield Newton iterates, from the point that was ready, while they go down.
+        """Yield Newton iterates, from where `begin` or `ready` was, while they go down.
 
         After a step that was dropped, the manifold has to stay for ever more checks.
 
@@ -142,7 +143,7 @@ class Semismooth:
         """
         point, self._last, moved = self._last, None, False
         while point.tangent.dimension and iteration < max_iter:
-            # a try may cost half of what was spent up to here
+            # the first try of a step may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
             reached = point
             for D, spent in self._tries(point, budget, max_iter - iteration):

@@ -94,8 +94,7 @@ class BCD(Solver):
             size, confirmed = len(rows), rows is held
             kept = quadratic and confirmed and model is not None
             gradient = check.certificate.gradient[rows]
-            value = inner.term.value_at(A, Z)
-            if not (kept and model.renewed(gap, gradient, value)):
+            if not (kept and model.renewed(gap, gradient, inner.term.value_at(A, Z))):
                 if model is not None and inner is problem:
                     # the first working set was too small
                     check.estimate = problem.on_statistics(_PRODUCTS)

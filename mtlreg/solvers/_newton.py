@@ -1,9 +1,9 @@
 """Newton's method on the face of a row penalty: its smooth part around a point."""
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
-from mtlreg._numba import njit
+from mtlreg._numba import njit, njit_sums
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
 _MOST_PRODUCTS = 20  # with the Hessian, for one step
@@ -115,39 +115,41 @@ class _FaceInverse:
 
     def __init__(self, hessian, face):
         free, w, e = face.free, face.direction, face.tied
-        H = hessian.stacked()
+        H = np.ascontiguousarray(hessian.stacked())
         factors = _Factors if len(free) > _AT_ONCE else _FactorsAtOnce
         self._free, self._factors = free, factors(H, free, face.bend)
         rows = np.flatnonzero(np.any((w != 0) | (e != 0), axis=1))
         self._rows, self._tied = rows, e[rows]
         # columns of the border first: (row, entry, task)
-        self._border = self._tied[:, None] * H[rows] * free
-        corner = np.einsum(
-            "jlt,lt->jl", self._tied[:, None] * H[np.ix_(rows, rows)], e[rows]
-        )
-        self._border[np.arange(rows.size), rows] += w[rows]
-        diagonal = np.einsum("jj->j", corner)
+        self._border = np.empty((rows.size, *free.shape), dtype=free.dtype)
+        schur = np.empty((rows.size, rows.size), dtype=free.dtype)
+        _write_border(H, free, w, e, rows, self._border, schur)
+        diagonal = np.einsum("jj->j", schur)
         bend = np.sum(self._tied**2 * face.bend[rows], axis=1)
         diagonal += np.where(self._tied.any(axis=1), bend, 1.0)
-        self._solved = self._border.copy()
-        self._factors.solve(self._solved)
-        flat = (rows.size, free.size)
-        taken = self._border.reshape(flat) @ self._solved.reshape(flat).T
-        self._schur = np.linalg.pinv(corner - taken, rcond=_LEAST_PIVOT, hermitian=True)
+        self._factors.forward(self._border)
+        flat = self._border.reshape(rows.size, free.size)
+        schur -= flat @ flat.T
+        # as the factors of one task
+        self._schur = schur[:, :, None]
+        _factorise(self._schur, _LEAST_PIVOT)
 
     def solve(self, r):
         """Return the inverse times r (k, n_tasks), both on the face."""
         u = self._free * r
-        self._factors.solve(u[None])
-        pulled = np.sum(self._tied * r[self._rows], axis=1)
-        c = self._schur @ (pulled - np.tensordot(self._border, u))
-        u -= np.tensordot(c, self._solved, 1)
+        self._factors.forward(u[None])
+        c = np.sum(self._tied * r[self._rows], axis=1)
+        c -= np.tensordot(self._border, u)
+        _forward(self._schur, c[None, :, None])
+        _backward(self._schur, c[:, None])
+        u -= np.tensordot(c, self._border, 1)
+        self._factors.backward(u)
         u[self._rows] += self._tied * c[:, None]
         return u
 
 
 class _Factors:
-    """Cholesky factors of the matrices of the tasks, on the free entries of each.
+    """Cholesky factors L L' of the matrices of tasks, on the free entries of each.
 
     Parameters
     ----------
@@ -161,66 +163,125 @@ class _Factors:
             rows = np.flatnonzero(free[:, t])
             matrix = H[np.ix_(rows, rows, [t])][:, :, 0]
             matrix[np.diag_indices_from(matrix)] += bend[rows, t]
-            factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
+            factor = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
             self._parts.append((rows, factor))
 
-    def solve(self, columns):
-        """Replace columns (m, k, n_tasks), 0 where not free, by the solutions."""
+    def forward(self, columns):
+        """Replace columns (m, k, n_tasks), 0 where not free, by ``L^-1 columns``."""
         for t, (rows, factor) in enumerate(self._parts):
             right = columns[:, rows, t].T
-            columns[:, rows, t] = cho_solve(factor, right, check_finite=False).T
+            columns[:, rows, t] = solve_triangular(
+                factor, right, lower=True, check_finite=False
+            ).T
+
+    def backward(self, x):
+        """Replace x (k, n_tasks), 0 where not free, by ``L^-T x``."""
+        for t, (rows, factor) in enumerate(self._parts):
+            x[rows, t] = solve_triangular(
+                factor, x[rows, t], lower=True, trans="T", check_finite=False
+            )
 
 
 class _FactorsAtOnce:
     """The same for small matrices, all tasks at once."""
 
     def __init__(self, H, free, bend):
-        self._factor = H * (free[:, None] * free)
-        diagonal = np.einsum("jjt->jt", self._factor)
-        diagonal += np.where(free > 0, bend, 1.0)
+        self._factor = np.empty_like(H)
+        _write_shifted(H, free, bend, self._factor)
         _factorise(self._factor, _LEAST_PIVOT)
 
-    def solve(self, columns):
-        for column in columns:
-            _solve(self._factor, column)
+    def forward(self, columns):
+        _forward(self._factor, columns)
+
+    def backward(self, x):
+        _backward(self._factor, x)
+
+
+@njit_sums
+def _write_border(H, free, w, tied, rows, border, corner):
+    # border_rlt = tied_jt H_jlt free_lt + w_jt [l = j] with j the row r of the border,
+    # corner_rs = sum_t tied_jt H_jlt tied_lt with l the row s
+    k, n_tasks = free.shape
+    for r in range(rows.size):
+        j = rows[r]
+        for i in range(k):
+            for t in range(n_tasks):
+                border[r, i, t] = tied[j, t] * H[j, i, t] * free[i, t]
+        for t in range(n_tasks):
+            border[r, j, t] += w[j, t]
+        for s in range(rows.size):
+            total = 0.0
+            for t in range(n_tasks):
+                total += tied[j, t] * H[j, rows[s], t] * tied[rows[s], t]
+            corner[r, s] = total
+
+
+@njit
+def _write_shifted(H, free, bend, out):
+    # the lower triangles of H_t + diag(bend_t) on the free entries, 1 elsewhere
+    k, n_tasks = free.shape
+    for i in range(k):
+        for j in range(i + 1):
+            for t in range(n_tasks):
+                out[i, j, t] = H[i, j, t] * free[i, t] * free[j, t]
+        for t in range(n_tasks):
+            out[i, i, t] += bend[i, t] if free[i, t] > 0 else 1.0
 
 
 @njit
 def _factorise(matrices, least):
-    # L D L' of all symmetric matrices (k, k, T) at once, in place: D on the diagonal, L
-    # below; a pivot that is next to nothing becomes inf, which keeps its unknown at 0
+    # Cholesky factors of all symmetric matrices (k, k, T) at once, in place, with the
+    # inverse of their diagonals; of a pivot that is next to nothing it is 0, and so are
+    # the entries below, which keeps its unknown at 0
     k, _, n_tasks = matrices.shape
-    first = np.empty((k, n_tasks), dtype=matrices.dtype)
+    smallest = np.empty((k, n_tasks), dtype=matrices.dtype)
     for j in range(k):
         for t in range(n_tasks):
-            first[j, t] = matrices[j, j, t]
+            smallest[j, t] = least * matrices[j, j, t]
     for j in range(k):
         for t in range(n_tasks):
-            if not matrices[j, j, t] > least * first[j, t]:
-                matrices[j, j, t] = np.inf
+            pivot = matrices[j, j, t]
+            matrices[j, j, t] = 1 / np.sqrt(pivot) if pivot > smallest[j, t] else 0.0
         for i in range(j + 1, k):
-            # what is above the diagonal keeps L D while it is needed
             for t in range(n_tasks):
-                matrices[j, i, t] = matrices[i, j, t]
-                matrices[i, j, t] /= matrices[j, j, t]
+                matrices[i, j, t] *= matrices[j, j, t]
         for i in range(j + 1, k):
             for p in range(j + 1, i + 1):
                 for t in range(n_tasks):
-                    matrices[i, p, t] -= matrices[i, j, t] * matrices[j, p, t]
+                    matrices[i, p, t] -= matrices[i, j, t] * matrices[p, j, t]
 
 
 @njit
-def _solve(factor, x):
-    # x (k, T) becomes the solution, for the factors that `_factorise` leaves
-    k, n_tasks = x.shape
-    for j in range(k):
-        for i in range(j + 1, k):
+def _forward(factor, columns):
+    # columns (m, k, T) become L^-1 columns, for the factors that `_factorise` leaves;
+    # two at a time, for the factors are much to read
+    m, k, n_tasks = columns.shape
+    for p in range(0, m, 2):
+        x = columns[p]
+        y = columns[p + 1] if p + 1 < m else np.zeros_like(x)
+        first = 0
+        while first < k and not (np.any(x[first]) or np.any(y[first])):
+            first += 1
+        for i in range(first, k):
+            xi, yi = x[i], y[i]
+            for j in range(first, i):
+                left, xj, yj = factor[i, j], x[j], y[j]
+                for t in range(n_tasks):
+                    xi[t] -= left[t] * xj[t]
+                    yi[t] -= left[t] * yj[t]
+            inverse = factor[i, i]
             for t in range(n_tasks):
-                x[i, t] -= factor[i, j, t] * x[j, t]
-    for j in range(k):
-        for t in range(n_tasks):
-            x[j, t] /= factor[j, j, t]
+                xi[t] *= inverse[t]
+                yi[t] *= inverse[t]
+
+
+@njit
+def _backward(factor, x):
+    # x (k, T) becomes L^-T x
+    k, n_tasks = x.shape
     for j in range(k - 1, -1, -1):
+        for t in range(n_tasks):
+            x[j, t] *= factor[j, j, t]
         for i in range(j):
             for t in range(n_tasks):
                 x[i, t] -= factor[j, i, t] * x[j, t]

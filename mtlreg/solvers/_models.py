@@ -18,6 +18,7 @@ _LEAST_STRIDE = 2
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
 _FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
+_EPOCHS_AFTER = 2  # a Newton step, over the rows that are not 0
 _HALVINGS = 7  # of a step that does not make the objective fall
 _ROUNDING = 500  # units in the last place of the objective that mean nothing
 _AGREEING = 2  # times the gap of a model is still what rounding leaves it at
@@ -320,8 +321,9 @@ class RowModel:
         value, hessian = self.penalty.value(A), self._hessian(active)
         noise = self._rounding * abs(self._value(gradient) + value)
         gradient = gradient[active]
+        face = self.penalty.face(A)
         try:
-            step = newton_step(hessian, self.penalty.face(A), self._damping, gradient)
+            step = newton_step(hessian, face, self._damping, gradient)
         except np.linalg.LinAlgError:
             self._damping = min(100 * self._damping, 1.0)
             return 0.0, 0.0
@@ -334,6 +336,11 @@ class RowModel:
             if change < (noise if halving == 0 else -noise):
                 self.A[active] += move
                 _move(self.columns, active, move, self._buffers[0])
+                if np.any(face.bend):
+                    # short rows bend the penalty by more than its quadratic model has
+                    for _ in range(_EPOCHS_AFTER):
+                        self._epoch(active_only=True)
+                    self.n_epochs += _EPOCHS_AFTER
                 return share, -change
         self._damping = min(100 * self._damping, 1.0)
         return 0.0, 0.0

@@ -138,7 +138,11 @@ class PartStatistics:
             if common:
                 gram[:] = design.gram(0)
             else:
-                _fill_grams(gram, held, design)
+                whole = held.size == len(weight)
+                grams = gram if whole else np.empty((d, d, held.size))
+                design.grams(grams)
+                if not whole:
+                    gram[:, :, held] = grams
         return cls(weight, means, targets, gram, cross, square)
 
     def merge(self, other):
@@ -257,15 +261,3 @@ def _tasks_with_rows(data, held):
     return MultiTaskData(
         data.X, data.y, data.weight, np.append(data.offsets[held], data.offsets[-1])
     )
-
-
-def _fill_grams(gram, held, design):
-    """Write the Gram matrices of the tasks, once for tasks with the same weights."""
-    seen = {}
-    for t, task in enumerate(held):
-        key = design.v[:, t].tobytes() if design.cells.offsets is None else t
-        if key in seen:
-            gram[:, :, task] = gram[:, :, seen[key]]
-        else:
-            gram[:, :, task] = design.gram(t)
-            seen[key] = task

@@ -9,6 +9,7 @@ from mtlreg._numba import njit, njit_sums
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 _GRAM_ROWS = 256  # rows that are multiplied with themselves at a time
+_COLUMN = 64  # entries of columns that are multiplied with each other at a time
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
@@ -240,6 +241,56 @@ def adjoint_tasks(X, offsets, R):
     out = np.zeros((len(offsets) - 1, X.shape[1]), dtype=np.result_type(X, R))
     _adjoint_tasks(X, offsets, R, out)
     return out
+
+
+@njit_sums
+def _gram_tasks(X, offsets, roots, features, centred, columns, sums, gram, out):
+    k, size = columns.shape
+    for t in range(offsets.size - 1):
+        total = 0.0
+        sums[:] = 0.0
+        gram[:] = 0.0
+        for start in range(offsets[t], offsets[t + 1], size):
+            n = min(size, offsets[t + 1] - start)
+            for i in range(n):
+                root = roots[start + i]
+                total += root * root
+                for j in range(k):
+                    columns[j, i] = root * X[start + i, features[j]]
+                    sums[j] += root * columns[j, i]
+            for j in range(k):
+                left = columns[j, :n]
+                for p in range(j + 1):
+                    right = columns[p, :n]
+                    product = 0.0
+                    for i in range(n):
+                        product += left[i] * right[i]
+                    gram[j, p] += product
+        for j in range(k):
+            for p in range(j + 1):
+                if centred and total > 0:
+                    gram[j, p] -= sums[j] * sums[p] / total
+                out[j, p, t] = out[p, j, t] = gram[j, p]
+
+
+def gram_tasks(X, offsets, weight, features, centred, out):
+    """Write ``X_t' diag(w_t) X_t`` of some features of every task to ``out``.
+
+    One pass over X, where a product a task spends its time on calls if tasks are many.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    offsets : ndarray of shape (n_tasks + 1,)
+    weight : ndarray of shape (n,)
+    features : ndarray of int, shape (k,)
+    centred : bool
+        Whether the rows of each task are centred by their weighted mean.
+    out : ndarray of shape (k, k, n_tasks)
+    """
+    k = len(features)
+    scratch = np.empty((k, _COLUMN)), np.empty(k), np.empty((k, k))
+    _gram_tasks(X, offsets, np.sqrt(weight), features, centred, *scratch, out)
 
 
 def column_moments(X, units):

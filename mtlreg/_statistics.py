@@ -51,8 +51,7 @@ class Statistics:
             )
         d, n_tasks = moments.shape
         gram = np.empty((d, d, n_tasks))
-        for t in range(n_tasks):
-            gram[:, :, t] = design.gram(t)
+        design.grams(gram)
         return cls(gram, None, moments)
 
     def multiply(self, A):

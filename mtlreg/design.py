@@ -16,6 +16,7 @@ from mtlreg._rows import (
     block_diagonal,
     centre_tasks,
     column_moments,
+    gram_tasks,
     nonzero_rows,
     predict_tasks,
     product64,
@@ -28,6 +29,7 @@ from mtlreg._rows import (
 )
 
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
+_AT_ONCE = 64  # features; beyond, a library multiplies one task after the other faster
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,10 @@ class Design(ABC):
     def select(self, values, t):
         """Return the cells of an array that belong to ``rows(t)``."""
 
+    @abstractmethod
+    def _grams_alike(self, weight):
+        """Return keys of the tasks, equal only where the Gram matrices are."""
+
     def predict(self, A):
         """Return the predictions without intercept, an array over cells.
 
@@ -265,6 +271,24 @@ class Design(ABC):
             gram[dead] = 0.0
             gram[:, dead] = 0.0
         return gram
+
+    def grams(self, out, weight=None, features=None):
+        """Write the `gram` of every task to ``out``, (k, k, n_tasks).
+
+        Parameters
+        ----------
+        out : ndarray
+        weight : ndarray over cells, optional
+        features : ndarray of int, shape (k,), optional
+        """
+        seen = {}
+        for t, key in enumerate(self._grams_alike(weight)):
+            if key in seen:
+                out[:, :, t] = out[:, :, seen[key]]
+                continue
+            part = None if weight is None else self.select(weight, t)
+            out[:, :, t] = self.gram(t, part, features)
+            seen[key] = t
 
     def _kernel(self, t):
         """Return the inner products of the weighted centred rows of task t."""
@@ -366,6 +390,9 @@ class SharedDesign(Design):
     def select(self, values, t):
         return values[self.v[:, t] > 0, t]
 
+    def _grams_alike(self, weight):
+        return [column.tobytes() for column in (self.v if weight is None else weight).T]
+
 
 class StackedDesign(Design):
     """Every task has rows of its own; cells are an array (n_rows,)."""
@@ -406,11 +433,25 @@ class StackedDesign(Design):
             G = adjoint_tasks(self.X, self.cells.offsets, R)
         return np.ascontiguousarray(G.T)
 
+    def grams(self, out, weight=None, features=None):
+        if self._blocks is not None or len(out) > _AT_ONCE:
+            super().grams(out, weight, features)
+            return
+        weight = self.v if weight is None else weight
+        features = np.arange(self.n_features) if features is None else features
+        gram_tasks(self.X, self.cells.offsets, weight, features, self.centred, out)
+        if self._dead is not None:
+            dead = self._dead[features]
+            out[dead[:, None] | dead] = 0.0
+
     def rows(self, t):
         return self.X[self._slices[t]], self.v[self._slices[t]]
 
     def select(self, values, t):
         return values[self._slices[t]]
+
+    def _grams_alike(self, weight):
+        return range(self.n_tasks)
 
 
 def make_design(data, v, centred):

@@ -92,6 +92,31 @@ def test_gram_is_that_of_the_rows(layout, centred):
 
 
 @every_layout
+@both_centrings
+@pytest.mark.parametrize("rows", [7, 150])
+def test_grams_are_those_of_the_tasks_one_by_one(layout, centred, rows):
+    rng = np.random.default_rng(rows)
+    kind, storage = layout.split("-")
+    X = rng.normal(0.3, 1, (rows, 4))
+    X[: rows // 2, 3] = 2.0  # constant in the first of the stacked tasks
+    offsets = np.array([0, rows // 2, rows]) if kind == "stacked" else None
+    shape = rows if kind == "stacked" else (rows, 2)
+    stored = sp.csr_array(X) if storage == "sparse" else X
+    data = MultiTaskData(stored, np.zeros(shape), rng.uniform(0.1, 2, shape), offsets)
+    design = make_design(data, data.weight, centred)
+    for weight in (None, rng.uniform(0.1, 2, shape)):
+        for features in (None, np.array([3, 1])):
+            size = 4 if features is None else 2
+            grams = np.empty((size, size, 2))
+            design.grams(grams, weight, features)
+            for t in range(2):
+                part = None if weight is None else design.select(weight, t)
+                expected = design.gram(t, part, features)
+                np.testing.assert_allclose(grams[:, :, t], expected, atol=1e-11)
+                np.testing.assert_array_equal(grams[:, :, t] == 0, expected == 0)
+
+
+@every_layout
 def test_centred_predictions_have_weighted_mean_0(layout):
     data, A, _ = draw(layout)
     design = make_design(data, data.weight, True)

@@ -22,6 +22,7 @@ def passes(peer, lam, control):
     peer : Mtlreg
     lam, control : float
     """
+    from mtlreg import design as design_module
     from mtlreg.design import Design, SharedDesign, StackedDesign
 
     counts = []
@@ -37,12 +38,16 @@ def passes(peer, lam, control):
         product(design, None, features)
         counts[-1] /= one_of
 
+    def grams(X, offsets, weight, features, centred, out):
+        counts.append(len(features) / X.shape[1])
+
     def kernel(design, t):
         gram(design, t)
 
     counted = [(Design, "gram", gram), (Design, "_kernel", kernel)]
     for layout in (SharedDesign, StackedDesign):
         counted += [(layout, "_product", product), (layout, "_adjoint", adjoint)]
+    counted.append((design_module, "gram_tasks", grams))
     patches = [
         mock.patch.object(kind, name, _counting(getattr(kind, name), note))
         for kind, name, note in counted
@@ -83,8 +88,8 @@ def solver_seconds(peer, lam, control):
 
 def _counting(method, note):
     @functools.wraps(method)
-    def counted(design, *args, **kwargs):
-        note(design, *args, **kwargs)
-        return method(design, *args, **kwargs)
+    def counted(*args, **kwargs):
+        note(*args, **kwargs)
+        return method(*args, **kwargs)
 
     return counted

@@ -210,14 +210,7 @@ class _Block:
             return _blocks.SharedGram(gram, scale, gradient), diagonal
         k = len(self.index)
         gram = np.empty((k, k, design.n_tasks), dtype=self.dtype)
-        if self.shared or self.sparse:
-            for t in range(design.n_tasks):
-                weight = design.select(self.weight, t)
-                gram[:, :, t] = design.gram(t, weight, self.index)
-        else:
-            columns, _ = self._scaled()
-            for t, (a, b) in enumerate(itertools.pairwise(design.cells.offsets)):
-                gram[:, :, t] = columns[:, a:b] @ columns[:, a:b].T
+        design.grams(gram, self.weight, self.index)
         diagonal = np.einsum("jjt->jt", gram)
         return _blocks.StackedGram(gram, gradient), diagonal
 

@@ -79,10 +79,11 @@ class BCD(Solver):
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
-        model, held, inner = None, None, problem
+        model, held, inner, Z = None, None, problem, None
         size, epochs, rate = self.first_size, 0, _RATE
         while True:
-            Z = inner.term.image(A.astype(np.float64, copy=False))
+            if Z is None:
+                Z = inner.term.image(A.astype(np.float64, copy=False))
             last = epochs >= self.max_iter
             if check(epochs, A, Z, last) or last:
                 return check.solution()
@@ -114,16 +115,16 @@ class BCD(Solver):
             rate = model.solve(target, aim, self.max_iter - epochs, gap, rate)
             epochs += model.n_epochs - before
             if quadratic:
-                A[rows] = model.A
+                A[rows], Z = model.A, None
             else:
-                A = _line_search(problem, A, Z, rows, model.A)
+                A, Z = _line_search(problem, A, Z, rows, model.A)
 
     def _model(self, problem, rows, A, Z, certificate):
         term, weight = problem.term, None
         if not problem.loss.quadratic:
-            z = Z + term.cells.spread(term.intercept(Z))
+            bends = problem.loss.hessian(term.predictions(Z), term.y, term.v)
             flattest = _LEAST_CURVATURE * problem.loss.curvature * term.v
-            weight = np.maximum(problem.loss.hessian(z, term.y, term.v), flattest)
+            weight = np.maximum(bends, flattest)
         return make_model(problem, rows, A, certificate, weight)
 
 
@@ -156,17 +157,19 @@ def _outside(values, rows):
 
 
 def _line_search(problem, A, Z, rows, proposed):
-    """Return the point from A towards the proposed rows at which F is no higher."""
-    move = np.zeros_like(A)
-    move[rows] = proposed - A[rows]
-    image = problem.term.image(move.astype(np.float64, copy=False))
-    before = problem.term.value(Z) + problem.penalty.value(A)
+    """Return the point from A towards the proposed rows where F is no higher.
+
+    With its image, or A and Z where there is none.
+    """
+    most = problem.term.value(Z) + problem.penalty.value(A)
     # what is left near the optimum is below the rounding of F, but not of the gap
-    before += 4 * np.finfo(np.float64).eps * abs(before)
+    most += 4 * np.finfo(np.float64).eps * abs(most)
+    move = proposed - A[rows]
     for halvings in range(30):
-        step = 0.5**halvings
-        candidate = A + A.dtype.type(step) * move
-        value = problem.term.value(Z + step * image)
-        if value + problem.penalty.value(candidate) <= before:
-            return candidate
-    return A
+        candidate = A.copy()
+        candidate[rows] += A.dtype.type(0.5**halvings) * move
+        image = problem.term.image(candidate.astype(np.float64, copy=False))
+        value = problem.term.value(image) + problem.penalty.value(candidate)
+        if value <= most:
+            return candidate, image
+    return A, Z

@@ -7,6 +7,8 @@ import pathlib
 import numba
 from numba.extending import overload
 
+_SUMS = {"reassoc", "contract"}  # may be vectorised, and a NaN stays one
+
 
 @functools.cache
 def source_digest():
@@ -40,7 +42,12 @@ def njit(function, fastmath=False):
 
 def njit_sums(function):
     """As `njit`, for sums that may be taken in any order."""
-    return njit(function, fastmath={"reassoc", "contract"})
+    return njit(function, fastmath=_SUMS)
+
+
+def njit_part(function):
+    """As `njit_sums`, for the parts of kernels, which are cached with these alone."""
+    return numba.njit(nogil=True, error_model="numpy", fastmath=_SUMS)(function)
 
 
 def chosen_by_type(stub):

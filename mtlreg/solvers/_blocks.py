@@ -10,13 +10,15 @@ same for all.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from mtlreg._numba import chosen_by_type, njit, solve_row, source_digest
-
-# sums may be reordered, which lets them be vectorised; nothing here tests for NaN
-_summing = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+from mtlreg._numba import (
+    chosen_by_type,
+    njit,
+    njit_part,
+    solve_row,
+    source_digest,
+)
 
 
 @chosen_by_type
@@ -42,7 +44,7 @@ def _shared_gram_gradient(columns, j, out):
     out[:] = columns.gradient[j]
 
 
-@_summing
+@njit_part
 def _add_outer(left, right, out):
     for i in range(left.size):
         for t in range(right.size):
@@ -68,7 +70,7 @@ def _stacked_gram_gradient(columns, j, out):
     out[:] = columns.gradient[j]
 
 
-@_summing
+@njit_part
 def _add_product(left, right, out):
     for i in range(left.shape[0]):
         for t in range(right.size):
@@ -99,7 +101,7 @@ class Rows(NamedTuple):
         return not self.starts.any()
 
 
-@_summing
+@njit_part
 def _dot(left, right):
     total = 0.0
     for i in range(left.size):
@@ -107,7 +109,7 @@ def _dot(left, right):
     return total
 
 
-@_summing
+@njit_part
 def _add(factor, column, out):
     for i in range(column.size):
         out[i] += factor * column[i]
@@ -143,7 +145,7 @@ class WeightedRows(NamedTuple):
     intercept: np.ndarray  # state, (n_tasks,)
 
 
-@_summing
+@njit_part
 def _weighted_dot(left, weight, right, shift):
     total = 0.0
     for i in range(left.size):
@@ -186,7 +188,7 @@ class SparseRows(NamedTuple):
     intercept: np.ndarray  # state, (n_tasks,)
 
 
-@_summing
+@njit_part
 def _add_rows(factors, rows, matrix, out):
     # out = sum_e factors_e matrix[rows_e], four at a time: out is read and written less
     out[:] = 0.0
@@ -201,7 +203,7 @@ def _add_rows(factors, rows, matrix, out):
         _add(factors[e], matrix[np.uint64(rows[e])], out)
 
 
-@_summing
+@njit_part
 def _add_to_rows(factors, rows, delta, matrix):
     # matrix[rows_e] += factors_e delta, four tasks at a time: delta stays in registers
     one, four = np.uint64(1), np.uint64(4)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row, solve_row
+from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import RowPenalty, check_strengths, tied_face
 
 
@@ -15,47 +15,44 @@ class L1LinfRow(NamedTuple):
     alpha: float
 
 
+@njit_part
+def _find_cap(z, curvature, alpha, cap):
+    # the root, or 0 if there is none, of sum_t (|z_t| - curvature_t cap)_+ = alpha; the
+    # sum is convex in cap, so that Newton's method goes up to the root from the second
+    # point on, and ends there after finitely many steps because it is piecewise linear;
+    # rounding may not send it down again
+    first = True
+    while True:
+        total = -alpha
+        bend = 0.0
+        for t in range(z.size):
+            size = abs(z[t])
+            above = size > curvature[t] * cap
+            total += size if above else 0.0
+            bend += curvature[t] if above else 0.0
+        following = total / bend if bend > 0.0 else 0.0
+        if following <= cap and not (first and cap > 0.0):
+            return cap
+        cap, first = max(following, 0.0), False
+
+
 @prox_row.register(L1LinfRow)
 def _prox_row(params, row, step, scratch):
     # sign(v) min(|v|, cap) with sum_t (|v_t| - cap)_+ = step alpha, or 0 if no cap >= 0
-    radius = step * params.alpha
     for t in range(row.size):
-        scratch[t] = abs(row[t])
-    scratch.sort()
-    total = 0.0
-    cap = 0.0
-    for k in range(1, row.size + 1):
-        total += scratch[row.size - k]
-        following = scratch[row.size - k - 1] if k < row.size else 0.0
-        cap = (total - radius) / k
-        if cap >= following:
-            break
+        scratch[t] = 1.0
+    cap = _find_cap(row, scratch, step * params.alpha, 0.0)
     for t in range(row.size):
-        if cap <= 0.0:
-            row[t] = 0.0
-        elif row[t] > cap:
-            row[t] = cap
-        elif row[t] < -cap:
-            row[t] = -cap
+        row[t] = min(max(row[t], -cap), cap)
 
 
 @solve_row.register(L1LinfRow)
 def _solve_row(params, z, curvature, row, scratch):
-    # sign(z) min(|z| / curvature, cap) with sum_t (|z_t| - curvature_t cap)_+ = alpha;
-    # the sum is convex in cap, so that Newton's method goes up to the root, and ends
-    # there after finitely many steps because it is piecewise linear; rounding may not
-    # send it down again
+    # sign(z) min(|z| / curvature, cap) with sum_t (|z_t| - curvature_t cap)_+ = alpha
     cap = 0.0
-    while True:
-        total = -params.alpha
-        bend = 0.0
-        for t in range(row.size):
-            if abs(z[t]) > curvature[t] * cap:
-                total += abs(z[t])
-                bend += curvature[t]
-        if bend == 0.0 or total / bend <= cap:
-            break
-        cap = total / bend
+    for t in range(row.size):
+        cap = max(cap, abs(row[t]))
+    cap = _find_cap(z, curvature, params.alpha, cap)
     for t in range(row.size):
         if abs(z[t]) <= curvature[t] * cap:
             row[t] = z[t] / curvature[t] if curvature[t] > 0.0 else 0.0

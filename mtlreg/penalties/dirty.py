@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from mtlreg._numba import prox_row, solve_row
+from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import (
     RowPenalty,
     check_strengths,
@@ -32,42 +32,52 @@ class DirtyL2Row(NamedTuple):
     specific: float
 
 
+@njit_part
+def _find_level(z, curvature, radius, cap):
+    # the least lam >= 0 with sum_t min(cap, (|z_t| - lam curvature_t)_+) <= radius; the
+    # sum is piecewise linear and decreasing: Newton's method inside a bracket
+    total = 0.0
+    lower, upper = 0.0, 0.0
+    for t in range(z.size):
+        total += min(abs(z[t]), cap)
+        if curvature[t] > 0.0:
+            upper = max(upper, abs(z[t]) / curvature[t])
+    lam = 0.0
+    if total <= radius:
+        return lam
+    while True:
+        total = -radius
+        bend = 0.0
+        for t in range(z.size):
+            size = max(abs(z[t]) - lam * curvature[t], 0.0)
+            total += min(size, cap)
+            bend += curvature[t] if 0.0 < size < cap else 0.0
+        if total > 0.0:
+            lower = lam
+        else:
+            upper = lam
+        following = lam + total / bend if bend > 0.0 else -1.0
+        if abs(following - lam) <= 1e-15 * lam:
+            break
+        if following <= lower or following >= upper:
+            following = 0.5 * (lower + upper)
+            if following <= lower or following >= upper:
+                break
+        lam = following
+    return lam
+
+
 @prox_row.register(DirtyLinfRow)
 def _prox_linf_row(params, row, step, scratch):
     # v - p with p the projection of v onto {||p||_1 <= r, |p| <= c}, that is
     # |p| = min(c, (|v| - lam)_+), so |prox| = min(|v|, max(lam, |v| - c))
-    radius, cap = step * params.shared, step * params.specific
-    size = row.size
-    total = 0.0
-    for t in range(size):
-        scratch[t] = abs(row[t])
-        total += min(scratch[t], cap)
-    lam = 0.0
-    if total > radius:
-        # sum_t min(c, (|v_t| - lam)_+) grows as lam falls: an entry starts to count at
-        # lam = |v_t| and stops at |v_t| - c; both lists are walked from the top
-        scratch.sort()
-        starts, stops = size - 1, size - 1
-        lam, total = scratch[size - 1], 0.0
-        while True:
-            start = scratch[starts] if starts >= 0 else -np.inf
-            stop = scratch[stops] - cap if stops >= 0 else -np.inf
-            below = max(start, stop, 0.0)
-            slope = stops - starts
-            if total + slope * (lam - below) >= radius or below == 0.0:
-                if slope > 0:
-                    lam -= (radius - total) / slope
-                break
-            total += slope * (lam - below)
-            lam = below
-            if start >= stop:
-                starts -= 1
-            else:
-                stops -= 1
-        lam = max(lam, 0.0)
-    for t in range(size):
-        size_t = abs(row[t])
-        kept = min(size_t, max(lam, size_t - cap))
+    for t in range(row.size):
+        scratch[t] = 1.0
+    cap = step * params.specific
+    lam = _find_level(row, scratch, step * params.shared, cap)
+    for t in range(row.size):
+        size = abs(row[t])
+        kept = min(size, max(lam, size - cap))
         row[t] = kept if row[t] > 0.0 else (-kept if kept > 0.0 else 0.0)
 
 
@@ -113,37 +123,7 @@ def _solve_linf_row(params, z, curvature, row, scratch):
     # z - curvature a is the g in {||g||_1 <= shared, |g| <= specific} nearest to z in
     # the metric of 1 / curvature: |g| = min(specific, (|z| - lam curvature)_+)
     cap = params.specific
-    total = 0.0
-    lower, upper = 0.0, 0.0
-    for t in range(row.size):
-        total += min(abs(z[t]), cap)
-        if curvature[t] > 0.0:
-            upper = max(upper, abs(z[t]) / curvature[t])
-    lam = 0.0
-    if total > params.shared:
-        # piecewise linear and decreasing in lam: Newton's method inside a bracket
-        while True:
-            total = -params.shared
-            bend = 0.0
-            for t in range(row.size):
-                size_t = abs(z[t]) - lam * curvature[t]
-                if size_t >= cap:
-                    total += cap
-                elif size_t > 0.0:
-                    total += size_t
-                    bend += curvature[t]
-            if total > 0.0:
-                lower = lam
-            else:
-                upper = lam
-            following = lam + total / bend if bend > 0.0 else -1.0
-            if abs(following - lam) <= 1e-15 * lam:
-                break
-            if following <= lower or following >= upper:
-                following = 0.5 * (lower + upper)
-                if following <= lower or following >= upper:
-                    break
-            lam = following
+    lam = _find_level(z, curvature, params.shared, cap)
     for t in range(row.size):
         kept = 0.0
         if curvature[t] > 0.0:

@@ -153,8 +153,11 @@ class DataTerm:
         rounding = 8 * np.finfo(before.dtype).eps
         bend = self.loss.curvature
         curve = np.sqrt(bend * np.sum(self.v * (after - before) ** 2))
+        most = np.sqrt(lipschitz) * norm(move.ravel(), check_finite=False)
+        if not curve > most:
+            return False
         noise = rounding * np.sqrt(bend * np.sum(self.v * before**2))
-        return curve > np.sqrt(lipschitz) * norm(move.ravel()) + noise
+        return curve > most + noise
 
 
 class StatisticsTerm:
@@ -197,7 +200,9 @@ class StatisticsTerm:
 
     def bends_more(self, lipschitz, move, before, after):
         """As in `DataTerm`."""
-        length = norm(move.ravel())
-        noise = 8 * np.finfo(before.dtype).eps * np.linalg.norm(before)
+        length = norm(move.ravel(), check_finite=False)
         curve = np.vdot(move if move.ndim == 2 else move.sum(axis=0), after - before)
+        if not curve > lipschitz * length**2:
+            return False
+        noise = 8 * np.finfo(before.dtype).eps * np.linalg.norm(before)
         return curve > length * (lipschitz * length + noise)

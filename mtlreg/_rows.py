@@ -327,9 +327,16 @@ def promotes(X, other):
 
 
 def _chunks64(X):
-    """Yield chunks of a float32 matrix in float64 that stay in the cache."""
-    for rows, chunk in _chunks(X, max(64, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))):
-        yield rows, chunk.astype(np.float64)
+    """Yield chunks of a float32 matrix in float64, in a buffer that stays in the cache.
+
+    A new array a chunk would take as long as a product with it.
+    """
+    size = max(64, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))
+    buffer = np.empty((min(size, len(X)), X.shape[1]))
+    for rows, chunk in _chunks(X, size):
+        exact = buffer[: len(chunk)]
+        np.copyto(exact, chunk)
+        yield rows, exact
 
 
 def product64(X, A):
@@ -342,7 +349,10 @@ def product64(X, A):
 
 def adjoint64(X, R):
     """Return ``X' R`` in float64 for a float32 X."""
-    G = np.zeros((R.shape[1], X.shape[1]))
+    G = np.zeros((X.shape[1], R.shape[1]), order="F")
     for rows, chunk in _chunks64(X):
-        G += R[rows].T @ chunk
-    return G.T
+        # in place, without a transposed copy
+        G = blas.dgemm(
+            1.0, chunk.T, R[rows].T, beta=1.0, c=G, trans_b=True, overwrite_c=True
+        )
+    return G

@@ -49,13 +49,12 @@ class FixedRank:
         self._kept, self._gamma = sigma[kept] - step * alpha, sigma[~kept] / step
         self._V, self._others = V[:, kept], V[:, ~kept]
         self._U = (tall @ self._V) / sigma[kept]
-        # gamma_j u_j, without the division by a gamma_j that may vanish
-        self._dual = (tall @ self._others) / step
         self.rank = int(np.count_nonzero(kept))
         self.dimension = self.rank * (sum(W.shape) - self.rank)
         self.value = alpha * float(np.sum(self._kept))
         self.A = self._oriented((self._U * self._kept) @ self._V.T)
-        self.subgradient = (W - self.A) / step
+        self.subgradient = W - self.A
+        self.subgradient /= step
 
     def _oriented(self, tall):
         return np.ascontiguousarray(tall.T) if self._wide else tall
@@ -87,7 +86,10 @@ class FixedRank:
         all over sigma.
         """
         U, d, f = self._U, len(self._U), self._kept
-        s, dual = f + self._alpha / sigma, self._dual / sigma
+        s = f + self._alpha / sigma
+        # g_j u_j, without the division by a g_j that may vanish
+        E = self.subgradient.T if self._wide else self.subgradient
+        dual = (E @ self._others) / sigma
         weight = 1.0 / (s**2 - (self._gamma[:, None] / sigma) ** 2)
         turn = (f[:, None] + f) / (s[:, None] + s)
 

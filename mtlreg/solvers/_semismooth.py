@@ -48,7 +48,7 @@ class Point:
         """The objective at A."""
         return self._term.value_at(self.A, self.Z) + self.tangent.value
 
-    @cached_property
+    @property
     def slope(self):
         """The least subgradient that is known, ``grad f(A) + E``."""
         return self._term.gradient(self.Z) + self.tangent.subgradient

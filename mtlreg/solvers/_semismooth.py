@@ -80,6 +80,11 @@ class Semismooth:
     sigma : float
         Mean curvature of f.
 
+    Attributes
+    ----------
+    iteration : int
+        Iterations so far, of steps that were dropped too.
+
     References
     ----------
     Patrinos, Stella, Bemporad (2014), Forward-backward truncated Newton methods for
@@ -132,34 +137,26 @@ class Semismooth:
 
         Yields
         ------
-        iteration : int
         A, Z : ndarray
-
-        Returns
-        -------
-        iteration : int
-        reached : ndarray or None
-            The last A, if there was a step that was not dropped.
         """
-        point, self._last, moved = self._last, None, False
+        point, self._last, self.iteration = self._last, None, iteration
         while point.tangent.dimension and iteration < max_iter:
             # the first try of a step may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
             reached = point
             for D, spent in self._tries(point, budget, max_iter - iteration):
+                self.iteration = iteration + spent
                 Z = point.Z + self._term.image(D)
                 following = self._point(point.A + D.array, Z)
                 dimensions = following.tangent.dimension, point.tangent.dimension
                 if not (_close(*dimensions, _NEAR) and following.below(reached)):
                     break
                 reached = following
-                yield iteration + spent, reached.A, reached.Z
-            iteration += spent
+                yield reached.A, reached.Z
             if reached is point:
                 break
-            point, moved = reached, True
+            point, iteration = reached, self.iteration
         self._checks, self._patience = 0, max(2, 2 * self._patience)
-        return iteration, point.A if moved else None
 
     def _point(self, A, Z):
         return Point(self._problem, self._term, self._step, A, Z)

@@ -96,8 +96,9 @@ class FISTA(Solver):
             newton = Semismooth(problem, term, lipschitz)
         if warm and newton is not None:
             newton.begin(A)
-            iteration, reached = yield from newton.steps(iteration, self.max_iter)
-            A = A if reached is None else reached
+            for A, Z in newton.steps(iteration, self.max_iter):
+                yield newton.iteration, A, Z
+            iteration = newton.iteration
         steps = accelerated(term, penalty, A, lipschitz)
         while True:
             for _ in range(min(self.check_every, self.max_iter - iteration)):
@@ -106,6 +107,8 @@ class FISTA(Solver):
             yield iteration, A, Z
             if newton is None or not newton.ready(A, Z, lipschitz):
                 continue
-            iteration, reached = yield from newton.steps(iteration, self.max_iter)
-            if reached is not None:
-                steps = accelerated(term, penalty, reached, lipschitz)
+            for A, Z in newton.steps(iteration, self.max_iter):
+                steps = None  # which would go on from elsewhere
+                yield newton.iteration, A, Z
+            iteration = newton.iteration
+            steps = steps or accelerated(term, penalty, A, lipschitz)

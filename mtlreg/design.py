@@ -145,7 +145,10 @@ class Design(ABC):
         self._narrow_shift = shift
         self.means = np.broadcast_to(means, shape)
         norms = self._square_norms(means, squares)
-        self.square_norms = np.broadcast_to(norms, shape) * self.task_weights
+        weights = self.task_weights
+        alike = norms.shape[1] == 1 and np.all(weights == weights[0])
+        norms = norms * (weights[:1] if alike else weights)
+        self.square_norms = np.broadcast_to(norms, shape)
         dead = self.square_norms == 0
         self._dead = dead if dead.any() else None
 

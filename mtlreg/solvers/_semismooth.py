@@ -146,8 +146,9 @@ class Semismooth:
             reached = point
             for D, spent in self._tries(point, budget, max_iter - iteration):
                 self.iteration = iteration + spent
-                Z = point.Z + self._term.image(D)
-                following = self._point(point.A + D.array, Z)
+                following = self._point(
+                    point.A + D.array, point.Z + self._term.image(D)
+                )
                 dimensions = following.tangent.dimension, point.tangent.dimension
                 if not (_close(*dimensions, _NEAR) and following.below(reached)):
                     break

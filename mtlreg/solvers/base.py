@@ -141,7 +141,8 @@ class GapCheck:
             self.certificate = self.estimate.certificate(A, Z)
             if self.certificate.gap > self.target and not last:
                 return self._passed(iteration, A, self.certificate.gap)
-            Z = None
+            # frees the gradient before the next is made
+            Z = self.certificate = None
         gap = self._certify(iteration, A, Z)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
         return stopped or gap <= self.target

@@ -49,13 +49,12 @@ class Certificate:
 
 @dataclass(frozen=True)
 class _Null:
-    """The null model: value, G, the A that nothing penalises, image and slopes."""
+    """The null model: value, G, the A that nothing penalises, and its image."""
 
     value: float
     G: np.ndarray
     shift: np.ndarray | None = None
     Z: np.ndarray | None = None
-    slopes: np.ndarray | None = None
 
 
 class Problem:
@@ -137,7 +136,7 @@ class Problem:
             slopes = self.term.slopes(Z)
         at_zero = not (self.term.fit_intercept or self._patterns.size)
         value = self.scale if at_zero else self.term.value(Z)
-        return _Null(value, -self.design.adjoint(slopes), shift, Z, slopes)
+        return _Null(value, -self.design.adjoint(slopes), shift, Z)
 
     @cached_property
     def column_norms(self):
@@ -222,14 +221,15 @@ class Problem:
     def _certificate_at_zero(self):
         if self._at_zero is None:
             zero, null = np.zeros(self.shape), self._null
+            slopes = self.term.slopes(null.Z)
             if self.loss.quadratic and self.dtype == np.float64:
                 # the dual point is s times the residual, whose square is 2 F0
                 rest, s = self._penalty_gap(zero, self.penalty.combine(zero), -null.G)
                 gap = (1 - s) ** 2 * null.value + max(rest, 0.0)
                 b = self.term.intercept(null.Z)
-                self._at_zero = Certificate(gap, b, null.slopes, -null.G)
+                self._at_zero = Certificate(gap, b, slopes, -null.G)
             else:
-                self._at_zero = self._certify(zero, null.Z, null.slopes, -null.G)
+                self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
         return self._at_zero
 
     def _certify(self, A, Z, slopes, gradient):
@@ -266,14 +266,14 @@ class Problem:
         slopes : ndarray over cells
             ``v loss'`` there, less what is left of it along the free directions; or 0,
             a dual point of every problem, where that is not possible.
-        shift : ndarray of shape (n_features, n_tasks)
+        shift : ndarray of shape (n_features, n_tasks), or None without patterns
             ``M C'``.
         """
         term, patterns = self.term, self._patterns
-        shift = np.zeros((self.design.n_features, self.design.n_tasks))
         slopes = term.slopes(Z)
         if patterns.shape[1] == 0:
-            return slopes, shift
+            return slopes, None
+        shift = np.zeros((self.design.n_features, self.design.n_tasks))
         value, moved, reached = term.value(Z), True, Z
         for _ in range(50):
             # no loss is below 0, so that there is an end where nothing is left of it

@@ -237,7 +237,8 @@ class Problem:
         matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
         rest, s = self._penalty_gap(A, matrix, gradient)
-        gap = self.loss.divergence(z, s * slopes, self.term.y, self.term.v)
+        cells = z, slopes, self.term.y, self.term.v
+        gap = self.loss.divergence(*cells, scale=s)
         return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
 
     def _penalty_gap(self, A, matrix, gradient):

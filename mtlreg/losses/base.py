@@ -12,17 +12,19 @@ _SHORTEST = 1e-8  # length of a Newton step whose square is rounding
 def sum_in_chunks(method):
     """Make a method that sums over cells take a limited number of them at a time.
 
-    Its arguments are arrays over cells, of one shape.
+    Its arguments are arrays over cells, of one shape; what is named is passed on.
     """
 
     @functools.wraps(method)
-    def summed(self, *cells):
+    def summed(self, *cells, **named):
         if cells[0].size <= _CHUNK:
-            return method(self, *cells)
+            return method(self, *cells, **named)
         n_rows, *rest = cells[0].shape
         step = max(1, _CHUNK // int(np.prod(rest)))
         chunks = (slice(start, start + step) for start in range(0, n_rows, step))
-        return sum(method(self, *(part[rows] for part in cells)) for rows in chunks)
+        return sum(
+            method(self, *(part[rows] for part in cells), **named) for rows in chunks
+        )
 
     return summed
 
@@ -71,11 +73,11 @@ class Loss(ABC):
         """Return ``sum v loss*(y, u / v)``, the Fenchel conjugate of ``value``."""
 
     @abstractmethod
-    def divergence(self, z, u, y, v):
+    def divergence(self, z, u, y, v, scale=1.0):
         """Return ``value(z) + conjugate(u) - <u, z>`` as a sum of terms >= 0.
 
         It is 0 exactly at ``u = gradient(z)``; unlike the three parts it does not
-        cancel near there.
+        cancel near there. With a ``scale``, u stands for that times u.
         """
 
     @abstractmethod

@@ -67,10 +67,10 @@ class Logistic(Loss):
         return float(np.vdot(v, _negative_entropy(a)))
 
     @sum_in_chunks
-    def divergence(self, z, u, y, v):
+    def divergence(self, z, u, y, v, scale=1.0):
         # the Kullback-Leibler divergence of Bernoulli(a) from Bernoulli(p),
         # a log(a / p) + (1 - a) log((1 - a) / (1 - p))
-        a = ratio(u, v)
+        a = ratio(scale * u, v)
         a *= -y
         if a.min() < 0 or a.max() > 1:
             return np.inf

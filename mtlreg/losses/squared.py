@@ -41,8 +41,8 @@ class Squared(Loss):
         return float(np.sum(v * q * (0.5 * q + y)))
 
     @sum_in_chunks
-    def divergence(self, z, u, y, v):
-        rest = ratio(u, v)
+    def divergence(self, z, u, y, v, scale=1.0):
+        rest = ratio(scale * u, v)
         rest += y
         rest -= z
         return _half_square(rest, v)

@@ -103,6 +103,7 @@ def test_divergence_is_fenchel_young_without_cancellation(name):
         divergence = loss.divergence(z, u, y, v)
         assert divergence == pytest.approx(sum(parts), rel=0, abs=rounding)
         assert divergence > 0
+        assert loss.divergence(z, 2.0 * u, y, v, scale=0.5) == divergence
         slopes, bend = loss.gradient(z, y, v), loss.hessian(z, y, v)
         assert 0 <= loss.divergence(z, slopes, y, v) <= 4 * EPS * np.sum(v)
         # half the bend times the square; the bend itself changes by the factor e^h

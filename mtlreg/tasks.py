@@ -124,8 +124,7 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
             f"column) or leave out {used}."
         )
-    weight = _read_weight(sample_weight, y.shape)
-    weight[~observed] = 0.0
+    weight = _read_weight(sample_weight, observed)
     classes = None
     if columns is not None:
         _check_weighted(weight.sum(axis=0), columns)
@@ -292,8 +291,7 @@ def read_target(y, sample_weight, shape, *, classifier):
             f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
             "one target per prediction."
         )
-    weight = _read_weight(sample_weight, y.shape)
-    weight[~observed] = 0.0
+    weight = _read_weight(sample_weight, observed)
     if not weight.any():
         raise ValueError("y has no observed target of positive weight to score.")
     return y, weight, columns
@@ -428,10 +426,11 @@ def _read_numbers(y):
     return y, ~missing, names
 
 
-def _read_weight(sample_weight, shape):
-    """A new float64 array of weights >= 0 of the shape of y."""
+def _read_weight(sample_weight, observed):
+    """Weights >= 0 (float64) of the cells of y, 0 where nothing is seen; read-only."""
+    shape = observed.shape
     if sample_weight is None:
-        return np.ones(shape)
+        return np.broadcast_to(1.0, shape) if observed.all() else observed.astype(float)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(shape[0], sample_weight, dtype=np.float64)
     try:
@@ -457,7 +456,8 @@ def _read_weight(sample_weight, shape):
         )
     if not weight.any():
         raise ValueError("sample_weight is zero everywhere. Give rows weights > 0.")
-    return np.array(np.broadcast_to(weight, shape))
+    weight = np.broadcast_to(weight.copy(), shape)
+    return weight if observed.all() else np.where(observed, weight, 0.0)
 
 
 def _check_weighted(totals, tasks):

@@ -193,6 +193,7 @@ class PartStatistics:
             Statistics(gram, scale if common else None, moments),
             penalty,
             variation,
+            square_norms=np.where(dead, 0.0, norms) * scale,
             means=self.means,
             targets=self.targets,
             scale=variation + 0.5 * float(np.sum(task_scale * self.targets**2)),

@@ -166,6 +166,7 @@ class Problem:
             self._statistics["built"],
             self.penalty,
             self._null.value,
+            square_norms=self.square_norms,
             means=self.design.means,
             targets=self.term.intercept(self._null.Z),
             scale=self.scale,
@@ -352,6 +353,8 @@ class StatisticsProblem(Problem):
     penalty : Penalty
     null_value : float
         ``1/2 sum v (y - b)^2`` at the best intercepts b of A = 0.
+    square_norms : ndarray of shape (n_features, n_tasks)
+        Of the features, as in `Design`.
     means : ndarray of shape (n_features, n_tasks)
         Of the features, 0 without an intercept.
     targets : ndarray of shape (n_tasks,)
@@ -363,12 +366,21 @@ class StatisticsProblem(Problem):
     """
 
     def __init__(
-        self, statistics, penalty, null_value, *, means, targets, scale, dtype
+        self,
+        statistics,
+        penalty,
+        null_value,
+        *,
+        square_norms,
+        means,
+        targets,
+        scale,
+        dtype,
     ):
         self.loss = Squared()
         self.dtype, self.scale = np.dtype(dtype), scale
         self.term = StatisticsTerm(statistics, null_value)
-        self.square_norms = np.maximum(statistics.diagonal(), 0.0)
+        self.square_norms = square_norms
         self._means, self._targets = means, targets
         self._null_models = {}
         self._set_penalty(penalty)

@@ -398,7 +398,7 @@ def _check_rows(n_rows, **lengths):
 
 
 def _read_numbers(y):
-    """Targets of a regressor (float64, 0 where missing), observed, names."""
+    """Targets of a regressor (float64, 0 where missing; read-only), observed, names."""
     names = column_names(y)
     try:
         if isinstance(y, np.ma.MaskedArray):
@@ -411,7 +411,7 @@ def _read_numbers(y):
             ensure_2d=False,
             ensure_all_finite=False,
             dtype=np.float64,
-            copy=True,
+            order="C",
             input_name="y",
         )
     except (TypeError, ValueError) as error:
@@ -422,7 +422,8 @@ def _read_numbers(y):
         check_target(missing, "NaN")
     elif names is None:
         names = np.arange(y.shape[1])
-    y[missing] = 0.0
+    if missing.any():
+        y = np.where(missing, 0.0, y)
     return y, ~missing, names
 
 

@@ -331,7 +331,7 @@ def _chunks64(X):
 
     A new array a chunk would take as long as a product with it.
     """
-    size = max(64, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))
+    size = max(32, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))
     buffer = np.empty((min(size, len(X)), X.shape[1]))
     for rows, chunk in _chunks(X, size):
         exact = buffer[: len(chunk)]

@@ -12,6 +12,10 @@ class Factored(NamedTuple):
     right: np.ndarray  # (n_tasks, r)
 
     @property
+    def dtype(self):
+        return self.left.dtype
+
+    @property
     def array(self):
         """The matrix, C-contiguous."""
         return self.left @ self.right.T

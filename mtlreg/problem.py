@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import pinvh
 
+from mtlreg._factored import Factored, as_array
 from mtlreg._statistics import Statistics, statistics_pay
 from mtlreg.losses import Squared
 from mtlreg.losses.base import ratio
@@ -206,18 +207,19 @@ class Problem:
 
         Parameters
         ----------
-        A : ndarray of shape ``shape``
+        A : ndarray of shape ``shape``, or Factored in float64
         Z : ndarray, optional
             The image of A, where it is at hand in float64.
         """
-        exact = np.asarray(A, dtype=np.float64)
+        exact = np.asarray(as_array(A), dtype=np.float64)
         if not self._patterns.size and not exact.any():
             return self._certificate_at_zero()
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         slopes, _ = self._free_optimum(Z)
-        return self._certify(exact, Z, slopes, self.design.adjoint(slopes))
+        point = A if isinstance(A, Factored) else exact
+        return self._certify(point, matrix, Z, slopes, self.design.adjoint(slopes))
 
     def _certificate_at_zero(self):
         if self._at_zero is None:
@@ -230,12 +232,12 @@ class Problem:
                 b = self.term.intercept(null.Z)
                 self._at_zero = Certificate(gap, b, slopes, -null.G)
             else:
-                self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
+                matrix = self.penalty.combine(zero)
+                self._at_zero = self._certify(zero, matrix, null.Z, slopes, -null.G)
         return self._at_zero
 
-    def _certify(self, A, Z, slopes, gradient):
+    def _certify(self, A, matrix, Z, slopes, gradient):
         """Return the certificate of A from the dual point and its adjoint -G."""
-        matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
         rest, s = self._penalty_gap(A, matrix, gradient)
         cells = z, slopes, self.term.y, self.term.v
@@ -402,12 +404,13 @@ class StatisticsProblem(Problem):
         return self.certificate(zero, self.term.image(self.penalty.combine(zero)))
 
     def certificate(self, A, Z=None):
-        exact = np.asarray(A, dtype=np.float64)
+        exact = np.asarray(as_array(A), dtype=np.float64)
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         gradient = self.term.gradient(Z)
-        rest, s = self._penalty_gap(exact, matrix, gradient)
+        point = A if isinstance(A, Factored) else exact
+        rest, s = self._penalty_gap(point, matrix, gradient)
         gap = (1 - s) ** 2 * max(self.term.value_at(matrix, Z), 0.0) + max(rest, 0.0)
         intercept = self._targets - np.sum(self._means * matrix, axis=0)
         return Certificate(gap, intercept.astype(self.dtype), None, gradient)

@@ -25,6 +25,8 @@ class FixedRank:
     ----------
     A : ndarray like W
         The prox.
+    factors : Factored
+        The same.
     value : float
         ``alpha ||A||_*``.
     subgradient : ndarray like W
@@ -52,12 +54,11 @@ class FixedRank:
         self.rank = int(np.count_nonzero(kept))
         self.dimension = self.rank * (sum(W.shape) - self.rank)
         self.value = alpha * float(np.sum(self._kept))
-        self.A = self._oriented((self._U * self._kept) @ self._V.T)
+        factors = self._U * self._kept, self._V
+        self.factors = Factored(*(factors[::-1] if self._wide else factors))
+        self.A = self.factors.array
         self.subgradient = W - self.A
         self.subgradient /= step
-
-    def _oriented(self, tall):
-        return np.ascontiguousarray(tall.T) if self._wide else tall
 
     def coordinates(self, B):
         """Return the coordinates of the projection of B onto the tangent space."""

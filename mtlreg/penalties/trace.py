@@ -44,6 +44,11 @@ class TraceNorm(Penalty):
         return FixedRank(A, step, self.alpha)
 
     def value(self, A):
+        if isinstance(A, Factored):
+            # |A|_* <= sum_k |l_k| |r_k| of the columns of the factors, and no less
+            # where both are orthogonal, as those of a prox are
+            lengths = (np.linalg.norm(factor, axis=0) for factor in A)
+            return self.alpha * float(np.dot(*lengths))
         sigma = np.linalg.svd(np.asarray(A, dtype=np.float64), compute_uv=False)
         return self.alpha * float(np.sum(sigma))
 

@@ -20,8 +20,10 @@ def accelerated(term, penalty, A, lipschitz=None):
 
     Yields
     ------
-    A, Z : ndarray
-        The iterate and its image by the term.
+    A : ndarray or Factored
+        The iterate.
+    Z : ndarray
+        Its image by the term.
     lipschitz : float
         L of the step that led there.
     """
@@ -40,7 +42,7 @@ def accelerated(term, penalty, A, lipschitz=None):
                 factors = penalty.factored_prox(start, step)
                 following, following_image = factors.array, term.image(factors)
             else:
-                following = penalty.prox(start, step)
+                following = factors = penalty.prox(start, step)
                 following_image = term.image(combine(following))
             if not term.bends_more(lipschitz, following - Y, image, following_image):
                 break
@@ -54,7 +56,7 @@ def accelerated(term, penalty, A, lipschitz=None):
         image = following_image + _as(Z, beta) * (following_image - Z)
         A, Z, momentum = following, following_image, grown
         del gradient, start, move  # which would last until the next step
-        yield A, Z, lipschitz
+        yield factors, Z, lipschitz
 
 
 def _as(like, value):

@@ -137,7 +137,8 @@ class Semismooth:
 
         Yields
         ------
-        A, Z : ndarray
+        A : Factored
+        Z : ndarray
         """
         point, self._last, self.iteration = self._last, None, iteration
         while point.tangent.dimension and iteration < max_iter:
@@ -153,7 +154,7 @@ class Semismooth:
                 if not (_close(*dimensions, _NEAR) and following.below(reached)):
                     break
                 reached = following
-                yield reached.A, reached.Z
+                yield reached.tangent.factors, reached.Z
             if reached is point:
                 break
             point, iteration = reached, self.iteration

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg._factored import as_array
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -131,7 +133,7 @@ class GapCheck:
         Parameters
         ----------
         iteration : int
-        A : ndarray
+        A : ndarray or Factored
         Z : ndarray, optional
             Its image, by the estimate if there is one.
         last : bool
@@ -150,16 +152,18 @@ class GapCheck:
     def _passed(self, iteration, A, gap):
         """Note an estimated gap above the target; return whether to stop."""
         self.history.append((iteration, gap))
-        if self.monitor is not None and self.monitor(iteration, A, gap):
+        if self.monitor is not None and self.monitor(iteration, as_array(A), gap):
             self.history.pop()
             self._certify(iteration, A, None)
             return True
         return False
 
     def _certify(self, iteration, A, Z):
-        A = A.astype(self.problem.dtype, copy=False)
-        self._A = A
-        self.certificate = self.problem.certificate(A, Z if A.dtype == float else None)
+        self._A = as_array(A).astype(self.problem.dtype, copy=False)
+        if self._A.dtype != np.float64:
+            # the image of what is rounded is another
+            A, Z = self._A, None
+        self.certificate = self.problem.certificate(A, Z)
         self.history.append((iteration, self.certificate.gap))
         return self.certificate.gap
 

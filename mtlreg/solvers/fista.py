@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg._factored import as_array
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._semismooth import Semismooth
 from mtlreg.solvers.base import GapCheck, Solver
@@ -82,7 +83,8 @@ class FISTA(Solver):
                 break
             if A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
-                points = self._points(inner, A.astype(np.float64), iteration)
+                exact = as_array(A).astype(np.float64)
+                points = self._points(inner, exact, iteration)
         return check.solution()
 
     def _points(self, problem, A, iteration, warm=False):
@@ -99,16 +101,16 @@ class FISTA(Solver):
             for A, Z in newton.steps(iteration, self.max_iter):
                 yield newton.iteration, A, Z
             iteration = newton.iteration
-        steps = accelerated(term, penalty, A, lipschitz)
+        steps = accelerated(term, penalty, as_array(A), lipschitz)
         while True:
             for _ in range(min(self.check_every, self.max_iter - iteration)):
                 A, Z, lipschitz = next(steps)
                 iteration += 1
             yield iteration, A, Z
-            if newton is None or not newton.ready(A, Z, lipschitz):
+            if newton is None or not newton.ready(as_array(A), Z, lipschitz):
                 continue
             for A, Z in newton.steps(iteration, self.max_iter):
                 steps = None  # which would go on from elsewhere
                 yield newton.iteration, A, Z
             iteration = newton.iteration
-            steps = steps or accelerated(term, penalty, A, lipschitz)
+            steps = steps or accelerated(term, penalty, as_array(A), lipschitz)

@@ -210,6 +210,8 @@ def test_factors_of_the_trace_norm_are_its_prox():
         A = rng.normal(size=shape)
         factors = penalty.factored_prox(A, 1.2)
         np.testing.assert_array_equal(factors.array, penalty.prox(A, 1.2))
+        value = penalty.value(factors.array)
+        assert penalty.value(factors) == pytest.approx(value, rel=1e-13)
         single = penalty.factored_prox(A.astype(np.float32), 1.2)
         assert single.array.dtype == np.float32
 
@@ -222,3 +224,5 @@ def test_products_of_factors(rank):
     np.testing.assert_allclose(apply_factored(X.__matmul__, factors), exact, atol=1e-13)
     np.testing.assert_array_equal(apply_factored(X.__matmul__, factors.array), exact)
     assert as_array(factors).shape == (6, 6)
+    norm = TraceNorm(1.0).value
+    assert norm(factors) >= (1 - 8 * EPS) * norm(factors.array)

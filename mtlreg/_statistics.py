@@ -1,5 +1,6 @@
 """Sufficient statistics of least squares: centred Gram matrices and moments."""
 
+import itertools
 from functools import cached_property
 
 import numpy as np
@@ -188,6 +189,45 @@ class Factors(Statistics):
 
     def diagonal(self):
         return np.sum(self._factor**2, axis=1)[:, None] * self.scale
+
+
+class StackedFactors(Statistics):
+    """The same for ``H_t = C_t C_t'`` by the factors, which have few columns.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (n_features, n)
+        The C_t side by side.
+    bounds : ndarray of shape (n_tasks + 1,)
+        Where their columns begin and end.
+    """
+
+    scale = None
+
+    def __init__(self, factor, bounds):
+        self.factor = factor
+        self.tasks = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+
+    def image(self, A):
+        """Return the ``C_t' a_t`` one after the other, (n,)."""
+        columns = np.ascontiguousarray(A.T)
+        pairs = zip(columns, self.tasks, strict=True)
+        return np.concatenate([a @ self.factor[:, part] for a, part in pairs])
+
+    def adjoint(self, r):
+        """Return the ``C_t r_t``, (n_features, n_tasks)."""
+        return np.stack([self.factor[:, p] @ r[p] for p in self.tasks], axis=1)
+
+    def multiply(self, A):
+        return self.adjoint(self.image(A))
+
+    def stacked(self):
+        grams = [self.factor[:, p] @ self.factor[:, p].T for p in self.tasks]
+        return np.stack(grams, axis=2)
+
+    def diagonal(self):
+        parts = [self.factor[:, part] for part in self.tasks]
+        return np.stack([np.einsum("ji,ji->j", C, C) for C in parts], axis=1)
 
 
 def statistics_pay(design, n_products):

@@ -6,7 +6,7 @@ import numpy as np
 
 from mtlreg._numba import njit, source_digest
 from mtlreg._rows import nonzero_rows
-from mtlreg._statistics import Factors, Statistics
+from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._blocks import gradient_row, move_row, run_epochs
@@ -26,6 +26,7 @@ _DAMPING = 0.01  # of the first Newton step
 _LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
+_BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
 _CHEAP = 500_000  # multiply-adds of an epoch that take no longer than a gap check
 _ROW = 20  # multiply-adds that solving for one entry of a row is worth
 _ABOVE_POWER = 1.1  # Lipschitz constant over what some power steps find
@@ -352,6 +353,8 @@ class RowModel:
         if "gradient" in columns._fields:
             return Statistics(columns.gram, scale, None).restrict(rows)
         factor = columns.columns[rows]
+        if not columns.common:
+            return StackedFactors(factor, columns.bounds)
         if factor.shape[1] < factor.shape[0]:
             return Factors(factor, scale)
         return Statistics(factor @ factor.T, scale, None)
@@ -364,17 +367,21 @@ class RowModel:
         """
         columns, n_tasks = self.columns, self.A.shape[1]
         by_gram = "gradient" in columns._fields
-        if not (by_gram or (isinstance(columns, _blocks.Rows) and columns.common)):
+        if not (by_gram or isinstance(columns, _blocks.Rows)):
             return False
         active = nonzero_rows(self.A)
         k = np.count_nonzero(active)
         epoch = self._epoch_cost(k)
         face = self.penalty.face(self.A[active])
-        if getattr(columns, "scale", None) is not None and face.free.all():
+        bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
+        if not (by_gram or columns.common):
+            n, free = np.diff(columns.bounds), np.count_nonzero(face.free, axis=0)
+            step = np.sum(n * (n * (n + free + bordered) + bordered**2 / 2))
+            step = (step + bordered**3 / 3) / _BLAS_BY_MEMORY
+        elif getattr(columns, "scale", None) is not None and face.free.all():
             inner = k if by_gram else min(k, columns.columns.shape[1])
             step = k**2 * (2 * inner + k / 3) / _BLAS
         else:
-            bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
             step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         return steps * step <= np.log(gap / target) / rate * epoch

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
+from mtlreg._statistics import StackedFactors
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
 _MOST_PRODUCTS = 20  # with the Hessian, for one step
@@ -42,7 +43,10 @@ def newton_step(hessian, face, damping, gradient):
     size = np.mean(hessian.diagonal(), axis=0)
     bend = face.bend + max(damping, _LEAST_DAMPING) * (face.ratio + size)
     damped = face._replace(bend=bend)
-    kind = _CommonInverse if is_common(hessian, face) else _FaceInverse
+    if isinstance(hessian, StackedFactors):
+        kind = _SampleInverse
+    else:
+        kind = _CommonInverse if is_common(hessian, face) else _FaceInverse
     return _conjugate_gradients(hessian, damped, gradient, kind(hessian, damped))
 
 
@@ -97,6 +101,70 @@ class _CommonInverse:
         u = self._apply(r)
         c = cho_solve(self._schur, np.sum(self._w * u, axis=1), check_finite=False)
         return u + self._apply(self._w * c[:, None])
+
+
+class _SampleInverse:
+    """The inverse of ``P (C C' + K) P``, by matrices of the size of the samples.
+
+    On the face, K has the inverse ``J = diag(f) + Q Q'`` with one column of Q a row. By
+    the formula of Woodbury the whole one is ``J - J C S^-1 C' J`` with ``S = 1 + C' J
+    C``: one matrix ``L_t L_t' = 1 + C_t' diag(f_t) C_t`` a task, plus ``B' B`` with the
+    border ``B = Q' C``, which the same formula takes in.
+
+    Parameters
+    ----------
+    hessian : StackedFactors
+        The C_t.
+    face : Face
+    """
+
+    def __init__(self, hessian, face):
+        self._hessian = hessian
+        free, bend, w = face.free, face.bend, face.direction
+        self._free = np.divide(free, bend, out=np.zeros_like(bend), where=bend > 0)
+        # diag(bend) - w w' is singular but for the damping
+        left = 1 - np.sum(self._free * w**2, axis=1, keepdims=True)
+        left = np.sqrt(np.maximum(left, np.finfo(bend.dtype).eps))
+        size = np.sqrt(np.sum(face.tied**2 * bend, axis=1, keepdims=True))
+        tied = np.divide(face.tied, size, out=np.zeros_like(bend), where=size > 0)
+        self._along = self._free * w / left + tied
+        rows = np.flatnonzero(self._along.any(axis=1))
+        self._border = hessian.factor[rows]
+        self._halves = []
+        for t, part in enumerate(hessian.tasks):
+            half = self._half(hessian.factor[:, part], self._free[:, t])
+            self._border[:, part] *= self._along[rows, t, None]
+            self._border[:, part] = self._border[:, part] @ half.T
+            self._halves.append(half)
+        schur = self._border @ self._border.T
+        schur[np.diag_indices_from(schur)] += 1.0
+        self._schur = cho_factor(schur, overwrite_a=True, check_finite=False)
+
+    @staticmethod
+    def _half(factor, free):
+        """Return ``L^-1`` for ``L L' = 1 + C' diag(f) C``."""
+        moving = np.flatnonzero(free)
+        part = factor[moving] * np.sqrt(free[moving, None])
+        matrix = part.T @ part
+        matrix[np.diag_indices_from(matrix)] += 1.0
+        return np.linalg.inv(np.linalg.cholesky(matrix))
+
+    def _bent(self, r):
+        """Return J r."""
+        along = np.sum(self._along * r, axis=1, keepdims=True)
+        return self._free * r + self._along * along
+
+    def _by_task(self, r, transposed=False):
+        """Return the ``L_t^-1 r_t`` or ``L_t^-T r_t``."""
+        pairs = zip(self._halves, self._hessian.tasks, strict=True)
+        return np.concatenate([(h.T if transposed else h) @ r[p] for h, p in pairs])
+
+    def solve(self, r):
+        """Return the inverse times r (k, n_tasks), both on the face."""
+        u = self._bent(r)
+        z = self._by_task(self._hessian.image(u))
+        z -= cho_solve(self._schur, self._border @ z, check_finite=False) @ self._border
+        return u - self._bent(self._hessian.adjoint(self._by_task(z, transposed=True)))
 
 
 class _FaceInverse:

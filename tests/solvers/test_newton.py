@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtlreg._statistics import Factors, Statistics
+from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.design import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
@@ -13,12 +13,16 @@ from mtlreg.solvers._newton import newton_step
 from tests.penalties.test_faces import CASES, structured
 from tests.problems import Case
 
+KINDS = ["stacked", "scaled", "common", "factors", "stacked-factors"]
+
 
 def hessians(k, n_tasks, rng):
     """Statistics of every kind; those of one matrix for all tasks twice."""
     rows = rng.normal(size=(n_tasks, 2 * k, k))
     stacked = np.ascontiguousarray(np.einsum("tij,til->jlt", rows, rows))
     few = rng.normal(size=(k, max(k // 2, 1)))
+    bounds = np.cumsum(np.arange(n_tasks + 1))  # 1, 2, ... columns
+    own = rng.normal(size=(k, bounds[-1]))
     scale, one = rng.uniform(0.5, 2, n_tasks), np.full(n_tasks, 0.7)
     return {
         "stacked": Statistics(stacked, None, None),
@@ -26,10 +30,11 @@ def hessians(k, n_tasks, rng):
         "common": Statistics(stacked[:, :, 0], one, None),
         "factors": Factors(few, one),
         "scaled-factors": Factors(few, scale),
+        "stacked-factors": StackedFactors(own, bounds),
     }
 
 
-@pytest.mark.parametrize("kind", ["stacked", "scaled", "common", "factors"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("at_once", [0, 100])
 def test_step_solves_the_newton_system(name, kind, at_once, monkeypatch):
@@ -61,10 +66,10 @@ def test_kinds_of_statistics_agree():
         np.testing.assert_allclose(apply(A), inverse @ A)
 
 
-def collinear(penalty, shared):
+def collinear(penalty, shared, n=60, d=15):
     """Features that are nearly one another, so that epochs gain little."""
     rng = np.random.default_rng(4)
-    n, d, n_tasks = 60, 15, 6
+    n_tasks = 6
     X = rng.normal(size=(n if shared else n * n_tasks, d))
     X += 4 * rng.normal(size=(len(X), 1))
     truth = rng.normal(size=(d, n_tasks)) * (rng.random((d, 1)) < 0.5)
@@ -78,10 +83,14 @@ def collinear(penalty, shared):
     return Case(data, Squared(), penalty, np.ones(n_tasks)).scaled(0.003).problem()
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["shared", "stacked"])
+@pytest.mark.parametrize(
+    "shape",
+    [(True, 60, 15), (False, 60, 15), (False, 20, 80)],
+    ids=["shared", "stacked", "stacked-wide"],
+)
 @pytest.mark.parametrize("penalty", [L21(1.0), L1Linf(1.0), Dirty(2.5, 1.0)], ids=repr)
-def test_epochs_are_saved_where_features_are_collinear(penalty, shared, monkeypatch):
-    problem = collinear(penalty, shared)
+def test_epochs_are_saved_where_features_are_collinear(penalty, shape, monkeypatch):
+    problem = collinear(penalty, *shape)
     solution = BCD(tol=1e-10).solve(problem)
     assert solution.converged
     monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)

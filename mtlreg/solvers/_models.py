@@ -196,7 +196,8 @@ class RowModel:
             if gap <= target:
                 self._gap = gap
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
-            rate = max(np.log(before / gap) / n_epochs, _LEAST_RATE)
+            # what is no better than before a Newton step only mends what that broke
+            rate = max(np.log(min(before, best) / gap) / n_epochs, _LEAST_RATE)
             if self._newton_pays(rate, gap, aim):
                 self._newton(aim)
                 gap = self.gap()

@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import pinvh
 
-from mtlreg._factored import Factored, as_array
 from mtlreg._statistics import Statistics, statistics_pay
 from mtlreg.losses import Squared
 from mtlreg.losses.base import ratio
@@ -193,7 +192,7 @@ class Problem:
         value = self.term.value_at(matrix, Z)
         return value + self.penalty.value(exact)
 
-    def certificate(self, A, Z=None):
+    def certificate(self, A, Z=None, value=None):
         """Return the `Certificate` of the variable A.
 
         With theta the residual at the optimum over everything that nothing penalises,
@@ -207,19 +206,21 @@ class Problem:
 
         Parameters
         ----------
-        A : ndarray of shape ``shape``, or Factored in float64
+        A : ndarray of shape ``shape``
         Z : ndarray, optional
             The image of A, where it is at hand in float64.
+        value : float, optional
+            penalty(A) of a gauge, or a little more, where it is at hand.
         """
-        exact = np.asarray(as_array(A), dtype=np.float64)
+        exact = np.asarray(A, dtype=np.float64)
         if not self._patterns.size and not exact.any():
             return self._certificate_at_zero()
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         slopes, _ = self._free_optimum(Z)
-        point = A if isinstance(A, Factored) else exact
-        return self._certify(point, matrix, Z, slopes, self.design.adjoint(slopes))
+        gradient = self.design.adjoint(slopes)
+        return self._certify(exact, matrix, Z, slopes, gradient, value)
 
     def _certificate_at_zero(self):
         if self._at_zero is None:
@@ -236,20 +237,21 @@ class Problem:
                 self._at_zero = self._certify(zero, matrix, null.Z, slopes, -null.G)
         return self._at_zero
 
-    def _certify(self, A, matrix, Z, slopes, gradient):
+    def _certify(self, A, matrix, Z, slopes, gradient, value=None):
         """Return the certificate of A from the dual point and its adjoint -G."""
         intercept, z = self._intercept(matrix, Z)
-        rest, s = self._penalty_gap(A, matrix, gradient)
+        rest, s = self._penalty_gap(A, matrix, gradient, value)
         cells = z, slopes, self.term.y, self.term.v
         gap = self.loss.divergence(*cells, scale=s)
         return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
 
-    def _penalty_gap(self, A, matrix, gradient):
+    def _penalty_gap(self, A, matrix, gradient, value=None):
         """Return the second term of the gap, and s."""
         if not self.penalty.is_gauge:
             return self.penalty.divergence(matrix, -gradient), 1.0
         s = 1 / max(1.0, self.penalty.polar(gradient))
-        return self.penalty.value(A) + s * float(np.vdot(matrix, gradient)), s
+        value = self.penalty.value(A) if value is None else value
+        return value + s * float(np.vdot(matrix, gradient)), s
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""
@@ -403,14 +405,13 @@ class StatisticsProblem(Problem):
         zero = np.zeros(self.shape)
         return self.certificate(zero, self.term.image(self.penalty.combine(zero)))
 
-    def certificate(self, A, Z=None):
-        exact = np.asarray(as_array(A), dtype=np.float64)
+    def certificate(self, A, Z=None, value=None):
+        exact = np.asarray(A, dtype=np.float64)
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         gradient = self.term.gradient(Z)
-        point = A if isinstance(A, Factored) else exact
-        rest, s = self._penalty_gap(point, matrix, gradient)
+        rest, s = self._penalty_gap(exact, matrix, gradient, value)
         gap = (1 - s) ** 2 * max(self.term.value_at(matrix, Z), 0.0) + max(rest, 0.0)
         intercept = self._targets - np.sum(self._means * matrix, axis=0)
         return Certificate(gap, intercept.astype(self.dtype), None, gradient)

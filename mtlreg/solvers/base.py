@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg._factored import as_array
+from mtlreg._factored import Factored
 
 
 @dataclass(frozen=True)
@@ -139,31 +139,35 @@ class GapCheck:
         last : bool
             Whether A is returned whatever its gap.
         """
+        value = None
+        if isinstance(A, Factored):
+            value, A = self.problem.penalty.value(A), A.array
         if self.estimate is not None:
-            self.certificate = self.estimate.certificate(A, Z)
+            self.certificate = self.estimate.certificate(A, Z, value)
             if self.certificate.gap > self.target and not last:
-                return self._passed(iteration, A, self.certificate.gap)
+                return self._passed(iteration, A, value)
             # frees the gradient before the next is made
             Z = self.certificate = None
-        gap = self._certify(iteration, A, Z)
+        gap = self._certify(iteration, A, Z, value)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
         return stopped or gap <= self.target
 
-    def _passed(self, iteration, A, gap):
+    def _passed(self, iteration, A, value):
         """Note an estimated gap above the target; return whether to stop."""
+        gap = self.certificate.gap
         self.history.append((iteration, gap))
-        if self.monitor is not None and self.monitor(iteration, as_array(A), gap):
+        if self.monitor is not None and self.monitor(iteration, A, gap):
             self.history.pop()
-            self._certify(iteration, A, None)
+            self._certify(iteration, A, None, value)
             return True
         return False
 
-    def _certify(self, iteration, A, Z):
-        self._A = as_array(A).astype(self.problem.dtype, copy=False)
+    def _certify(self, iteration, A, Z, value):
+        self._A = A.astype(self.problem.dtype, copy=False)
         if self._A.dtype != np.float64:
-            # the image of what is rounded is another
-            A, Z = self._A, None
-        self.certificate = self.problem.certificate(A, Z)
+            # these are not of what is rounded
+            Z = value = None
+        self.certificate = self.problem.certificate(self._A, Z, value)
         self.history.append((iteration, self.certificate.gap))
         return self.certificate.gap
 

@@ -85,7 +85,8 @@ class RowModel:
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
-        self.n_epochs, self._damping, self._gap = 0, _DAMPING, 0.0
+        self.n_epochs, self._stop = 0, 0
+        self._damping, self._gap = _DAMPING, 0.0
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._begin(gradient, loss)
 
@@ -187,10 +188,10 @@ class RowModel:
         rate : float
             As it fell in the last epochs.
         """
-        stop = self.n_epochs + max_epochs
+        self._stop = self.n_epochs + max_epochs
         best, idle, self._gap = np.inf, 0, 0.0
-        while self.n_epochs < stop and idle < _PATIENCE:
-            before, rest = gap, stop - self.n_epochs
+        while self.n_epochs < self._stop and idle < _PATIENCE:
+            before, rest = gap, self._stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
             gap = self.gap(self._stride(n_epochs))
             if gap <= target:
@@ -338,11 +339,13 @@ class RowModel:
             if change < (noise if halving == 0 else -noise):
                 self.A[active] += move
                 _move(self.columns, active, move, self._buffers[0])
-                if np.any(face.bend):
-                    # short rows bend the penalty by more than its quadratic model has
-                    for _ in range(_EPOCHS_AFTER):
+                if "gradient" in self.columns._fields and np.any(face.bend):
+                    # short rows bend the penalty by more than its quadratic model has;
+                    # epochs on residuals would cost more than the steps they save
+                    rest = min(_EPOCHS_AFTER, self._stop - self.n_epochs)
+                    for _ in range(rest):
                         self._epoch(active_only=True)
-                    self.n_epochs += _EPOCHS_AFTER
+                    self.n_epochs += rest
                 return share, -change
         self._damping = min(100 * self._damping, 1.0)
         return 0.0, 0.0

@@ -83,6 +83,12 @@ def collinear(penalty, shared, n=60, d=15):
     return Case(data, Squared(), penalty, np.ones(n_tasks)).scaled(0.003).problem()
 
 
+@pytest.mark.parametrize("max_iter", [1, 10, 17, 18, 25])
+def test_epochs_after_newton_steps_count(max_iter):
+    problem = collinear(L21(1.0), shared=True)
+    assert BCD(tol=1e-14, max_iter=max_iter).solve(problem).n_iter <= max_iter
+
+
 @pytest.mark.parametrize(
     "shape",
     [(True, 60, 15), (False, 60, 15), (False, 20, 80)],

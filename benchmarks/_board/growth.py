@@ -25,7 +25,8 @@ FACTORS = (0.5, 1.0, 2.0)
 TOL = 1e-6
 FRACTION = 20  # alpha_max over the strength of a fit
 WEAK = 1000  # the same where iterations are timed, so that there are enough
-ITERATIONS = (5, 35)  # what the second takes more is the time of 30
+ITERATIONS = (5, 65)  # what the second takes more is the time of 60
+REPEATS = 7
 _BYTES = 8  # of a number
 
 
@@ -125,12 +126,13 @@ def _machine():
 
 def _least(function, *args):
     """Return the least seconds of the processor for a call."""
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        function(*args)
-        times.append(time.process_time() - start)
-    return min(times)
+    return min(_seconds(function, *args) for _ in range(REPEATS))
+
+
+def _seconds(function, *args):
+    start = time.process_time()
+    function(*args)
+    return time.process_time() - start
 
 
 def _competitor(make, sizes, penalty, coefficients, fraction):
@@ -142,12 +144,15 @@ def _competitor(make, sizes, penalty, coefficients, fraction):
 def _iteration(sizes, make, own, seconds):
     """Return the cell of an iteration of FISTA, which are all alike."""
     peer, lam = _competitor(make, sizes, L21(), problems.rows(20), WEAK)
-    times, counts = [], []
-    for most in ITERATIONS:
-        model = peer.estimator(lam, 1e-15, solver="fista", max_iter=most)
-        counts.append(peer.fit(model).n_iter_)
-        times.append(_least(peer.fit, model))
-    measured = (times[1] - times[0]) / (counts[1] - counts[0])
+    few, many = (
+        peer.estimator(lam, 1e-15, solver="fista", max_iter=most) for most in ITERATIONS
+    )
+    count = peer.fit(many).n_iter_ - peer.fit(few).n_iter_
+    # in turns, as the machine is not always as fast
+    times = [
+        [_seconds(peer.fit, few), _seconds(peer.fit, many)] for _ in range(REPEATS)
+    ]
+    measured = np.diff(np.min(times, axis=0)).item() / count
     return _cell(measured, seconds(*iteration_on_statistics(**sizes, own=own)), 1e6)
 
 

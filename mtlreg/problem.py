@@ -210,7 +210,7 @@ class Problem:
         Z : ndarray, optional
             The image of A, where it is at hand in float64.
         value : float, optional
-            penalty(A) of a gauge, or a little more, where it is at hand.
+            penalty(A) of a gauge, or an upper bound of it, where it is at hand.
         """
         exact = np.asarray(A, dtype=np.float64)
         if not self._patterns.size and not exact.any():
@@ -219,8 +219,7 @@ class Problem:
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         slopes, _ = self._free_optimum(Z)
-        gradient = self.design.adjoint(slopes)
-        return self._certify(exact, matrix, Z, slopes, gradient, value)
+        return self._certify(exact, Z, slopes, self.design.adjoint(slopes), value)
 
     def _certificate_at_zero(self):
         if self._at_zero is None:
@@ -233,12 +232,12 @@ class Problem:
                 b = self.term.intercept(null.Z)
                 self._at_zero = Certificate(gap, b, slopes, -null.G)
             else:
-                matrix = self.penalty.combine(zero)
-                self._at_zero = self._certify(zero, matrix, null.Z, slopes, -null.G)
+                self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
         return self._at_zero
 
-    def _certify(self, A, matrix, Z, slopes, gradient, value=None):
+    def _certify(self, A, Z, slopes, gradient, value=None):
         """Return the certificate of A from the dual point and its adjoint -G."""
+        matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
         rest, s = self._penalty_gap(A, matrix, gradient, value)
         cells = z, slopes, self.term.y, self.term.v

@@ -39,10 +39,10 @@ def accelerated(term, penalty, A, lipschitz=None):
         while True:
             start, step = Y - gradient / _as(Y, lipschitz), 1 / lipschitz
             if penalty.has_tangent:
-                factors = penalty.factored_prox(start, step)
-                following, following_image = factors.array, term.image(factors)
+                iterate = penalty.factored_prox(start, step)
+                following, following_image = iterate.array, term.image(iterate)
             else:
-                following = factors = penalty.prox(start, step)
+                following = iterate = penalty.prox(start, step)
                 following_image = term.image(combine(following))
             if not term.bends_more(lipschitz, following - Y, image, following_image):
                 break
@@ -56,7 +56,7 @@ def accelerated(term, penalty, A, lipschitz=None):
         image = following_image + _as(Z, beta) * (following_image - Z)
         A, Z, momentum = following, following_image, grown
         del gradient, start, move  # which would last until the next step
-        yield factors, Z, lipschitz
+        yield iterate, Z, lipschitz
 
 
 def _as(like, value):

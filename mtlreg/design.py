@@ -354,7 +354,8 @@ class SharedDesign(Design):
     def _centre(self, data):
         X, v = data.X, self.v
         units = v / self.task_weights
-        self.same_rows = bool(np.all(units == units[:, :1]))
+        # but for the rounding of sums of weights
+        self.same_rows = np.allclose(units, units[:, :1], rtol=1e-12, atol=0.0)
         units = units[:, :1] if self.same_rows else units
         if sp.issparse(X):
             X = sp.csc_array(X)

@@ -155,6 +155,16 @@ def test_sparse_centring_loses_the_digits_of_the_mean_only(layout):
         np.testing.assert_allclose(G[:, t], rows.T @ R[cells], atol=512 * EPS * 1e6)
 
 
+@pytest.mark.parametrize("n", [14, 20_000])
+def test_rows_are_the_same_where_tasks_count_differently(n):
+    weight = np.random.default_rng(0).random((n, 1)) * np.ones(5)
+    weight *= np.array([1.0, 0.7, 1.1, 1 / 3, 1e-6]) / np.sum(weight, axis=0)
+    data = MultiTaskData(np.ones((n, 2)), np.zeros(weight.shape), weight)
+    assert make_design(data, weight, True).same_rows
+    weight[0, 3] *= 1 + 1e-9
+    assert not make_design(data, weight, True).same_rows
+
+
 @pytest.mark.parametrize("kind", ["shared", "stacked"])
 @both_centrings
 def test_dense_equals_sparse(kind, centred):

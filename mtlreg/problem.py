@@ -141,7 +141,10 @@ class Problem:
     @cached_property
     def column_norms(self):
         """Norms of the features, of each in the task where it is largest."""
-        return np.sqrt(self.square_norms.max(axis=1))
+        squares = self.square_norms
+        # of one column where the tasks share them
+        squares = squares if squares.strides[1] else squares[:, :1]
+        return np.sqrt(squares.max(axis=1))
 
     @property
     def is_null(self):

@@ -11,6 +11,7 @@ from mtlreg.solvers.base import GapCheck, Solver
 _EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _INNER_SHARE = 0.1  # of the gap, to which a working set is solved
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
+_LEAST_SIZE = 10  # of a working set
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
 _RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
@@ -39,7 +40,7 @@ class BCD(Solver):
     tol : float, default=1e-6
         Stop when the duality gap is at most ``tol F0``.
     first_size : int, default=100
-        Size of the first working set.
+        Size of the first working set, or less where few rows leave 0.
 
     References
     ----------
@@ -140,7 +141,10 @@ def _working_set(problem, A, certificate, size, held):
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
         return held, True
     active = nonzero_rows(A)
-    size = min(len(A), max(size, 2 * int(active.sum())))
+    if held is None:
+        wanted = np.count_nonzero(active | (polars > 1))
+        size = min(size, max(_LEAST_SIZE, 2 * wanted))
+    size = min(len(A), max(size, 2 * np.count_nonzero(active)))
     scaled = polars / max(1.0, polars.max())
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.where(norms > 0, (1 - scaled) / norms, np.inf)

@@ -31,6 +31,11 @@ def move_row(columns, j, delta):
     """Bring the state up to date after row j has moved by ``delta`` (n_tasks,)."""
 
 
+@chosen_by_type
+def half_square(columns):
+    """Return the value of a model that keeps the residual."""
+
+
 class SharedGram(NamedTuple):
     """Gram matrix of one X for all tasks; H_t is ``scale_t gram``."""
 
@@ -133,6 +138,15 @@ def _rows_move(columns, j, delta):
             _add(delta[t], columns.columns[j, first : first + cells.size], cells)
 
 
+@half_square.register(Rows)
+def _rows_half_square(columns):
+    total = 0.0
+    for t in range(columns.scale.size):
+        cells = columns.residual[columns.bounds[t] : columns.bounds[t + 1]]
+        total += columns.scale[t] * _dot(cells, cells)
+    return total / 2
+
+
 class WeightedRows(NamedTuple):
     """Dense columns, with a weight for every cell; cells as in `Rows`."""
 
@@ -173,6 +187,24 @@ def _weighted_rows_move(columns, j, delta):
             columns.intercept[t] -= columns.means[j, t] * delta[t]
 
 
+@njit_part
+def _weighted_square(weight, cells, shift):
+    total = 0.0
+    for i in range(cells.size):
+        total += weight[i] * (cells[i] + shift) ** 2
+    return total
+
+
+@half_square.register(WeightedRows)
+def _weighted_rows_half_square(columns):
+    total = 0.0
+    for t in range(columns.intercept.size):
+        cells = slice(columns.bounds[t], columns.bounds[t + 1])
+        weight, residual = columns.weight[cells], columns.residual[cells]
+        total += _weighted_square(weight, residual, columns.intercept[t])
+    return total / 2
+
+
 class SparseRows(NamedTuple):
     """Sparse columns of one X for all tasks, times the roots of weights of the rows.
 
@@ -182,6 +214,7 @@ class SparseRows(NamedTuple):
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
+    root: np.ndarray  # (n,), of the weights
     scale: np.ndarray  # (n_tasks,)
     means: np.ndarray  # (k, n_tasks), weighted; 0 without intercept
     residual: np.ndarray  # state, (n, n_tasks), without the intercept, times the roots
@@ -242,6 +275,24 @@ def _sparse_move(columns, j, delta):
         columns.intercept[t] -= columns.means[j, t] * delta[t]
 
 
+@njit_part
+def _shifted_square(cells, root, shift, scale):
+    total = 0.0
+    for t in range(cells.size):
+        total += scale[t] * (cells[t] + root * shift[t]) ** 2
+    return total
+
+
+@half_square.register(SparseRows)
+def _sparse_half_square(columns):
+    total, residual = 0.0, columns.residual
+    for i in range(len(residual)):
+        total += _shifted_square(
+            residual[i], columns.root[i], columns.intercept, columns.scale
+        )
+    return total / 2
+
+
 class SparseSharedRows(NamedTuple):
     """Sparse columns of one X with weights for each row and task."""
 
@@ -274,6 +325,16 @@ def _sparse_shared_move(columns, j, delta):
         columns.intercept[t] -= columns.means[j, t] * delta[t]
 
 
+@half_square.register(SparseSharedRows)
+def _sparse_shared_half_square(columns):
+    total = 0.0
+    for i in range(len(columns.residual)):
+        for t in range(columns.intercept.size):
+            moved = columns.residual[i, t] + columns.intercept[t]
+            total += columns.weight[i, t] * moved**2
+    return total / 2
+
+
 class SparseStackedRows(NamedTuple):
     """Sparse columns of stacked tasks with weights."""
 
@@ -304,6 +365,15 @@ def _sparse_stacked_move(columns, j, delta):
         columns.residual[i] += columns.data[entry] * delta[columns.task[i]]
     for t in range(delta.size):
         columns.intercept[t] -= columns.means[j, t] * delta[t]
+
+
+@half_square.register(SparseStackedRows)
+def _sparse_stacked_half_square(columns):
+    total = 0.0
+    for i in range(len(columns.residual)):
+        moved = columns.residual[i] + columns.intercept[columns.task[i]]
+        total += columns.weight[i] * moved**2
+    return total / 2
 
 
 def _build_run_epochs(salt):

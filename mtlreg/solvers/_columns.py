@@ -191,6 +191,7 @@ class _Block:
             columns.data * root.astype(self.dtype)[columns.indices],
             columns.indices,
             columns.indptr,
+            root.astype(self.dtype, copy=False),
             self.totals.astype(self.dtype),
             np.ascontiguousarray(self.design.means[self.index], dtype=self.dtype),
             (self.residual * root[:, None]).astype(self.dtype, copy=False),

@@ -9,7 +9,12 @@ from mtlreg._rows import nonzero_rows
 from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._accelerated import accelerated
-from mtlreg.solvers._blocks import gradient_row, move_row, run_epochs
+from mtlreg.solvers._blocks import (
+    gradient_row,
+    half_square,
+    move_row,
+    run_epochs,
+)
 from mtlreg.solvers._newton import newton_step
 from mtlreg.terms import StatisticsTerm
 
@@ -34,12 +39,21 @@ _ABOVE_POWER = 1.1  # Lipschitz constant over what some power steps find
 
 def _build_gradients(salt):
     @njit
-    def gradients(columns, rows, out):
+    def gradients(columns, out):
         salt  # noqa: B018  (in the cache key, see njit)
-        for i in range(rows.size):
-            gradient_row(columns, rows[i], out[rows[i]])
+        for j in range(out.shape[0]):
+            gradient_row(columns, j, out[j])
 
     return gradients
+
+
+def _build_half_square(salt):
+    @njit
+    def kept_half_square(columns):
+        salt  # noqa: B018
+        return half_square(columns)
+
+    return kept_half_square
 
 
 def _build_move(salt):
@@ -55,6 +69,7 @@ def _build_move(salt):
 
 
 _gradients = _build_gradients(source_digest())
+_half_square = _build_half_square(source_digest())
 _move = _build_move(source_digest())
 
 
@@ -139,35 +154,28 @@ class RowModel:
         if "gradient" in self.columns._fields:
             return self.columns.gradient.copy()
         out = np.empty_like(self.A)
-        _gradients(self.columns, np.arange(len(out)), out)
+        _gradients(self.columns, out)
         return out
 
-    def _value(self, gradient):
-        """Return the quadratic part at A, given its gradient there."""
+    def _value(self):
+        """Return the quadratic part at A."""
+        if "gradient" not in self.columns._fields:
+            return float(_half_square(self.columns))
         move = self.A - self._first
-        return self._loss + 0.5 * float(np.vdot(move, gradient + self._first_gradient))
+        slopes = self.columns.gradient + self._first_gradient
+        return self._loss + 0.5 * float(np.vdot(move, slopes))
 
-    def _objective(self):
-        """Return the model plus the penalty at A, its gradient, and rows not in that.
+    def objective(self):
+        """Return the model plus the penalty at A."""
+        return self._value() + self.penalty.value(self.A)
 
-        Unless the gradient is at hand, it is 0 in rows that have not moved, where it
-        does not matter.
-        """
-        if "gradient" in self.columns._fields:
-            left, gradient = np.empty(0, dtype=np.intp), self.gradient()
-        else:
-            moved = nonzero_rows(self.A) | nonzero_rows(self._first)
-            left, gradient = np.flatnonzero(~moved), np.zeros_like(self.A)
-            _gradients(self.columns, np.flatnonzero(moved), gradient)
-        return self._value(gradient) + self.penalty.value(self.A), gradient, left
-
-    def gap(self, gradient=None):
-        """Return the duality gap of the model at A, given its gradient if at hand."""
-        gradient = self.gradient() if gradient is None else gradient
+    def gap(self):
+        """Return the duality gap of the model at A."""
+        gradient = self.gradient()
         polar = self.penalty.polar(gradient)
         s = 1.0 if polar <= 1 else 1.0 / polar
         rest = self.penalty.value(self.A) + s * float(np.vdot(self.A, gradient))
-        return (1 - s) ** 2 * max(self._value(gradient), 0.0) + max(rest, 0.0)
+        return (1 - s) ** 2 * max(self._value(), 0.0) + max(rest, 0.0)
 
     def solve(self, target, aim, max_epochs, gap, rate):
         """Run epochs until the gap of the model is at most ``target``, or stalls.
@@ -193,7 +201,8 @@ class RowModel:
         while self.n_epochs < self._stop and idle < _PATIENCE:
             before, rest = gap, self._stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
-            gap = self.gap(self._stride(n_epochs))
+            self._stride(n_epochs)
+            gap = self.gap()
             if gap <= target:
                 self._gap = gap
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
@@ -233,13 +242,7 @@ class RowModel:
         return n_rows * (touched + n_tasks * _ROW)
 
     def _stride(self, n_epochs):
-        """Some epochs, all but the first over the active rows, and an extrapolation.
-
-        Returns
-        -------
-        gradient : ndarray
-            Of the quadratic part, where that led.
-        """
+        """Some epochs, all but the first over the active rows, and an extrapolation."""
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
             for array in (self.A, *self._state)
@@ -251,10 +254,7 @@ class RowModel:
             for kept, array in zip(states, self._state, strict=True):
                 kept[epoch] = array
         self.n_epochs += n_epochs
-        gradient, left = self._extrapolate(moves.reshape(n_epochs, -1), states)
-        if left.size:
-            _gradients(self.columns, left, gradient)
-        return gradient
+        self._extrapolate(moves.reshape(n_epochs, -1), states)
 
     def _epoch(self, active_only):
         run_epochs(
@@ -272,17 +272,16 @@ class RowModel:
 
         The mix sum_i c_i A_i with sum_i c_i = 1 that makes the mix of the last moves
         smallest (Bertrand, Massias, 2021, Anderson acceleration of coordinate descent,
-        algorithm 2); the state is affine in A and mixed alike. Returns the gradient at
-        the point that is kept, and the rows in which it is still to be computed.
+        algorithm 2); the state is affine in A and mixed alike.
         """
-        before, *there = self._objective()
+        before = self.objective()
         # in units of the largest, against overflow
         largest = max(moves.max(), -moves.min(), np.finfo(moves.dtype).tiny)
         moves /= largest
         products = (moves @ moves.T).astype(np.float64)
         size = np.trace(products)
         if not size > 0:
-            return there
+            return
         products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
@@ -294,13 +293,11 @@ class RowModel:
             array[...] = np.tensordot(mix, kept, 1)
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
-        after, *mixed = self._objective()
-        if after < before - self._rounding * abs(before):
-            return mixed
+        if self.objective() < before - self._rounding * abs(before):
+            return
         self.A[...] = last
         for array, kept in zip(self._state, states, strict=True):
             array[...] = kept[-1]
-        return there
 
     def _newton(self, target):
         """Newton steps on the active rows, while the objective falls.
@@ -322,7 +319,7 @@ class RowModel:
         """Take one step; return the share of it and by how much the objective fell."""
         A, gradient = self.A[active], self.gradient()
         value, hessian = self.penalty.value(A), self._hessian(active)
-        noise = self._rounding * abs(self._value(gradient) + value)
+        noise = self._rounding * abs(self._value() + value)
         gradient = gradient[active]
         face = self.penalty.face(A)
         try:

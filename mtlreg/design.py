@@ -354,9 +354,12 @@ class SharedDesign(Design):
     def _centre(self, data):
         X, v = data.X, self.v
         units = v / self.task_weights
-        # but for the rounding of sums of weights
-        self.same_rows = np.allclose(units, units[:, :1], rtol=1e-12, atol=0.0)
-        units = units[:, :1] if self.same_rows else units
+        first = units[:, :1]
+        # up to the rounding of sums of weights, which is slower to see
+        self.same_rows = bool(np.all(units == first)) or np.allclose(
+            units, first, rtol=1e-12, atol=0.0
+        )
+        units = first if self.same_rows else units
         if sp.issparse(X):
             X = sp.csc_array(X)
             means, squares = sparse_moments(X, units)

@@ -1,5 +1,6 @@
 """Sequences of problems on the same data, each started from the last solutions."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -89,7 +90,7 @@ def _extrapolated(past, factor):
     A, Z = np.zeros_like(past[0].A), np.zeros_like(past[0].Z)
     for point in past:
         others = [f for f in factors if f != point.factor]
-        share = np.prod([(factor - f) / (point.factor - f) for f in others])
+        share = math.prod((factor - f) / (point.factor - f) for f in others)
         A += A.dtype.type(share) * point.A
         Z += share * point.Z
     return A, Z

@@ -113,20 +113,24 @@ class Problem:
         self._patterns = penalty.free_directions(n_tasks)
         key = self._patterns.shape, self._patterns.tobytes()
         if key not in self._null_models:
-            self._null_models[key] = self._null_model()
+            self._null_models[key] = self._finite(self._null_model())
         self._null = self._null_models[key]
         self.null_value = self._null.value
-        sizes = self.square_norms.max(initial=0.0), self.null_value
-        if not np.all(np.isfinite([*sizes, np.vdot(self._null.G, self._null.G)])):
-            raise ValueError(
-                "X or y holds values so large that their squares overflow; "
-                "rescale the features and the target"
-            )
         if penalty.is_gauge:
             self.alpha_factor = penalty.polar(self._null.G)
         else:
             self.alpha_factor = np.inf if penalty.conjugate(self._null.G) > 0 else 0.0
         self._at_zero = None
+
+    def _finite(self, null):
+        """Return the null model, or raise ValueError where squares overflow."""
+        sizes = self.square_norms.max(initial=0.0), null.value, np.vdot(null.G, null.G)
+        if not np.all(np.isfinite(sizes)):
+            raise ValueError(
+                "X or y holds values so large that their squares overflow; "
+                "rescale the features and the target"
+            )
+        return null
 
     def _null_model(self):
         Z = np.broadcast_to(0.0, self.term.y.shape)

@@ -141,7 +141,7 @@ def _working_set(problem, A, certificate, size, held):
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
         return held, True
     active = nonzero_rows(A)
-    if held is None:
+    if held is None and size < len(A):
         wanted = np.count_nonzero(active | (polars > 1))
         size = min(size, max(_LEAST_SIZE, 2 * wanted))
     size = min(len(A), max(size, 2 * np.count_nonzero(active)))

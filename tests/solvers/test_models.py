@@ -39,8 +39,8 @@ def test_a_model_of_a_squared_loss_is_the_data_term(
 
 
 def test_the_first_working_set_has_no_more_rows_than_are_wanted(monkeypatch):
-    # of 60 rows only two leave 0; the columns of the others are orthogonal to y
-    X = np.kron(np.eye(60), [[1.0], [-1.0]])
+    # of 120 rows only two leave 0; the columns of the others are orthogonal to y
+    X = np.kron(np.eye(120), [[1.0], [-1.0]])
     Y = X[:, :2] @ np.array([[3.0, 4.0], [5.0, 12.0]])
     data = MultiTaskData(X, Y, np.ones(Y.shape))
     problem = Case(data, Squared(), L21(0.01), np.ones(2)).problem()

@@ -26,9 +26,9 @@ class BCD(Solver):
     squared loss, the term itself) plus the penalty is minimised to a share of the
     duality gap, and to the end once no other row leaves 0: rows exactly, one after the
     other, with the curvature of every task, extrapolated every few epochs. Where the
-    gap falls slowly, damped Newton steps on the face of the penalty take over. Other
-    losses take the model at each point as a Newton step, shortened until the objective
-    falls.
+    gap falls slowly, damped Newton steps on the face of the penalty take over, or
+    momentum where entries of a row are tied. Other losses take the model at each point
+    as a Newton step, shortened until the objective falls.
 
     Where Gram matrices pay, some proximal gradient steps come first: of many optima
     they choose the one that treats collinear features alike.
@@ -46,7 +46,8 @@ class BCD(Solver):
     ----------
     Massias, Gramfort, Salmon (2018), Celer: a fast solver for the Lasso with dual
     extrapolation, section 4 (working sets); Bertrand, Massias (2021), Anderson
-    acceleration of coordinate descent, algorithm 2.
+    acceleration of coordinate descent, algorithm 2; O'Donoghue, Candes (2015), Adaptive
+    restart for accelerated gradient schemes, eq. 12 (momentum).
 
     Examples
     --------

@@ -5,8 +5,9 @@ import pytest
 
 from mtlreg.design import MultiTaskData
 from mtlreg.losses import Squared
-from mtlreg.penalties import L21
+from mtlreg.penalties import L21, L1Linf
 from mtlreg.solvers import BCD, _columns
+from mtlreg.solvers._models import RowModel
 from tests.problems import Case, random_data
 from tests.solvers.combinations import every_layout
 
@@ -53,3 +54,40 @@ def test_the_first_working_set_has_no_more_rows_than_are_wanted(monkeypatch):
     monkeypatch.setattr(BCD, "_model", model)
     assert BCD(tol=1e-10).solve(problem).converged
     assert sizes == [10]
+
+
+def tied(collinear, n=30, d=120, n_tasks=6):
+    """An L1/Linf problem with more features than rows, which every task has own."""
+    rng = np.random.default_rng(0)
+    offsets = n * np.arange(n_tasks + 1)
+    X = rng.normal(size=(n * n_tasks, d))
+    X += collinear * rng.normal(size=(len(X), 1))
+    coef = rng.normal(size=(d, n_tasks)) * (rng.random((d, 1)) < 0.2)
+    y = np.einsum("ij,ij->i", X, np.repeat(coef.T, n, axis=0))
+    y += rng.normal(size=len(y))
+    data = MultiTaskData(X, y, np.ones_like(y), offsets)
+    return Case(data, Squared(), L1Linf(1.0), np.ones(n_tasks)).scaled(0.02).problem()
+
+
+def test_momentum_saves_epochs_where_entries_are_tied(monkeypatch):
+    problem = tied(collinear=0.0)
+    monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)
+    solution = BCD(tol=1e-8).solve(problem)
+    monkeypatch.setattr(RowModel, "_slides", lambda *args: False)
+    plain = BCD(tol=1e-8).solve(problem)
+    assert solution.converged
+    assert 2 * solution.n_iter <= plain.n_iter
+
+
+def test_momentum_is_taken_back_and_given_up_where_it_leads_uphill(monkeypatch):
+    changes, roll = [], RowModel._epochs_with_momentum
+
+    def rolled(model, n_epochs):
+        before = model.objective()
+        roll(model, n_epochs)
+        changes.append((model._uphill, model.objective() / before - 1))
+
+    monkeypatch.setattr(RowModel, "_epochs_with_momentum", rolled)
+    assert BCD(tol=1e-8).solve(tied(collinear=3.0)).converged
+    assert any(uphill for uphill, _ in changes)
+    assert max(change for _, change in changes) <= 1e-12

@@ -21,6 +21,7 @@ from mtlreg.terms import StatisticsTerm
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2
 _MANY = 20  # epochs to come, for which momentum is gathered
+_GATHERED = 32  # epochs with momentum, of which the rate is the mean
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
 _FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
@@ -31,6 +32,7 @@ _AGREEING = 2  # times the gap of a model is still what rounding leaves it at
 _DAMPING = 0.01  # of the first Newton step
 _LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
+_STEPS_FOR_MOMENTUM = 64  # which it has to be worth to be given up for
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
 _BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
 _CHEAP = 500_000  # multiply-adds of an epoch that take no longer than a gap check
@@ -104,7 +106,7 @@ class RowModel:
         self.n_epochs, self._stop = 0, 0
         self._damping, self._gap = _DAMPING, 0.0
         self._momentum, self._before = 1.0, None
-        self._slow, self._uphill = False, False
+        self._slow, self._uphill, self._rolling = False, False, None
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._begin(gradient, loss)
 
@@ -295,7 +297,7 @@ class RowModel:
 
     def _extrapolated_epochs(self, n_epochs):
         """Epochs, and an extrapolation of their moves."""
-        self._momentum = 1.0
+        self._momentum, self._rolling = 1.0, None
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
             for array in (self.A, *self._state)
@@ -356,7 +358,7 @@ class RowModel:
 
         A step that was too long makes the next one more damped.
         """
-        gap, self._momentum = np.inf, 1.0
+        gap, self._momentum, self._rolling = np.inf, 1.0, None
         for _ in range(_NEWTON_STEPS):
             active = np.flatnonzero(nonzero_rows(self.A))
             share, fall = self._newton_step(active)
@@ -426,8 +428,14 @@ class RowModel:
         k = np.count_nonzero(active)
         epoch = self._epoch_cost(k)
         face = self.penalty.face(self.A[active])
+        steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         if self._slow and self._slides(face):
-            return False
+            # the gap falls unevenly
+            begun, then = self._rolling = self._rolling or (self.n_epochs, gap)
+            gathered, steps = self.n_epochs - begun, _STEPS_FOR_MOMENTUM
+            if gathered < _GATHERED:
+                return False
+            rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
         if not (by_gram or columns.common):
             n, free = np.diff(columns.bounds), np.count_nonzero(face.free, axis=0)
@@ -438,5 +446,4 @@ class RowModel:
             step = k**2 * (2 * inner + k / 3) / _BLAS
         else:
             step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
-        steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         return steps * step <= np.log(gap / target) / rate * epoch

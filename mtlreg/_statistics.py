@@ -66,6 +66,8 @@ class Statistics:
 
     def restrict(self, features):
         """Return the statistics of some features, without moments."""
+        if len(features) == len(self.gram):
+            return Statistics(self.gram, self.scale, None)
         square = np.ix_(features, features)
         return Statistics(self.gram[square], self.scale, None)
 

@@ -145,6 +145,10 @@ class RowPenalty(Penalty):
     def row_params(self):
         """The NamedTuple that compiled solvers receive; it selects the row kernel."""
 
+    def ties(self, n_tasks):
+        """Return whether it draws entries of a row of ``n_tasks`` to one magnitude."""
+        return False
+
     def row_polars(self, G):
         """Return the polar of every row of G, (n_features,); of gauges only."""
         raise NotImplementedError(f"{type(self).__name__} is no gauge")

@@ -232,6 +232,12 @@ class Dirty(RowPenalty):
         return row(float(self.alpha_shared), float(self.alpha_specific))
 
     def value(self, A):
+        if self.norm == "linf":
+            # the dearest way to pay alpha_shared a row and alpha_specific an entry
+            ranks = np.arange(A.shape[1])
+            prices = self.alpha_shared - self.alpha_specific * ranks
+            weights = np.clip(prices, 0, self.alpha_specific)
+            return float(np.sum(sorted_magnitudes(A) @ weights))
         return sum(
             part.value(block)
             for part, block in zip(self._parts, self.split(A), strict=True)
@@ -270,6 +276,11 @@ class Dirty(RowPenalty):
             np.clip(moved, -cap, cap),
         )
 
+    def ties(self, n_tasks):
+        # beyond that, B is 0
+        shared = self.alpha_shared < n_tasks * self.alpha_specific
+        return self.norm == "linf" and shared
+
     def row_polars(self, G):
         shared, specific = self._parts
         return np.maximum(shared.row_polars(G), specific.row_polars(G))
@@ -294,10 +305,9 @@ class Dirty(RowPenalty):
         a = sorted_magnitudes(A)
         n_rows, n_tasks = a.shape
         ratio = self.alpha_shared / self.alpha_specific
-        counts = np.arange(n_tasks + 1)
         if self.norm == "linf":
             # slope in tau: alpha_shared - alpha_specific #{|a| > tau} >= 0
-            above = int(np.sum(counts[1:] <= ratio))
+            above = int(min(ratio, n_tasks))
             return a[:, above] if above < n_tasks else np.zeros(n_rows)
         # with m entries above tau the slope is >= 0 where tau^2 (ratio^2 - m) is at
         # least the sum of the other squares; the smallest such tau in any segment
@@ -306,7 +316,7 @@ class Dirty(RowPenalty):
             [np.cumsum(a[:, ::-1] ** 2, axis=1)[:, ::-1], np.zeros((n_rows, 1))], axis=1
         )
         following = np.concatenate([a, np.zeros((n_rows, 1))], axis=1)
-        for m in counts[1:]:
+        for m in range(1, n_tasks + 1):
             if ratio**2 < m:
                 break
             with np.errstate(divide="ignore", invalid="ignore"):

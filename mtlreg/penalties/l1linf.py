@@ -105,5 +105,8 @@ class L1Linf(RowPenalty):
         cap = np.max(np.where(tied, moved * np.sign(A), 0), axis=1, keepdims=True)
         return np.clip(moved, -cap, cap)
 
+    def ties(self, n_tasks):
+        return True
+
     def row_polars(self, G):
         return np.sum(np.abs(G), axis=1, dtype=np.float64) / self.alpha

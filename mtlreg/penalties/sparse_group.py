@@ -103,6 +103,9 @@ class SparseGroup(RowPenalty):
         entries, group = self._parts
         return group.retract(A, entries.retract(A, moved))
 
+    def ties(self, n_tasks):
+        return self.norm == "linf"
+
     def row_polars(self, G):
         """Return the root s of ``||soft(g, s l)||_{q*} = s m`` of every row g of G.
 

@@ -4,7 +4,7 @@ A model is ``1/2 sum_i w_i (r_i + x_i . D + b)^2`` over the cells of each task,
 minimised over the intercept b, with D the change of the rows of A in the block. A block
 keeps a state up to date, column by column: the residual r of all cells, or the gradient
 of all its rows through their Gram matrix. Which of the two, dense or sparse, shared or
-stacked, is the type of the NamedTuple; the one loop over rows, `run_epochs`, is the
+stacked, is the type of the NamedTuple; the one loop over rows, `run_epoch`, is the
 same for all.
 """
 
@@ -376,41 +376,39 @@ def _sparse_stacked_half_square(columns):
     return total / 2
 
 
-def _build_run_epochs(salt):
+def _build_run_epoch(salt):
     @njit
-    def run_epochs(columns, params, curvature, A, n_epochs, active_only, buffers):
+    def run_epoch(columns, params, curvature, A, active_only, buffers):
         salt  # noqa: B018  (in the cache key, see njit)
         z, before, scratch = buffers[0], buffers[1], buffers[2]
-        for _ in range(n_epochs):
-            for j in range(A.shape[0]):
-                row = A[j]
-                active = False
-                for t in range(row.size):
-                    before[t] = row[t]
-                    active = active or row[t] != 0.0
-                if active_only and not active:
-                    continue
-                gradient_row(columns, j, z)
-                for t in range(row.size):
-                    bend = curvature[j, t]
-                    z[t] = bend * row[t] - z[t] if bend > 0.0 else 0.0
-                solve_row(params, z, curvature[j], row, scratch)
-                moved = False
-                for t in range(row.size):
-                    before[t] = row[t] - before[t]
-                    moved = moved or before[t] != 0.0
-                if moved:
-                    move_row(columns, j, before)
+        for j in range(A.shape[0]):
+            row = A[j]
+            active = False
+            for t in range(row.size):
+                before[t] = row[t]
+                active = active or row[t] != 0.0
+            if active_only and not active:
+                continue
+            gradient_row(columns, j, z)
+            for t in range(row.size):
+                bend = curvature[j, t]
+                z[t] = bend * row[t] - z[t] if bend > 0.0 else 0.0
+            solve_row(params, z, curvature[j], row, scratch)
+            moved = False
+            for t in range(row.size):
+                before[t] = row[t] - before[t]
+                moved = moved or before[t] != 0.0
+            if moved:
+                move_row(columns, j, before)
 
-    return run_epochs
+    return run_epoch
 
 
-run_epochs = _build_run_epochs(source_digest())
-"""Minimise model plus penalty over one row of A after the other, ``n_epochs`` times.
+run_epoch = _build_run_epoch(source_digest())
+"""Minimise model plus penalty over one row of A after the other.
 
-``run_epochs(columns, params, curvature, A, n_epochs, active_only, buffers)`` with
-``columns`` the NamedTuple of a block, ``params`` of a row penalty, ``curvature``
-(k, n_tasks) the second derivatives of the model and ``buffers`` (3, n_tasks). Rows that
-are 0 are passed over if ``active_only``. A and the state of ``columns`` are changed in
-place.
+``run_epoch(columns, params, curvature, A, active_only, buffers)`` with ``columns`` the
+NamedTuple of a block, ``params`` of a row penalty, ``curvature`` (k, n_tasks) the
+second derivatives of the model and ``buffers`` (3, n_tasks). Rows that are 0 are passed
+over if ``active_only``. A and the state of ``columns`` are changed in place.
 """

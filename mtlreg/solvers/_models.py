@@ -1,6 +1,7 @@
 """Models of some rows of A, solved to a duality gap."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -13,14 +14,14 @@ from mtlreg.solvers._blocks import (
     gradient_row,
     half_square,
     move_row,
-    run_epochs,
+    run_epoch,
 )
 from mtlreg.solvers._newton import newton_step
 from mtlreg.terms import StatisticsTerm
 
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2
-_MANY = 20  # epochs to come, for which momentum is gathered
+_EPOCHS_FOR_MOMENTUM = 20  # to come, which are enough for it to gather
 _GATHERED = 32  # epochs with momentum, of which the rate is the mean
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
@@ -105,14 +106,20 @@ class RowModel:
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
         self.n_epochs, self._stop = 0, 0
         self._damping, self._gap = _DAMPING, 0.0
-        self._momentum, self._before = 1.0, None
-        self._slow, self._uphill, self._rolling = False, False, None
+        self._ties, self._slow, self._uphill = penalty.ties(A.shape[1]), False, False
+        self._halt()
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._begin(gradient, loss)
 
+    @property
+    def _by_gram(self):
+        """Whether the gradient is kept, and not the residual."""
+        return "gradient" in self.columns._fields
+
     def _begin(self, gradient, loss):
-        self._first, self._loss = self.A.copy(), loss
-        self._first_gradient = gradient.astype(self.A.dtype)
+        if self._by_gram:
+            self._first, self._loss = self.A.copy(), loss
+            self._first_gradient = gradient.astype(self.A.dtype)
 
     def renewed(self, gap, gradient, loss):
         """Return whether the state is free of the rounding of many epochs.
@@ -128,7 +135,7 @@ class RowModel:
         loss : float
             Of the quadratic part at A.
         """
-        if "gradient" not in self.columns._fields:
+        if not self._by_gram:
             return gap <= _AGREEING * self._gap
         self.columns.gradient[...] = gradient
         self._begin(gradient, loss)
@@ -140,7 +147,7 @@ class RowModel:
         They treat rows of collinear features alike, whereas the first one would take
         all when rows are solved one after the other.
         """
-        if "gradient" not in self.columns._fields:
+        if not self._by_gram:
             return
         gram, scale = self.columns.gram, getattr(self.columns, "scale", None)
         start = self.columns.gradient.astype(np.float64)
@@ -156,7 +163,7 @@ class RowModel:
 
     def gradient(self):
         """Return the gradient of the quadratic part at A, (k, n_tasks)."""
-        if "gradient" in self.columns._fields:
+        if self._by_gram:
             return self.columns.gradient.copy()
         out = np.empty_like(self.A)
         _gradients(self.columns, out)
@@ -164,23 +171,28 @@ class RowModel:
 
     def _value(self):
         """Return the quadratic part at A."""
-        if "gradient" not in self.columns._fields:
+        if not self._by_gram:
             return float(_half_square(self.columns))
         move = self.A - self._first
         slopes = self.columns.gradient + self._first_gradient
         return self._loss + 0.5 * float(np.vdot(move, slopes))
 
+    def _values(self):
+        """Return the quadratic part and the penalty at A."""
+        return self._value(), self.penalty.value(self.A)
+
     def objective(self):
         """Return the model plus the penalty at A."""
-        return self._value() + self.penalty.value(self.A)
+        return sum(self._values())
 
-    def gap(self):
-        """Return the duality gap of the model at A."""
+    def gap(self, values=None):
+        """Return the duality gap of the model at A, of its values where at hand."""
+        value, penalty = self._values() if values is None else values
         gradient = self.gradient()
         polar = self.penalty.polar(gradient)
         s = 1.0 if polar <= 1 else 1.0 / polar
-        rest = self.penalty.value(self.A) + s * float(np.vdot(self.A, gradient))
-        return (1 - s) ** 2 * max(self._value(), 0.0) + max(rest, 0.0)
+        rest = penalty + s * float(np.vdot(self.A, gradient))
+        return (1 - s) ** 2 * max(value, 0.0) + max(rest, 0.0)
 
     def solve(self, target, aim, max_epochs, gap, rate):
         """Run epochs until the gap of the model is at most ``target``, or stalls.
@@ -202,22 +214,30 @@ class RowModel:
             As it fell in the last epochs.
         """
         self._stop = self.n_epochs + max_epochs
-        best, idle, self._gap = np.inf, 0, 0.0
+        best, idle, values, self._gap = np.inf, 0, None, 0.0
         while self.n_epochs < self._stop and idle < _PATIENCE:
             before, rest = gap, self._stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
-            self._slow = self._slow or np.log(gap / target) > _MANY * rate
-            if not self._stride(n_epochs):
-                continue
-            gap = self.gap()
+            expected = np.log(gap / target) / rate
+            self._slow = self._slow or expected > _EPOCHS_FOR_MOMENTUM
+            self.n_epochs += n_epochs
+            if self._rolls:
+                values = self._epochs_with_momentum(n_epochs, values or self._values())
+                if self._uphill:
+                    continue
+            else:
+                values = self._extrapolated_epochs(n_epochs)
+            gap = self.gap(values)
             if gap <= target:
                 self._gap = gap
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
             # what is no better than before a Newton step only mends what that broke
             rate = max(np.log(min(before, best) / gap) / n_epochs, _LEAST_RATE)
+            if self._rolls and self._rolled is None:
+                self._rolled = self.n_epochs, gap
             if self._newton_pays(rate, gap, aim):
                 self._newton(aim)
-                gap = self.gap()
+                gap, values = self.gap(), None
             if gap <= target:
                 self._gap = gap
                 break
@@ -239,7 +259,7 @@ class RowModel:
     def _epoch_cost(self, n_rows):
         """Return the multiply-adds of an epoch over some rows."""
         columns, (k, n_tasks) = self.columns, self.A.shape
-        if "gradient" in columns._fields:
+        if self._by_gram:
             touched = k * n_tasks
         elif "data" in columns._fields:
             shared = columns.residual.ndim == 2
@@ -248,56 +268,58 @@ class RowModel:
             touched = 2 * columns.residual.size
         return n_rows * (touched + n_tasks * _ROW)
 
-    def _stride(self, n_epochs):
-        """Some epochs, all but the first over the active rows, accelerated.
-
-        Returns whether they were kept.
-        """
-        self.n_epochs += n_epochs
-        if self._slow and self._slides(self.penalty.face(self.A[nonzero_rows(self.A)])):
-            self._epochs_with_momentum(n_epochs)
-            return not self._uphill
-        self._extrapolated_epochs(n_epochs)
-        return True
-
-    def _slides(self, face):
-        """Whether momentum, and neither mixing nor Newton's method, is for a face.
+    @property
+    def _rolls(self):
+        """Whether epochs take momentum, instead of mixing and Newton's method.
 
         Where entries of a row are tied, the pieces of the penalty change too often for
         what takes it to be smooth.
         """
-        return not self._uphill and bool(np.any(face.tied))
+        return self._ties and self._slow and not self._uphill
 
-    def _epochs_with_momentum(self, n_epochs):
+    def _halt(self):
+        """Give up momentum that was gathered."""
+        self._momentum, self._last, self._rolled = 1.0, None, None
+
+    def _epochs_with_momentum(self, n_epochs, values):
         """Epochs from where the last two lead, taken back if the objective grows.
 
         With Nesterov's sequence, begun anew when it points uphill (O'Donoghue, Candes,
         2015, Adaptive restart for accelerated gradient schemes, eq. 12). Epochs need
         not converge with it: it is given up when they do not.
+
+        Returns the values at A, given those before.
         """
         variables = self.A, *self._state
-        start, first = [array.copy() for array in variables], self.objective()
+        start = [array.copy() for array in variables]
+        if self._last is None:
+            self._last = [array.copy() for array in variables]
         for epoch in range(n_epochs):
-            here = [array.copy() for array in variables]
-            following = 0.5 * (1 + np.sqrt(1 + 4 * self._momentum**2))
-            beta = (self._momentum - 1) / following
-            if beta > 0:
-                for array, now, before in zip(
-                    variables, here, self._before, strict=True
-                ):
-                    array += array.dtype.type(beta) * (now - before)
-            led = self.A.copy()
+            following = 0.5 * (1 + math.sqrt(1 + 4 * self._momentum**2))
+            share = (self._momentum - 1) / following
+            leads = []
+            for array, last in zip(variables, self._last, strict=True):
+                lead = array - last
+                lead *= share
+                last[...] = array
+                array += lead
+                leads.append(lead)
             self._epoch(active_only=epoch > 0)
-            uphill = np.vdot(led - self.A, self.A - here[0]) > 0
-            self._before, self._momentum = here, 1.0 if uphill else following
-        if self.objective() > first + self._rounding * abs(first):
-            for array, kept in zip(variables, start, strict=True):
-                array[...] = kept
-            self._uphill = True
+            # whether the epoch goes back on the lead
+            move = self.A - self._last[0]
+            uphill = np.vdot(leads[0], move) > np.vdot(move, move)
+            self._momentum = 1.0 if uphill else following
+        reached = self._values()
+        if sum(reached) <= sum(values) + self._rounding * abs(sum(values)):
+            return reached
+        for array, kept in zip(variables, start, strict=True):
+            array[...] = kept
+        self._uphill = True
+        return values
 
     def _extrapolated_epochs(self, n_epochs):
-        """Epochs, and an extrapolation of their moves."""
-        self._momentum, self._rolling = 1.0, None
+        """Epochs, and an extrapolation of their moves; returns the values at A."""
+        self._halt()
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
             for array in (self.A, *self._state)
@@ -308,34 +330,33 @@ class RowModel:
             moves[epoch] += self.A
             for kept, array in zip(states, self._state, strict=True):
                 kept[epoch] = array
-        self._extrapolate(moves.reshape(n_epochs, -1), states)
+        return self._extrapolated(moves.reshape(n_epochs, -1), states)
 
     def _epoch(self, active_only):
-        run_epochs(
+        run_epoch(
             self.columns,
             self.penalty.row_params,
             self.curvature,
             self.A,
-            1,
             active_only,
             self._buffers,
         )
 
-    def _extrapolate(self, moves, states):
-        """Anderson extrapolation, kept if the objective falls.
+    def _extrapolated(self, moves, states):
+        """Anderson extrapolation, kept if the objective falls; returns the values at A.
 
         The mix sum_i c_i A_i with sum_i c_i = 1 that makes the mix of the last moves
         smallest (Bertrand, Massias, 2021, Anderson acceleration of coordinate descent,
         algorithm 2); the state is affine in A and mixed alike.
         """
-        before = self.objective()
+        before = self._values()
         # in units of the largest, against overflow
         largest = max(moves.max(), -moves.min(), np.finfo(moves.dtype).tiny)
         moves /= largest
         products = (moves @ moves.T).astype(np.float64)
         size = np.trace(products)
         if not size > 0:
-            return
+            return before
         products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
@@ -347,18 +368,21 @@ class RowModel:
             array[...] = np.tensordot(mix, kept, 1)
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
-        if self.objective() < before - self._rounding * abs(before):
-            return
+        mixed = self._values()
+        if sum(mixed) < sum(before) - self._rounding * abs(sum(before)):
+            return mixed
         self.A[...] = last
         for array, kept in zip(self._state, states, strict=True):
             array[...] = kept[-1]
+        return before
 
     def _newton(self, target):
         """Newton steps on the active rows, while the objective falls.
 
         A step that was too long makes the next one more damped.
         """
-        gap, self._momentum, self._rolling = np.inf, 1.0, None
+        self._halt()
+        gap = np.inf
         for _ in range(_NEWTON_STEPS):
             active = np.flatnonzero(nonzero_rows(self.A))
             share, fall = self._newton_step(active)
@@ -390,7 +414,7 @@ class RowModel:
             if change < (noise if halving == 0 else -noise):
                 self.A[active] += move
                 _move(self.columns, active, move, self._buffers[0])
-                if "gradient" in self.columns._fields and np.any(face.bend):
+                if self._by_gram and np.any(face.bend):
                     # short rows bend the penalty by more than its quadratic model has;
                     # epochs on residuals would cost more than the steps they save
                     rest = min(_EPOCHS_AFTER, self._stop - self.n_epochs)
@@ -405,7 +429,7 @@ class RowModel:
         """Return the `Statistics` of the quadratic part in some rows."""
         columns = self.columns
         scale = getattr(columns, "scale", None)
-        if "gradient" in columns._fields:
+        if self._by_gram:
             return Statistics(columns.gram, scale, None).restrict(rows)
         factor = columns.columns[rows]
         if not columns.common:
@@ -417,25 +441,24 @@ class RowModel:
     def _newton_pays(self, rate, gap, target):
         """Return whether Newton steps cost less than the epochs to come.
 
-        Both are counted in multiply-adds of the epochs' loops, the epochs by how the
-        gap fell in the last stride.
+        Both are counted in multiply-adds of the epochs' loops, the epochs by the rate
+        of the last stride or, as the gap falls unevenly with momentum, of all with it.
         """
-        columns, n_tasks = self.columns, self.A.shape[1]
-        by_gram = "gradient" in columns._fields
+        columns, n_tasks, by_gram = self.columns, self.A.shape[1], self._by_gram
         if not (by_gram or isinstance(columns, _blocks.Rows)):
             return False
+        if self._rolls:
+            begun, then = self._rolled
+            gathered = self.n_epochs - begun
+            if gathered < _GATHERED:
+                return False
+            rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)
         k = np.count_nonzero(active)
         epoch = self._epoch_cost(k)
         face = self.penalty.face(self.A[active])
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
-        if self._slow and self._slides(face):
-            # the gap falls unevenly
-            begun, then = self._rolling = self._rolling or (self.n_epochs, gap)
-            gathered, steps = self.n_epochs - begun, _STEPS_FOR_MOMENTUM
-            if gathered < _GATHERED:
-                return False
-            rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
+        steps = _STEPS_FOR_MOMENTUM if self._rolls else steps
         bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
         if not (by_gram or columns.common):
             n, free = np.diff(columns.bounds), np.count_nonzero(face.free, axis=0)

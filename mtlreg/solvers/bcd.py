@@ -9,7 +9,9 @@ from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
 
 _EVEN_STEPS = 30  # of proximal gradient before the first epoch
-_INNER_SHARE = 0.1  # of the gap, to which a working set is solved
+_TARGET_SHARE = 0.5  # to which a working set is solved
+_LAST_SHARE = 0.99  # to which all rows are, as only rounding is left
+_INNER_SHARE = 0.1  # of the gap, to which one is that may not be the last
 _LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
 _LEAST_SIZE = 10  # of a working set
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
@@ -94,8 +96,10 @@ class BCD(Solver):
                 A, model = A.astype(np.float64), None
             gap = check.history[-1][1]
             rows, complete = _working_set(inner, A, check.certificate, size, held)
-            size, confirmed = len(rows), rows is held
-            kept = quadratic and confirmed and model is not None
+            # whether the model is the problem
+            whole = quadratic and len(rows) == len(A)
+            size, confirmed = len(rows), whole or rows is held
+            kept = quadratic and rows is held and model is not None
             gradient = check.certificate.gradient[rows]
             if not (kept and model.renewed(gap, gradient, inner.term.value_at(A, Z))):
                 if model is not None and inner is problem:
@@ -107,11 +111,12 @@ class BCD(Solver):
                 held = rows
                 if quadratic and init is None and epochs == 0:
                     model.start_evenly(_EVEN_STEPS)
-            target = 0.5 * check.target
+            target = (_LAST_SHARE if whole else _TARGET_SHARE) * check.target
             share = max(target, _INNER_SHARE * gap)
             # Newton steps are quick to go on; epochs wait until the rows have proved
             # to be all
-            aim = target if quadratic and complete and epochs else share
+            quick = quadratic and complete and (whole or epochs)
+            aim = target if quick else share
             target = aim if confirmed else share
             before = model.n_epochs
             rate = model.solve(target, aim, self.max_iter - epochs, gap, rate)
@@ -137,6 +142,8 @@ def _working_set(problem, A, certificate, size, held):
     active ones and those with the least distance to the boundary of the dual domain,
     ``(1 - polar) / ||x_j||`` in units of their column norms.
     """
+    if size >= len(A):
+        return np.arange(len(A)) if held is None else held, True
     norms = problem.column_norms
     polars = problem.penalty.row_polars(certificate.gradient)
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:

@@ -81,3 +81,11 @@ def test_long_moves_end_where_the_slope_of_the_penalty_does(name):
     held = penalty.retract(A, moved)
     assert penalty.value(held) <= penalty.value(moved) * (1 + 1e-14)
     assert not held[A == 0].any() or penalty.face(A).free[A == 0].any()
+
+
+@every_row_gauge
+@pytest.mark.parametrize("n_tasks", [2, 7])
+def test_ties_are_told_of(name, n_tasks):
+    penalty = CASES[name]
+    A = structured(penalty, np.random.default_rng(3), n_tasks)
+    assert penalty.ties(n_tasks) == np.any(penalty.face(A).tied)

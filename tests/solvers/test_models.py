@@ -73,7 +73,7 @@ def test_momentum_saves_epochs_where_entries_are_tied(monkeypatch):
     problem = tied(collinear=0.0)
     monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)
     solution = BCD(tol=1e-8).solve(problem)
-    monkeypatch.setattr(RowModel, "_slides", lambda *args: False)
+    monkeypatch.setattr(L1Linf, "ties", lambda *args: False)
     plain = BCD(tol=1e-8).solve(problem)
     assert solution.converged
     assert 2 * solution.n_iter <= plain.n_iter
@@ -82,10 +82,12 @@ def test_momentum_saves_epochs_where_entries_are_tied(monkeypatch):
 def test_momentum_is_taken_back_and_given_up_where_it_leads_uphill(monkeypatch):
     changes, roll = [], RowModel._epochs_with_momentum
 
-    def rolled(model, n_epochs):
+    def rolled(model, *args):
         before = model.objective()
-        roll(model, n_epochs)
+        values = roll(model, *args)
+        assert sum(values) == pytest.approx(model.objective(), rel=1e-14)
         changes.append((model._uphill, model.objective() / before - 1))
+        return values
 
     monkeypatch.setattr(RowModel, "_epochs_with_momentum", rolled)
     assert BCD(tol=1e-8).solve(tied(collinear=3.0)).converged

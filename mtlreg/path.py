@@ -1,9 +1,7 @@
 """Sequences of problems on the same data, each started from the last solutions."""
 
-import math
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,49 +46,60 @@ def solve_path(problem, solver, factors):
     PathPoint
     """
     statistics = problem.on_statistics(CHECKS_A_POINT * len(factors))
-    base, penalty, past = statistics or problem, problem.penalty, []
+    base, penalty, past = statistics or problem, problem.penalty, _Interpolant()
     for factor in factors:
         start = time.perf_counter()
         here = base.with_penalty(penalty.scaled(factor))
-        solution = solver.solve(here, _warm_start(solver, here, factor, past))
+        A, Z = _warm_start(solver, here, past.at(factor))
+        solution = solver.solve(here, A, image=Z)
         last_iteration, _ = solution.history[-1]
-        known = any(factor == point.factor for point in past)
-        if last_iteration > 0 and not known:
+        if last_iteration > 0:
             # a start that was left as it is knows nothing that those before do not
             matrix = penalty.combine(solution.A.astype(np.float64, copy=False))
-            point = _Known(factor, solution.A, base.term.image(matrix))
-            past = [*past[1 - _MOST_SOLUTIONS :], point]
+            past.add(factor, solution.A, base.term.image(matrix))
         yield PathPoint(solution, time.perf_counter() - start)
 
 
-class _Known(NamedTuple):
-    """A solution, and its image by the term."""
-
-    factor: float
-    A: np.ndarray
-    Z: np.ndarray
-
-
-def _warm_start(solver, problem, factor, past):
-    """Return where to begin, given the last solutions, or None."""
-    best, lowest = None, np.inf
-    for count in range(len(past), 0, -1):
-        A, Z = _extrapolated(past[-count:], factor)
+def _warm_start(solver, problem, starts):
+    """Return the best of some starts and its image; the last ones are the likeliest."""
+    best, lowest = (None, None), np.inf
+    for A, Z in reversed(starts):
         value = solver.merit(problem, A, Z)
         if value < lowest:
-            best, lowest = A, value
-        elif best is not None:
+            best, lowest = (A, Z), value
+        elif best[0] is not None:
             break
     return best
 
 
-def _extrapolated(past, factor):
-    """Return the values at a factor of the polynomials through all A, and all Z."""
-    factors = [point.factor for point in past]
-    A, Z = np.zeros_like(past[0].A), np.zeros_like(past[0].Z)
-    for point in past:
-        others = [f for f in factors if f != point.factor]
-        share = math.prod((factor - f) / (point.factor - f) for f in others)
-        A += A.dtype.type(share) * point.A
-        Z += share * point.Z
-    return A, Z
+class _Interpolant:
+    """Polynomials in the factor through the last solutions and their images.
+
+    In the form of Newton, by divided differences; the last solution comes first.
+    """
+
+    def __init__(self):
+        self._factors, self._differences = [], []
+
+    def add(self, factor, A, Z):
+        """Take in a solution, unless there is one for the factor."""
+        if factor in self._factors:
+            return
+        fresh = [(A, Z)]
+        for known, older in zip(self._factors, self._differences, strict=True):
+            pairs = zip(fresh[-1], older, strict=True)
+            fresh.append(tuple((new - old) / (factor - known) for new, old in pairs))
+        self._factors = [factor, *self._factors][:_MOST_SOLUTIONS]
+        self._differences = fresh[:_MOST_SOLUTIONS]
+
+    def at(self, factor):
+        """Return (A, Z) at a factor of the polynomials through one, two, ... solutions.
+
+        Both are linear in what they are made of, so that Z is the image of A.
+        """
+        points, share = self._differences[:1], 1.0
+        for known, slopes in zip(self._factors, self._differences[1:], strict=False):
+            share *= factor - known
+            pairs = zip(points[-1], slopes, strict=True)
+            points.append(tuple(value + share * slope for value, slope in pairs))
+        return points

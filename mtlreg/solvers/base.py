@@ -59,7 +59,7 @@ class Solver(ABC):
     def refuses(self, loss, penalty):
         """Return why the solver cannot take this loss and penalty, or None."""
 
-    def solve(self, problem, init=None, monitor=None):
+    def solve(self, problem, init=None, monitor=None, image=None):
         """Minimise the objective of ``problem``.
 
         Parameters
@@ -70,6 +70,8 @@ class Solver(ABC):
         monitor : callable, optional
             ``monitor(iteration, A, gap) -> bool`` is called once per gap check; True
             stops.
+        image : ndarray, optional
+            Of ``init`` by the term of the problem, where it is at hand.
 
         Returns
         -------
@@ -83,7 +85,9 @@ class Solver(ABC):
             return Solution(
                 A, certificate.intercept, 1, certificate.gap, True, [(0, 0.0)]
             )
-        return self._solve(problem, init, monitor)
+        if problem.dtype != np.float64:
+            image = None  # of what was rounded since
+        return self._solve(problem, init, image, monitor)
 
     def merit(self, problem, A, Z):
         """Return a number by which the better of two starts is the one with less.
@@ -98,7 +102,7 @@ class Solver(ABC):
         return problem.objective(A, Z)
 
     @abstractmethod
-    def _solve(self, problem, init, monitor):
+    def _solve(self, problem, init, image, monitor):
         """Solve a problem whose optimum is not the null model."""
 
 

@@ -77,13 +77,13 @@ class BCD(Solver):
             f"{type(penalty).__name__} is not; use 'fista'"
         )
 
-    def _solve(self, problem, init, monitor):
+    def _solve(self, problem, init, image, monitor):
         check = GapCheck(problem, self.tol, monitor)
         A = np.zeros(problem.shape, dtype=problem.dtype)
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
-        model, held, inner, Z = None, None, problem, None
+        model, held, inner, Z = None, None, problem, image
         size, epochs, rate = self.first_size, 0, _RATE
         while True:
             if Z is None:

@@ -67,12 +67,12 @@ class Direct(Solver):
             f"not {type(penalty).__name__}; use 'fista'"
         )
 
-    def _solve(self, problem, init, monitor):
+    def _solve(self, problem, init, image, monitor):
         check = GapCheck(problem, self.tol, monitor)
         A = np.zeros(problem.shape)
         if init is not None:
             A[...] = init
-            if check(0, A):
+            if check(0, A, image):
                 return check.solution()
         if problem.loss.quadratic:
             check(1, _least_squares_point(problem))

@@ -66,7 +66,7 @@ class FISTA(Solver):
             return problem.certificate(A, Z).gap
         return super().merit(problem, A, Z)
 
-    def _solve(self, problem, init, monitor):
+    def _solve(self, problem, init, image, monitor):
         # iterates, and gaps on the way, on the statistics of the data where they pay
         estimate = problem.on_statistics()
         check = GapCheck(problem, self.tol, monitor, estimate)
@@ -74,7 +74,7 @@ class FISTA(Solver):
         A = np.zeros(problem.shape, dtype=problem.dtype)
         if init is not None:
             A[...] = init
-        if check(0, A):
+        if check(0, A, None if estimate else image):
             return check.solution()
         iteration, points = 0, self._points(inner, A, 0, warm=init is not None)
         while iteration < self.max_iter:

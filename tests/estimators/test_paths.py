@@ -15,6 +15,7 @@ from mtlreg import (
     regularization_path,
 )
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
+from mtlreg.terms import StatisticsTerm
 from tests.estimators.cases import ESTIMATORS, is_classifier
 from tests.estimators.naive import NaiveProblem
 
@@ -89,7 +90,7 @@ def test_warm_starts_save_iterations():
     assert path.n_iter.sum() < 0.4 * cold
 
 
-def test_points_on_a_line_are_free():
+def test_points_on_a_line_are_free(monkeypatch):
     # orthonormal features: the lasso is linear in alpha while its signs stay
     X = np.linalg.qr(np.random.default_rng(0).normal(size=(40, 4)))[0]
     y = X @ np.array([4.0, -3.0, 2.0, 5.0])
@@ -100,6 +101,17 @@ def test_points_on_a_line_are_free():
     np.testing.assert_allclose(path.coef, [4.0, -3.0, 2.0, 5.0] - expected, atol=1e-6)
     assert list(path.n_iter[2:]) == [1] * 18
     assert path.n_iter[1] > 1
+    # nor do they need a product for their predictions
+    images, image = [], StatisticsTerm.image
+    monkeypatch.setattr(
+        StatisticsTerm, "image", lambda term, A: images.append(1) or image(term, A)
+    )
+    counts = []
+    for alphas in (path.alphas[:10], path.alphas):
+        images.clear()
+        regularization_path(est, X, y, alphas=alphas)
+        counts.append(len(images))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import numpy as np
 
 from mtlreg._numba import njit, source_digest
 from mtlreg._rows import nonzero_rows
-from mtlreg._statistics import Factors, StackedFactors, Statistics
-from mtlreg.solvers import _blocks
+from mtlreg._statistics import Statistics
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._blocks import (
     gradient_row,
@@ -16,6 +15,7 @@ from mtlreg.solvers._blocks import (
     move_row,
     run_epoch,
 )
+from mtlreg.solvers._hessians import make_hessian
 from mtlreg.solvers._newton import newton_step
 from mtlreg.terms import StatisticsTerm
 
@@ -34,8 +34,6 @@ _DAMPING = 0.01  # of the first Newton step
 _LEAST_RATE = 1e-3  # of the fall of the logarithm of the gap in an epoch
 _EXPECTED_STEPS = 4, 16  # of Newton's method, on a face that holds all moves, or not
 _STEPS_FOR_MOMENTUM = 64  # which it has to be worth to be given up for
-_BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
-_BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
 _CHEAP = 500_000  # multiply-adds of an epoch that take no longer than a gap check
 _ROW = 20  # multiply-adds that solving for one entry of a row is worth
 _ABOVE_POWER = 1.1  # Lipschitz constant over what some power steps find
@@ -101,6 +99,7 @@ class RowModel:
     def __init__(self, columns, curvature, penalty, A, gradient, loss):
         self.columns, self.curvature = columns, curvature
         self.penalty, self.A = penalty, A
+        self._hessian = make_hessian(columns)
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         names = ("gradient", "residual", "intercept")
         self._state = [getattr(columns, n) for n in names if n in columns._fields]
@@ -396,7 +395,7 @@ class RowModel:
     def _newton_step(self, active):
         """Take one step; return the share of it and by how much the objective fell."""
         A, gradient = self.A[active], self.gradient()
-        value, hessian = self.penalty.value(A), self._hessian(active)
+        value, hessian = self.penalty.value(A), self._hessian.take(active)
         noise = self._rounding * abs(self._value() + value)
         gradient = gradient[active]
         face = self.penalty.face(A)
@@ -425,28 +424,12 @@ class RowModel:
         self._damping = min(100 * self._damping, 1.0)
         return 0.0, 0.0
 
-    def _hessian(self, rows):
-        """Return the `Statistics` of the quadratic part in some rows."""
-        columns = self.columns
-        scale = getattr(columns, "scale", None)
-        if self._by_gram:
-            return Statistics(columns.gram, scale, None).restrict(rows)
-        factor = columns.columns[rows]
-        if not columns.common:
-            return StackedFactors(factor, columns.bounds)
-        if factor.shape[1] < factor.shape[0]:
-            return Factors(factor, scale)
-        return Statistics(factor @ factor.T, scale, None)
-
     def _newton_pays(self, rate, gap, target):
         """Return whether Newton steps cost less than the epochs to come.
 
         Both are counted in multiply-adds of the epochs' loops, the epochs by the rate
         of the last stride or, as the gap falls unevenly with momentum, of all with it.
         """
-        columns, n_tasks, by_gram = self.columns, self.A.shape[1], self._by_gram
-        if not (by_gram or isinstance(columns, _blocks.Rows)):
-            return False
         if self._rolls:
             begun, then = self._rolled
             gathered = self.n_epochs - begun
@@ -454,19 +437,11 @@ class RowModel:
                 return False
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)
-        k = np.count_nonzero(active)
-        epoch = self._epoch_cost(k)
+        epochs = (
+            np.log(gap / target) / rate * self._epoch_cost(np.count_nonzero(active))
+        )
         face = self.penalty.face(self.A[active])
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         steps = _STEPS_FOR_MOMENTUM if self._rolls else steps
         bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
-        if not (by_gram or columns.common):
-            n, free = np.diff(columns.bounds), np.count_nonzero(face.free, axis=0)
-            step = np.sum(n * (n * (n + free + bordered) + bordered**2 / 2))
-            step = (step + bordered**3 / 3) / _BLAS_BY_MEMORY
-        elif getattr(columns, "scale", None) is not None and face.free.all():
-            inner = k if by_gram else min(k, columns.columns.shape[1])
-            step = k**2 * (2 * inner + k / 3) / _BLAS
-        else:
-            step = n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
-        return steps * step <= np.log(gap / target) / rate * epoch
+        return steps * self._hessian.cost(face.free, bordered) <= epochs

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mtlreg.design import MultiTaskData
-from mtlreg.losses import Squared
+from mtlreg.losses import LOSSES, Squared
 from mtlreg.penalties import L21, L1Linf
-from mtlreg.solvers import BCD, _columns
+from mtlreg.solvers import BCD, _columns, _hessians, _models
 from mtlreg.solvers._models import RowModel
 from tests.problems import Case, random_data
 from tests.solvers.combinations import every_layout
@@ -37,6 +37,39 @@ def test_a_model_of_a_squared_loss_is_the_data_term(
     assert model.objective() == pytest.approx(found, rel=1e-12)
     gradient = problem.certificate(A).gradient[rows]
     np.testing.assert_allclose(model.gradient(), gradient, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("form", ["gram", "grams of rows", "factors of rows"])
+@every_layout
+def test_the_hessian_of_some_rows_is_how_the_gradient_moves(
+    layout, form, weighted, fit_intercept, loss, monkeypatch
+):
+    monkeypatch.setattr(_columns._Block, "gram_pays", lambda block: form == "gram")
+    grams = 1e3 if form == "grams of rows" else 0.0
+    monkeypatch.setattr(_hessians, "_BY_GRAMS", grams)
+    data = random_data(loss, layout, weighted=weighted, d=12, n=8)
+    strengths = np.array([1.0, 0.7, 1.5])
+    case = Case(data, LOSSES[loss](), L21(1.0), strengths, fit_intercept)
+    problem = case.scaled(0.2).problem()
+    start = np.zeros(problem.shape)
+    certificate = problem.certificate(start)
+    weight = None
+    if loss == "logistic":
+        rng = np.random.default_rng(1)
+        weight = problem.term.v * rng.uniform(0.1, 0.25, problem.term.v.shape)
+    rows, active = np.arange(1, 12), np.array([0, 2, 3, 4, 5, 6, 7, 8, 10])
+    model = _columns.make_model(problem, rows, start, certificate, weight)
+    before = model.gradient()
+    move = np.random.default_rng(2).normal(size=(len(active), 3))
+    _models._move(model.columns, active, move, np.empty(3))
+    expected = (model.gradient() - before)[active]
+    found = model._hessian.take(active).multiply(move)
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=1e-12 * np.abs(found).max()
+    )
 
 
 def test_the_first_working_set_has_no_more_rows_than_are_wanted(monkeypatch):

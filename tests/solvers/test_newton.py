@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.design import MultiTaskData
@@ -66,7 +67,7 @@ def test_kinds_of_statistics_agree():
         np.testing.assert_allclose(apply(A), inverse @ A)
 
 
-def collinear(penalty, shared, n=60, d=15):
+def collinear(penalty, shared, n=60, d=15, kind="dense"):
     """Features that are nearly one another, so that epochs gain little."""
     rng = np.random.default_rng(4)
     n_tasks = 6
@@ -79,7 +80,11 @@ def collinear(penalty, shared, n=60, d=15):
         offsets = n * np.arange(n_tasks + 1)
         y = np.einsum("ij,ij->i", X, np.repeat(truth.T, n, axis=0))
         y = y + rng.normal(size=len(X))
-    data = MultiTaskData(X, y, np.ones_like(y), offsets)
+    weight = np.ones_like(y)
+    if kind == "missing":
+        weight[rng.random(y.shape) < 0.2] = 0.0
+    X = sp.csr_array(X) if kind == "sparse" else X
+    data = MultiTaskData(X, y * weight, weight, offsets)
     return Case(data, Squared(), penalty, np.ones(n_tasks)).scaled(0.003).problem()
 
 
@@ -91,8 +96,15 @@ def test_epochs_after_newton_steps_count(max_iter):
 
 @pytest.mark.parametrize(
     "shape",
-    [(True, 60, 15), (False, 60, 15), (False, 20, 80)],
-    ids=["shared", "stacked", "stacked-wide"],
+    [
+        (True, 60, 15),
+        (False, 60, 15),
+        (False, 20, 80),
+        (True, 30, 80, "missing"),
+        (True, 30, 80, "sparse"),
+        (False, 20, 80, "sparse"),
+    ],
+    ids=lambda shape: "-".join(map(str, shape)),
 )
 @pytest.mark.parametrize("penalty", [L21(1.0), L1Linf(1.0), Dirty(2.5, 1.0)], ids=repr)
 def test_epochs_are_saved_where_features_are_collinear(penalty, shape, monkeypatch):

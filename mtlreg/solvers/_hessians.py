@@ -1,0 +1,160 @@
+"""Hessians of a model of some rows of A, in the form that Newton's method wants.
+
+Of rows that move, ``take`` returns the `Statistics` and ``cost`` what a Newton step
+costs, in multiply-adds of the loops of an epoch.
+"""
+
+import itertools
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from mtlreg._statistics import Factors, StackedFactors, Statistics
+from mtlreg.solvers import _blocks
+
+_BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
+_BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
+_BYTES = 2**28  # most that the columns of a step may take
+_BY_GRAMS = 0.75  # of the samples of a task: with fewer rows Gram matrices are cheaper
+
+
+def make_hessian(columns):
+    """Return the Hessian of a block, of which its state is no part."""
+    if isinstance(columns, (_blocks.SharedGram, _blocks.StackedGram)):
+        return GramHessian(columns)
+    if isinstance(columns, _blocks.SparseRows) or getattr(columns, "common", False):
+        return SharedHessian(columns)
+    return TaskHessian(columns)
+
+
+class GramHessian:
+    """The Hessian of a block that keeps Gram matrices."""
+
+    def __init__(self, columns):
+        self._all = Statistics(columns.gram, getattr(columns, "scale", None), None)
+
+    def take(self, rows):
+        """Return the `Statistics` of some rows."""
+        return self._all.restrict(rows)
+
+    def cost(self, free, bordered):
+        """Return what a step costs.
+
+        Parameters
+        ----------
+        free : ndarray of shape (k, n_tasks)
+            Of the `Face` of the rows that move.
+        bordered : int
+            How many of them join the tasks.
+        """
+        if self._all.scale is None or not free.all():
+            return _cost_by_grams(*free.shape, bordered)
+        k = len(free)
+        return k**2 * (2 * k + k / 3) / _BLAS
+
+
+class SharedHessian:
+    """The Hessian of a block of rows that are the same for all tasks."""
+
+    def __init__(self, columns):
+        self._columns = columns
+
+    def take(self, rows):
+        columns = self._columns
+        factor = _dense(columns, rows)
+        if isinstance(columns, _blocks.SparseRows):
+            factor -= np.outer(columns.means[rows, 0], columns.root)
+        if factor.shape[1] < factor.shape[0]:
+            return Factors(factor, columns.scale)
+        return Statistics(factor @ factor.T, columns.scale, None)
+
+    def cost(self, free, bordered):
+        k, n = len(free), _n_entries(self._columns)
+        if k * n * free.itemsize > _BYTES:
+            return np.inf
+        if not free.all():
+            return _cost_by_grams(*free.shape, bordered)
+        return k**2 * (2 * min(k, n) + k / 3) / _BLAS
+
+
+class TaskHessian:
+    """The Hessian of a block of rows that tasks have, or weigh, for themselves."""
+
+    def __init__(self, columns):
+        self._columns = columns
+
+    def take(self, rows):
+        factor, bounds = self._factor(rows)
+        factors = StackedFactors(factor, bounds)
+        if self._by_grams(len(rows)):
+            return Statistics(factors.stacked(), None, None)
+        return factors
+
+    def cost(self, free, bordered):
+        n, k = self._counts, len(free)
+        if k * n.sum() * free.itemsize > _BYTES:
+            return np.inf
+        if self._by_grams(k):
+            return n.sum() * k**2 / 2 + _cost_by_grams(*free.shape, bordered)
+        some = np.count_nonzero(free, axis=0)
+        each = n * (n * (n + some + bordered) + bordered**2 / 2)
+        return (np.sum(each) + bordered**3 / 3) / _BLAS_BY_MEMORY
+
+    def _by_grams(self, k):
+        return k < _BY_GRAMS * np.mean(self._counts)
+
+    @cached_property
+    def _cells(self):
+        """The weights of the cells of each task, and where its rows start."""
+        columns = self._columns
+        if isinstance(columns, _blocks.WeightedRows):
+            weights = np.split(columns.weight, columns.bounds[1:-1])
+            return list(zip(weights, columns.starts, strict=True))
+        if isinstance(columns, _blocks.SparseSharedRows):
+            return [(weight, 0) for weight in columns.weight.T]
+        starts = np.searchsorted(columns.task, np.arange(columns.intercept.size))
+        return list(zip(np.split(columns.weight, starts[1:]), starts, strict=True))
+
+    @cached_property
+    def _counts(self):
+        """How many samples a task has."""
+        if isinstance(self._columns, _blocks.Rows):
+            return np.diff(self._columns.bounds)
+        return np.array([np.count_nonzero(weight) for weight, _ in self._cells])
+
+    def _factor(self, rows):
+        """Return the columns times the roots of the weights, and where tasks begin."""
+        columns = self._columns
+        dense = _dense(columns, rows)
+        if isinstance(columns, _blocks.Rows):
+            return dense, columns.bounds
+        bounds = np.concatenate([[0], np.cumsum(self._counts)])
+        factor = np.empty((len(rows), bounds[-1]), dtype=dense.dtype)
+        parts = zip(itertools.pairwise(bounds), self._cells, strict=True)
+        for t, ((a, b), (weight, start)) in enumerate(parts):
+            held = np.flatnonzero(weight)
+            np.subtract(
+                dense[:, start + held], columns.means[rows, t, None], out=factor[:, a:b]
+            )
+            factor[:, a:b] *= np.sqrt(weight[held])
+        return factor, bounds
+
+
+def _cost_by_grams(k, n_tasks, bordered):
+    return n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
+
+
+def _n_entries(columns):
+    """Return the length of the columns of a block."""
+    dense = "columns" in columns._fields
+    return columns.columns.shape[1] if dense else len(columns.residual)
+
+
+def _dense(columns, rows):
+    """Return some columns of a block as the rows of an array."""
+    if "columns" in columns._fields:
+        return columns.columns[rows]
+    parts = columns.data, columns.indices, columns.indptr
+    shape = len(columns.residual), len(columns.indptr) - 1
+    return sp.csc_array(parts, shape=shape)[:, rows].T.toarray()

@@ -10,7 +10,9 @@ from mtlreg.problem import StatisticsProblem
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._models import RowModel
 
-_EXPECTED_EPOCHS = 40  # for the choice between Gram matrices and residuals
+_EXPECTED_EPOCHS = 40  # of sparse rows; fewer where Gram matrices are quick to make
+# multiply-adds of a library for dense columns while the loops of an epoch make one
+_BLAS_OF_SHARED, _BLAS_OF_OWN = 4, 8
 _GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
 
 
@@ -30,7 +32,7 @@ def make_model(problem, rows, A, certificate, weight=None):
         Second derivatives of the term by the predictions; those of a squared loss,
         the weights v of the term, if left out.
     """
-    term, gradient = problem.term, certificate.gradient[rows]
+    term, gradient, block = problem.term, certificate.gradient[rows], None
     if isinstance(problem, StatisticsProblem):
         columns = _statistics_columns(term.statistics.restrict(rows), gradient, A.dtype)
         curvature = problem.square_norms[rows]
@@ -42,12 +44,16 @@ def make_model(problem, rows, A, certificate, weight=None):
         residual = np.zeros_like(slopes)
         np.divide(slopes, weight, out=residual, where=weight > 0)
         block = _Block(term, rows, weight, residual, fixed, A.dtype)
-        columns, curvature = block.gram(gradient) if block.gram_pays() else block.rows()
+        if block.gram_pays(_EXPECTED_EPOCHS / block.blas, len(rows)):
+            columns, curvature = block.gram(gradient)
+        else:
+            columns, curvature = block.rows()
+            block.residual = None  # the columns have a copy
         loss = 0.5 * float(np.sum(slopes * residual))
     curvature = np.array(curvature, dtype=A.dtype, order="C")
     curvature[problem.square_norms[rows] == 0] = 0.0
     start = np.ascontiguousarray(A[rows])
-    return RowModel(columns, curvature, problem.penalty, start, gradient, loss)
+    return RowModel(columns, curvature, problem.penalty, start, gradient, loss, block)
 
 
 def _statistics_columns(statistics, gradient, dtype):
@@ -72,9 +78,19 @@ class _Block:
         # one column of weights and one Gram matrix serve all tasks
         self.common = fixed and self.design.same_rows
         self.totals = self.design.cells.total(weight)
+        self.blas = 1
+        if not self.sparse:
+            self.blas = _BLAS_OF_SHARED if self.shared else _BLAS_OF_OWN
 
-    def gram_pays(self):
-        """Whether the gradient is cheaper to keep than the residual."""
+    def gram_pays(self, n_epochs, n_active):
+        """Return whether epochs cost more by the residual than Gram matrices and they.
+
+        Parameters
+        ----------
+        n_epochs : float
+        n_active : int
+            Rows of A that they visit.
+        """
         k, n_tasks = len(self.index), self.design.n_tasks
         cells = self.weight.size
         entries = k * cells
@@ -82,10 +98,10 @@ class _Block:
             density = self.design.X.nnz / max(np.prod(self.design.X.shape), 1)
             entries *= density
         kept = k * k * (1 if self.common else n_tasks)
-        building = k * entries / (n_tasks if self.common else 1)
-        moving = _EXPECTED_EPOCHS * k * k * n_tasks
         fits = kept * np.dtype(self.dtype).itemsize <= _GRAM_BYTES
-        return fits and building + moving <= 2 * _EXPECTED_EPOCHS * entries
+        building = k * entries / (n_tasks if self.common else 1) / self.blas
+        saved = n_epochs * (2 * entries / k - k * n_tasks) * n_active
+        return fits and building <= saved
 
     def _columns(self):
         return transposed_columns(self.design.X, self.index, self.dtype)

@@ -94,20 +94,26 @@ class RowModel:
         Of the quadratic part at A.
     loss : float
         ``1/2 sum w r^2``.
+    block : object, optional
+        What knows, by `gram_pays` and `gram`, the same columns as Gram matrices.
     """
 
-    def __init__(self, columns, curvature, penalty, A, gradient, loss):
-        self.columns, self.curvature = columns, curvature
-        self.penalty, self.A = penalty, A
-        self._hessian = make_hessian(columns)
+    def __init__(self, columns, curvature, penalty, A, gradient, loss, block=None):
+        self.curvature, self.penalty, self.A = curvature, penalty, A
+        self._block = block
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
-        names = ("gradient", "residual", "intercept")
-        self._state = [getattr(columns, n) for n in names if n in columns._fields]
         self.n_epochs, self._stop = 0, 0
         self._damping, self._gap = _DAMPING, 0.0
         self._ties, self._slow, self._uphill = penalty.ties(A.shape[1]), False, False
-        self._halt()
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
+        self._keep(columns, gradient, loss)
+
+    def _keep(self, columns, gradient, loss):
+        """Go on from A with some columns, of which the gradient and loss are given."""
+        names = ("gradient", "residual", "intercept")
+        self._state = [getattr(columns, n) for n in names if n in columns._fields]
+        self.columns, self._hessian = columns, make_hessian(columns)
+        self._halt()
         self._begin(gradient, loss)
 
     @property
@@ -232,6 +238,10 @@ class RowModel:
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs
             # what is no better than before a Newton step only mends what that broke
             rate = max(np.log(min(before, best) / gap) / n_epochs, _LEAST_RATE)
+            if self._grams_pay(rate, gap, target):
+                gradient = self.gradient()
+                columns, _ = self._block.gram(gradient)
+                self._keep(columns, gradient, self._value())
             if self._rolls and self._rolled is None:
                 self._rolled = self.n_epochs, gap
             if self._newton_pays(rate, gap, aim):
@@ -423,6 +433,13 @@ class RowModel:
                 return share, -change
         self._damping = min(100 * self._damping, 1.0)
         return 0.0, 0.0
+
+    def _grams_pay(self, rate, gap, target):
+        """Return whether the epochs to come are enough to make Gram matrices for."""
+        if self._by_gram or self._block is None:
+            return False
+        epochs = np.log(gap / target) / rate
+        return self._block.gram_pays(epochs, np.count_nonzero(nonzero_rows(self.A)))
 
     def _newton_pays(self, rate, gap, target):
         """Return whether Newton steps cost less than the epochs to come.

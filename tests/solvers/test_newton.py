@@ -99,10 +99,10 @@ def test_epochs_after_newton_steps_count(max_iter):
     [
         (True, 60, 15),
         (False, 60, 15),
-        (False, 20, 80),
-        (True, 30, 80, "missing"),
-        (True, 30, 80, "sparse"),
-        (False, 20, 80, "sparse"),
+        pytest.param((False, 20, 80), marks=pytest.mark.slow),
+        pytest.param((True, 30, 80, "missing"), marks=pytest.mark.slow),
+        pytest.param((True, 30, 80, "sparse"), marks=pytest.mark.slow),
+        pytest.param((False, 20, 80, "sparse"), marks=pytest.mark.slow),
     ],
     ids=lambda shape: "-".join(map(str, shape)),
 )

@@ -436,10 +436,11 @@ class RowModel:
 
     def _grams_pay(self, rate, gap, target):
         """Return whether the epochs to come are enough to make Gram matrices for."""
-        if self._by_gram or self._block is None:
+        n_active = np.count_nonzero(nonzero_rows(self.A))
+        cheap = self._epoch_cost(n_active) < _CHEAP
+        if self._by_gram or self._block is None or cheap:
             return False
-        epochs = np.log(gap / target) / rate
-        return self._block.gram_pays(epochs, np.count_nonzero(nonzero_rows(self.A)))
+        return self._block.gram_pays(np.log(gap / target) / rate, n_active)
 
     def _newton_pays(self, rate, gap, target):
         """Return whether Newton steps cost less than the epochs to come.

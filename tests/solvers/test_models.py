@@ -25,6 +25,7 @@ def test_a_model_of_a_squared_loss_is_the_data_term(
         [kept == "gradient"], itertools.repeat(kept != "residual")
     )
     monkeypatch.setattr(_columns._Block, "gram_pays", lambda *args: next(answers))
+    monkeypatch.setattr(_models, "_CHEAP", 0)
     data = random_data("squared", layout, weighted=weighted)
     case = Case(data, Squared(), L21(1.0), np.array([1.0, 0.7, 1.5]), fit_intercept)
     problem = case.scaled(0.02).problem()

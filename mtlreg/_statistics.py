@@ -65,7 +65,7 @@ class Statistics:
         return out
 
     def restrict(self, features):
-        """Return the statistics of some features, without moments."""
+        """Return the statistics of some features, in order, without moments."""
         if len(features) == len(self.gram):
             return Statistics(self.gram, self.scale, None)
         square = np.ix_(features, features)

@@ -233,7 +233,8 @@ class Dirty(RowPenalty):
 
     def value(self, A):
         if self.norm == "linf":
-            # the dearest way to pay alpha_shared a row and alpha_specific an entry
+            # the largest entries of a row cost alpha_specific each while alpha_shared
+            # lasts, the next one what is left of it, and the others nothing
             ranks = np.arange(A.shape[1])
             prices = self.alpha_shared - self.alpha_specific * ranks
             weights = np.clip(prices, 0, self.alpha_specific)

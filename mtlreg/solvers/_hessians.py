@@ -15,7 +15,7 @@ from mtlreg.solvers import _blocks
 
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
 _BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
-_BYTES = 2**28  # most that the columns of a step may take
+_BYTES = 2**28  # most that columns may take that are written out for a step
 _BY_GRAMS = 0.75  # of the samples of a task: with fewer rows Gram matrices are cheaper
 
 
@@ -71,7 +71,7 @@ class SharedHessian:
 
     def cost(self, free, bordered):
         k, n = len(free), _n_entries(self._columns)
-        if k * n * free.itemsize > _BYTES:
+        if not _fits(self._columns, k * n * free.itemsize):
             return np.inf
         if not free.all():
             return _cost_by_grams(*free.shape, bordered)
@@ -93,7 +93,7 @@ class TaskHessian:
 
     def cost(self, free, bordered):
         n, k = self._counts, len(free)
-        if k * n.sum() * free.itemsize > _BYTES:
+        if not _fits(self._columns, k * n.sum() * free.itemsize):
             return np.inf
         if self._by_grams(k):
             return n.sum() * k**2 / 2 + _cost_by_grams(*free.shape, bordered)
@@ -143,6 +143,11 @@ class TaskHessian:
 
 def _cost_by_grams(k, n_tasks, bordered):
     return n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
+
+
+def _fits(columns, n_bytes):
+    """Return whether the columns are at hand as they are, or not too many to write."""
+    return isinstance(columns, _blocks.Rows) or n_bytes <= _BYTES
 
 
 def _n_entries(columns):

@@ -95,7 +95,8 @@ class RowModel:
     loss : float
         ``1/2 sum w r^2``.
     block : object, optional
-        What knows, by `gram_pays` and `gram`, the same columns as Gram matrices.
+        What knows, by `gram_pays` and `gram`, the same columns as Gram matrices; of
+        columns that keep the residual.
     """
 
     def __init__(self, columns, curvature, penalty, A, gradient, loss, block=None):
@@ -436,9 +437,10 @@ class RowModel:
 
     def _grams_pay(self, rate, gap, target):
         """Return whether the epochs to come are enough to make Gram matrices for."""
+        if self._by_gram:
+            return False
         n_active = np.count_nonzero(nonzero_rows(self.A))
-        cheap = self._epoch_cost(n_active) < _CHEAP
-        if self._by_gram or self._block is None or cheap:
+        if self._epoch_cost(n_active) < _CHEAP:
             return False
         return self._block.gram_pays(np.log(gap / target) / rate, n_active)
 
@@ -455,11 +457,10 @@ class RowModel:
                 return False
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)
-        epochs = (
-            np.log(gap / target) / rate * self._epoch_cost(np.count_nonzero(active))
-        )
+        epoch = self._epoch_cost(np.count_nonzero(active))
         face = self.penalty.face(self.A[active])
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         steps = _STEPS_FOR_MOMENTUM if self._rolls else steps
         bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
-        return steps * self._hessian.cost(face.free, bordered) <= epochs
+        step = self._hessian.cost(face.free, bordered)
+        return steps * step <= np.log(gap / target) / rate * epoch

@@ -39,12 +39,15 @@ class Certificate:
         ``v loss'`` at the optimum over what nothing penalises; minus theta.
     gradient : ndarray of shape (n_features, n_tasks), or None
         Its adjoint, -G.
+    polars : ndarray of shape (n_features,), or None
+        Of the rows of G, of gauges that are sums over rows.
     """
 
     gap: float
     intercept: np.ndarray
     slopes: np.ndarray | None = None
     gradient: np.ndarray | None = None
+    polars: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -234,10 +237,11 @@ class Problem:
             slopes = self.term.slopes(null.Z)
             if self.loss.quadratic and self.dtype == np.float64:
                 # the dual point is s times the residual, whose square is 2 F0
-                rest, s = self._penalty_gap(zero, self.penalty.combine(zero), -null.G)
+                matrix = self.penalty.combine(zero)
+                rest, s, polars = self._penalty_gap(zero, matrix, -null.G)
                 gap = (1 - s) ** 2 * null.value + max(rest, 0.0)
                 b = self.term.intercept(null.Z)
-                self._at_zero = Certificate(gap, b, slopes, -null.G)
+                self._at_zero = Certificate(gap, b, slopes, -null.G, polars)
             else:
                 self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
         return self._at_zero
@@ -246,18 +250,24 @@ class Problem:
         """Return the certificate of A from the dual point and its adjoint -G."""
         matrix = self.penalty.combine(A)
         intercept, z = self._intercept(matrix, Z)
-        rest, s = self._penalty_gap(A, matrix, gradient, value)
+        rest, s, polars = self._penalty_gap(A, matrix, gradient, value)
         cells = z, slopes, self.term.y, self.term.v
-        gap = self.loss.divergence(*cells, scale=s)
-        return Certificate(gap + max(rest, 0.0), intercept, slopes, gradient)
+        gap = self.loss.divergence(*cells, scale=s) + max(rest, 0.0)
+        return Certificate(gap, intercept, slopes, gradient, polars)
 
     def _penalty_gap(self, A, matrix, gradient, value=None):
-        """Return the second term of the gap, and s."""
-        if not self.penalty.is_gauge:
-            return self.penalty.divergence(matrix, -gradient), 1.0
-        s = 1 / max(1.0, self.penalty.polar(gradient))
-        value = self.penalty.value(A) if value is None else value
-        return value + s * float(np.vdot(matrix, gradient)), s
+        """Return the second term of the gap, s, and the polars of the rows."""
+        penalty, polars = self.penalty, None
+        if not penalty.is_gauge:
+            return penalty.divergence(matrix, -gradient), 1.0, None
+        if penalty.row_separable:
+            polars = penalty.row_polars(gradient)
+            polar = float(np.max(polars, initial=0.0))
+        else:
+            polar = penalty.polar(gradient)
+        s = 1 / max(1.0, polar)
+        value = penalty.value(A) if value is None else value
+        return value + s * float(np.vdot(matrix, gradient)), s, polars
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""
@@ -417,10 +427,10 @@ class StatisticsProblem(Problem):
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         gradient = self.term.gradient(Z)
-        rest, s = self._penalty_gap(exact, matrix, gradient, value)
+        rest, s, polars = self._penalty_gap(exact, matrix, gradient, value)
         gap = (1 - s) ** 2 * max(self.term.value_at(matrix, Z), 0.0) + max(rest, 0.0)
         intercept = self._targets - np.sum(self._means * matrix, axis=0)
-        return Certificate(gap, intercept.astype(self.dtype), None, gradient)
+        return Certificate(gap, intercept.astype(self.dtype), None, gradient, polars)
 
 
 def _solve(hessian, target):

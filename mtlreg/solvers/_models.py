@@ -122,6 +122,10 @@ class RowModel:
         """Whether the gradient is kept, and not the residual."""
         return "gradient" in self.columns._fields
 
+    @property
+    def _sparse(self):
+        return "data" in self.columns._fields
+
     def _begin(self, gradient, loss):
         if self._by_gram:
             self._first, self._loss = self.A.copy(), loss
@@ -271,7 +275,7 @@ class RowModel:
         columns, (k, n_tasks) = self.columns, self.A.shape
         if self._by_gram:
             touched = k * n_tasks
-        elif "data" in columns._fields:
+        elif self._sparse:
             shared = columns.residual.ndim == 2
             touched = 2 * len(columns.data) * (n_tasks if shared else 1) / k
         else:
@@ -330,16 +334,18 @@ class RowModel:
     def _extrapolated_epochs(self, n_epochs):
         """Epochs, and an extrapolation of their moves; returns the values at A."""
         self._halt()
+        # to move sparse columns takes less than to keep what an epoch makes of the rest
+        kept = () if self._sparse else self._state
         moves, *states = (
             np.empty((n_epochs, *array.shape), dtype=array.dtype)
-            for array in (self.A, *self._state)
+            for array in (self.A, *kept)
         )
         for epoch in range(n_epochs):
             np.negative(self.A, out=moves[epoch])
             self._epoch(active_only=epoch > 0)
             moves[epoch] += self.A
-            for kept, array in zip(states, self._state, strict=True):
-                kept[epoch] = array
+            for state, array in zip(states, kept, strict=True):
+                state[epoch] = array
         return self._extrapolated(moves.reshape(n_epochs, -1), states)
 
     def _epoch(self, active_only):
@@ -370,20 +376,24 @@ class RowModel:
         products += 1e-9 * size * np.eye(len(moves))
         mix = np.linalg.solve(products, np.ones(len(moves)))
         mix /= mix.sum()
-        last = self.A.copy()
+        variables = self.A, *self._state
+        last = [array.copy() for array in variables]
         # A_i is the last point less the moves after i
-        back = largest * ((np.cumsum(mix) - mix) @ moves)
-        self.A -= back.reshape(last.shape)
-        for array, kept in zip(self._state, states, strict=True):
-            array[...] = np.tensordot(mix, kept, 1)
+        forth = -largest * ((np.cumsum(mix) - mix) @ moves).reshape(self.A.shape)
+        self.A += forth
+        if states:
+            for array, state in zip(self._state, states, strict=True):
+                array[...] = np.tensordot(mix, state, 1)
+        else:
+            moved = np.flatnonzero(nonzero_rows(forth))
+            _move(self.columns, moved, forth[moved], self._buffers[0])
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
         mixed = self._values()
         if sum(mixed) < sum(before) - self._rounding * abs(sum(before)):
             return mixed
-        self.A[...] = last
-        for array, kept in zip(self._state, states, strict=True):
-            array[...] = kept[-1]
+        for array, kept in zip(variables, last, strict=True):
+            array[...] = kept
         return before
 
     def _newton(self, target):

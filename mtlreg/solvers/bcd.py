@@ -144,8 +144,7 @@ def _working_set(problem, A, certificate, size, held):
     """
     if size >= len(A):
         return np.arange(len(A)) if held is None else held, True
-    norms = problem.column_norms
-    polars = problem.penalty.row_polars(certificate.gradient)
+    norms, polars = problem.column_norms, certificate.polars
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
         return held, True
     active = nonzero_rows(A)

@@ -1,6 +1,7 @@
 """The columns of a design in the form that a model of some rows of A wants."""
 
 import itertools
+import math
 
 import numpy as np
 import scipy.sparse as sp
@@ -192,12 +193,16 @@ class _Block:
             block = _blocks.SparseSharedRows(*parts, weight, means, *state)
         else:
             task = np.repeat(np.arange(n_tasks), np.diff(design.cells.offsets))
-            spread = sp.csr_array(
-                (self.weight, task, np.arange(len(task) + 1)),
-                shape=(len(task), n_tasks),
-            )
-            means = self._means((columns.T @ spread).toarray())
-            squares = (columns.power(2).T @ spread).toarray()
+            owner = np.repeat(np.arange(len(self.index)), np.diff(columns.indptr))
+            entries = owner * n_tasks + task[columns.indices]
+            shape = len(self.index), n_tasks
+            products = columns.data * self.weight[columns.indices]
+
+            def summed(values):
+                return np.bincount(entries, values, math.prod(shape)).reshape(shape)
+
+            means = self._means(summed(products))
+            squares = summed(products * columns.data)
             block = _blocks.SparseStackedRows(*parts, task, weight, means, *state)
         return block, np.maximum(squares - self.totals * means**2, 0.0)
 

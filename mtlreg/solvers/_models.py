@@ -22,7 +22,7 @@ from mtlreg.terms import StatisticsTerm
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2
 _EPOCHS_FOR_MOMENTUM = 20  # to come, which are enough for it to gather
-_GATHERED = 32  # epochs with momentum, of which the rate is the mean
+_GATHERED = 32  # epochs with momentum from one look at their mean rate to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
 _FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
@@ -249,7 +249,7 @@ class RowModel:
                 self._keep(columns, gradient, self._value())
             if self._rolls and self._rolled is None:
                 self._rolled = self.n_epochs, gap
-            if self._newton_pays(rate, gap, aim):
+            if self._newton_pays(rate, gap, aim, n_epochs):
                 self._newton(aim)
                 gap, values = self.gap(), None
             if gap <= target:
@@ -454,16 +454,18 @@ class RowModel:
             return False
         return self._block.gram_pays(np.log(gap / target) / rate, n_active)
 
-    def _newton_pays(self, rate, gap, target):
+    def _newton_pays(self, rate, gap, target, n_epochs):
         """Return whether Newton steps cost less than the epochs to come.
 
         Both are counted in multiply-adds of the epochs' loops, the epochs by the rate
-        of the last stride or, as the gap falls unevenly with momentum, of all with it.
+        of the last stride, of ``n_epochs``. With momentum the gap falls unevenly: its
+        mean rate counts, which is looked at now and then.
         """
         if self._rolls:
             begun, then = self._rolled
             gathered = self.n_epochs - begun
-            if gathered < _GATHERED:
+            looks = gathered // _GATHERED, max(gathered - n_epochs, 0) // _GATHERED
+            if looks[0] == looks[1]:
                 return False
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)

@@ -235,10 +235,11 @@ class Dirty(RowPenalty):
         if self.norm == "linf":
             # the largest entries of a row cost alpha_specific each while alpha_shared
             # lasts, the next one what is left of it, and the others nothing
-            ranks = np.arange(A.shape[1])
-            prices = self.alpha_shared - self.alpha_specific * ranks
-            weights = np.clip(prices, 0, self.alpha_specific)
-            return float(np.sum(sorted_magnitudes(A) @ weights))
+            larger = np.arange(A.shape[1] - 1, -1, -1)
+            prices = self.alpha_shared - self.alpha_specific * larger
+            weights = np.minimum(np.maximum(prices, 0), self.alpha_specific)
+            ascending = np.sort(np.abs(np.asarray(A, dtype=np.float64)), axis=1)
+            return float(np.sum(ascending @ weights))
         return sum(
             part.value(block)
             for part, block in zip(self._parts, self.split(A), strict=True)

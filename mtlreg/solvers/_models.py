@@ -101,7 +101,7 @@ class RowModel:
 
     def __init__(self, columns, curvature, penalty, A, gradient, loss, block=None):
         self.curvature, self.penalty, self.A = curvature, penalty, A
-        self._block = block
+        self._block, self._params = block, penalty.row_params
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         self.n_epochs, self._stop = 0, 0
         self._damping, self._gap = _DAMPING, 0.0
@@ -308,19 +308,18 @@ class RowModel:
         start = [array.copy() for array in variables]
         if self._last is None:
             self._last = [array.copy() for array in variables]
+        *leads, move = (np.empty_like(array) for array in (*variables, self.A))
         for epoch in range(n_epochs):
             following = 0.5 * (1 + math.sqrt(1 + 4 * self._momentum**2))
             share = (self._momentum - 1) / following
-            leads = []
-            for array, last in zip(variables, self._last, strict=True):
-                lead = array - last
+            for array, last, lead in zip(variables, self._last, leads, strict=True):
+                np.subtract(array, last, out=lead)
                 lead *= share
                 last[...] = array
                 array += lead
-                leads.append(lead)
             self._epoch(active_only=epoch > 0)
             # whether the epoch goes back on the lead
-            move = self.A - self._last[0]
+            np.subtract(self.A, self._last[0], out=move)
             uphill = np.vdot(leads[0], move) > np.vdot(move, move)
             self._momentum = 1.0 if uphill else following
         reached = self._values()
@@ -351,7 +350,7 @@ class RowModel:
     def _epoch(self, active_only):
         run_epoch(
             self.columns,
-            self.penalty.row_params,
+            self._params,
             self.curvature,
             self.A,
             active_only,

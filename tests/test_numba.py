@@ -18,6 +18,7 @@ SCRIPT = """
 import json, sys
 import numpy as np
 import mtlreg
+from numba.core import event, types
 from numba.core.caching import NullCache
 from numba.core.dispatcher import Dispatcher
 from mtlreg.design import MultiTaskData
@@ -26,6 +27,17 @@ from mtlreg.penalties import L21, Dirty, SparseGroup, TraceNorm
 from mtlreg.problem import Problem
 from mtlreg.solvers import FISTA, choose_solver
 
+class TextListener(event.Listener):
+    found = []
+
+    def on_start(self, event):
+        if types.unicode_type in event.data["args"]:
+            self.found.append(str(event.data["dispatcher"]))
+
+    def on_end(self, event):
+        pass
+
+event.register("numba:compile", TextListener())
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
 data, solutions = MultiTaskData(X, Y, np.ones((20, 3))), []
@@ -47,6 +59,7 @@ print(json.dumps({
     "hits": sum(sum(k.stats.cache_hits.values()) for k in kernels),
     "signatures": sum(len(k.signatures) for k in kernels),
     "kept": sum(len(k.signatures) for k in kernels if type(k._cache) is not NullCache),
+    "text": TextListener.found,
 }))
 """
 
@@ -106,6 +119,11 @@ def test_the_first_process_compiles_and_keeps(first, cache):
     assert all(first["converged"])
     assert first["hits"] == 0
     assert len(compiled_files(cache)) == first["kept"] > 0
+
+
+def test_no_kernel_compiles_functions_of_text(first):
+    """As the copy of an array does in a kernel, for its error message, in seconds."""
+    assert first["text"] == []
 
 
 def test_a_second_process_compiles_nothing(copy, cache, first):

@@ -44,9 +44,16 @@ class SharedGram(NamedTuple):
     gradient: np.ndarray  # state, (k, n_tasks)
 
 
+@njit_part
+def _copy(row, out):
+    # a slice that is assigned to makes numba compile error messages, for seconds
+    for t in range(out.size):
+        out[t] = row[t]
+
+
 @gradient_row.register(SharedGram)
 def _shared_gram_gradient(columns, j, out):
-    out[:] = columns.gradient[j]
+    _copy(columns.gradient[j], out)
 
 
 @njit_part
@@ -72,7 +79,7 @@ class StackedGram(NamedTuple):
 
 @gradient_row.register(StackedGram)
 def _stacked_gram_gradient(columns, j, out):
-    out[:] = columns.gradient[j]
+    _copy(columns.gradient[j], out)
 
 
 @njit_part

@@ -226,7 +226,7 @@ class _Block:
         gradient = np.ascontiguousarray(gradient, dtype=self.dtype)
         if self.common:
             gram = design.gram(0, features=self.index) / self.totals[0]
-            gram = gram.astype(self.dtype, copy=False)
+            gram = np.ascontiguousarray(gram, dtype=self.dtype)
             scale = self.totals.astype(self.dtype)
             diagonal = np.diag(gram)[:, None] * scale
             return _blocks.SharedGram(gram, scale, gradient), diagonal

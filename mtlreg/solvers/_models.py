@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from mtlreg._numba import njit, source_digest
+from mtlreg._numba import njit, njit_sums, source_digest
 from mtlreg._rows import nonzero_rows
 from mtlreg._statistics import Statistics
 from mtlreg.solvers._accelerated import accelerated
@@ -68,6 +68,25 @@ def _build_move(salt):
             move_row(columns, rows[i], scratch)
 
     return move
+
+
+@njit
+def _lead(array, last, lead, share):
+    # array goes on by a share of its last move
+    for i in range(array.size):
+        lead[i] = share * (array[i] - last[i])
+        last[i] = array[i]
+        array[i] += lead[i]
+
+
+@njit_sums
+def _goes_back(array, last, lead):
+    # whether what was done after the lead goes back on it
+    total = 0.0
+    for i in range(array.size):
+        move = array[i] - last[i]
+        total += (lead[i] - move) * move
+    return total > 0.0
 
 
 _gradients = _build_gradients(source_digest())
@@ -304,28 +323,23 @@ class RowModel:
 
         Returns the values at A, given those before.
         """
-        variables = self.A, *self._state
-        start = [array.copy() for array in variables]
+        flat = [array.reshape(-1) for array in (self.A, *self._state)]
+        start = [array.copy() for array in flat]
         if self._last is None:
-            self._last = [array.copy() for array in variables]
-        *leads, move = (np.empty_like(array) for array in (*variables, self.A))
+            self._last = [array.copy() for array in flat]
+        leads = [np.empty_like(array) for array in flat]
+        variables = list(zip(flat, self._last, leads, strict=True))
         for epoch in range(n_epochs):
             following = 0.5 * (1 + math.sqrt(1 + 4 * self._momentum**2))
             share = (self._momentum - 1) / following
-            for array, last, lead in zip(variables, self._last, leads, strict=True):
-                np.subtract(array, last, out=lead)
-                lead *= share
-                last[...] = array
-                array += lead
+            for array, last, lead in variables:
+                _lead(array, last, lead, array.dtype.type(share))
             self._epoch(active_only=epoch > 0)
-            # whether the epoch goes back on the lead
-            np.subtract(self.A, self._last[0], out=move)
-            uphill = np.vdot(leads[0], move) > np.vdot(move, move)
-            self._momentum = 1.0 if uphill else following
+            self._momentum = 1.0 if _goes_back(*variables[0]) else following
         reached = self._values()
         if sum(reached) <= sum(values) + self._rounding * abs(sum(values)):
             return reached
-        for array, kept in zip(variables, start, strict=True):
+        for array, kept in zip(flat, start, strict=True):
             array[...] = kept
         self._uphill = True
         return values

@@ -1,6 +1,7 @@
 """The dirty model: a shared row pattern plus entries of single tasks, as one gauge."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -221,7 +222,7 @@ class Dirty(RowPenalty):
         if self.norm not in NORMS:
             raise ValueError(f"norm must be one of {list(NORMS)}, got {self.norm!r}")
 
-    @property
+    @cached_property
     def _parts(self):
         group, _ = NORMS[self.norm]
         return group(self.alpha_shared), L1(self.alpha_specific)

@@ -1,6 +1,7 @@
 """The sparse group penalty: whole rows and single entries of A are zero."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +81,7 @@ class SparseGroup(RowPenalty):
         if self.norm not in NORMS:
             raise ValueError(f"norm must be one of {list(NORMS)}, got {self.norm!r}")
 
-    @property
+    @cached_property
     def _parts(self):
         group, _ = NORMS[self.norm]
         ratio = self.l1_ratio

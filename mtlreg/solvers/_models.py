@@ -143,6 +143,7 @@ class RowModel:
 
     @property
     def _sparse(self):
+        """Whether the columns are sparse."""
         return "data" in self.columns._fields
 
     def _begin(self, gradient, loss):
@@ -323,7 +324,8 @@ class RowModel:
 
         Returns the values at A, given those before.
         """
-        flat = [array.reshape(-1) for array in (self.A, *self._state)]
+        # views, whatever the order
+        flat = [array.ravel(order="K") for array in (self.A, *self._state)]
         start = [array.copy() for array in flat]
         if self._last is None:
             self._last = [array.copy() for array in flat]
@@ -392,14 +394,15 @@ class RowModel:
         variables = self.A, *self._state
         last = [array.copy() for array in variables]
         # A_i is the last point less the moves after i
-        forth = -largest * ((np.cumsum(mix) - mix) @ moves).reshape(self.A.shape)
-        self.A += forth
+        back = largest * ((np.cumsum(mix) - mix) @ moves)
+        self.A -= back.reshape(self.A.shape)
         if states:
             for array, state in zip(self._state, states, strict=True):
                 array[...] = np.tensordot(mix, state, 1)
         else:
-            moved = np.flatnonzero(nonzero_rows(forth))
-            _move(self.columns, moved, forth[moved], self._buffers[0])
+            change = self.A - last[0]
+            rows = np.flatnonzero(nonzero_rows(change))
+            _move(self.columns, rows, change[rows], self._buffers[0])
         # by more than rounding, which must not decide: copies of rows, as weights
         # instead, would otherwise take another path
         mixed = self._values()
@@ -477,8 +480,7 @@ class RowModel:
         if self._rolls:
             begun, then = self._rolled
             gathered = self.n_epochs - begun
-            looks = gathered // _GATHERED, max(gathered - n_epochs, 0) // _GATHERED
-            if looks[0] == looks[1]:
+            if gathered < _GATHERED or gathered % _GATHERED >= n_epochs:
                 return False
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)

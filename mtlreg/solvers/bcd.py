@@ -83,7 +83,7 @@ class BCD(Solver):
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
-        model, held, inner, Z = None, None, problem, image
+        model, held, inner, Z, value = None, None, problem, image, None
         size, epochs, rate = self.first_size, 0, _RATE
         while True:
             if Z is None:
@@ -93,7 +93,7 @@ class BCD(Solver):
                 return check.solution()
             if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
-                A, model = A.astype(np.float64), None
+                A, model, value = A.astype(np.float64), None, None
             gap = check.history[-1][1]
             rows, complete = _working_set(inner, A, check.certificate, size, held)
             # whether the model is the problem
@@ -124,7 +124,7 @@ class BCD(Solver):
             if quadratic:
                 A[rows], Z = model.A, None
             else:
-                A, Z = _line_search(problem, A, Z, rows, model.A)
+                A, Z, value = _line_search(problem, A, Z, rows, model.A, value)
 
     def _model(self, problem, rows, A, Z, certificate):
         term, weight = problem.term, None
@@ -167,20 +167,21 @@ def _outside(values, rows):
     return values[others]
 
 
-def _line_search(problem, A, Z, rows, proposed):
+def _line_search(problem, A, Z, rows, proposed, value=None):
     """Return the point from A towards the proposed rows where F is no higher.
 
-    With its image, or A and Z where there is none.
+    With its image and F, or A, Z and its value where there is none.
     """
-    most = problem.term.value(Z) + problem.penalty.value(A)
+    if value is None:
+        value = problem.term.value(Z) + problem.penalty.value(A)
     # what is left near the optimum is below the rounding of F, but not of the gap
-    most += 4 * np.finfo(np.float64).eps * abs(most)
+    most = value + 4 * np.finfo(np.float64).eps * abs(value)
     move = proposed - A[rows]
     for halvings in range(30):
         candidate = A.copy()
         candidate[rows] += A.dtype.type(0.5**halvings) * move
         image = problem.term.image(candidate.astype(np.float64, copy=False))
-        value = problem.term.value(image) + problem.penalty.value(candidate)
-        if value <= most:
-            return candidate, image
-    return A, Z
+        reached = problem.term.value(image) + problem.penalty.value(candidate)
+        if reached <= most:
+            return candidate, image, reached
+    return A, Z, value

@@ -27,6 +27,7 @@ from mtlreg._rows import (
     task_moments,
     weighted_gram,
 )
+from mtlreg._threads import largest_product
 
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
 _AT_ONCE = 64  # features; beyond, a library multiplies one task after the other faster
@@ -59,6 +60,14 @@ class MultiTaskData:
     def cells(self):
         """The sums over the cells of a task, see `Cells`."""
         return Cells(self.offsets)
+
+    @property
+    def work(self):
+        """Multiply-adds of the largest product with the rows."""
+        n_rows, n_features = self.X.shape
+        if self.offsets is None:
+            return largest_product(n_rows, n_features, self.y.shape[1])
+        return largest_product(np.diff(self.offsets).max(), n_features)
 
 
 class Cells:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import pinvh
 
 from mtlreg._statistics import Statistics, statistics_pay
+from mtlreg._threads import held_threads, largest_product
 from mtlreg.losses import Squared
 from mtlreg.losses.base import ratio
 from mtlreg.terms import DataTerm, StatisticsTerm
@@ -83,6 +84,8 @@ class Problem:
     alpha_factor : float
         What the strengths of a gauge are to be multiplied by for A = 0 to become
         optimal; inf for any other penalty, unless A = 0 is optimal as it stands.
+    work : float
+        Multiply-adds of the largest product, see `mtlreg._threads`.
 
     Raises
     ------
@@ -91,8 +94,9 @@ class Problem:
     """
 
     def __init__(self, data, loss, penalty, task_scale, fit_intercept=True):
-        self.loss = loss
-        with np.errstate(over="ignore", invalid="ignore"):
+        self.loss, self.work = loss, data.work
+        held = held_threads(self.work)
+        with held, np.errstate(over="ignore", invalid="ignore"):
             self.term = DataTerm(data, loss, task_scale, fit_intercept)
             self.design = self.term.design
             self.dtype = self.design.dtype
@@ -401,6 +405,8 @@ class StatisticsProblem(Problem):
         self.dtype, self.scale = np.dtype(dtype), scale
         self.term = StatisticsTerm(statistics, null_value)
         self.square_norms = square_norms
+        d, n_tasks = square_norms.shape
+        self.work = largest_product(d, d, n_tasks)
         self._means, self._targets = means, targets
         self._null_models = {}
         self._set_penalty(penalty)

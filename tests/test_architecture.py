@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # from the bottom up: a module imports from the groups before its own, and from itself
 LAYERS = [
-    {"_factored", "_numba"},
+    {"_factored", "_numba", "_threads"},
     {"losses", "penalties", "_rows"},
     {"design"},
     {"_statistics"},
@@ -31,7 +31,10 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 CORE = {name for name in RANK if RANK[name] <= RANK["_leave_one_out"]}
-CORE_DEPENDENCIES = {"numpy", "scipy", "numba", "mtlreg", *sys.stdlib_module_names}
+CORE_DEPENDENCIES = {
+    *("numpy", "scipy", "numba", "threadpoolctl", "mtlreg"),
+    *sys.stdlib_module_names,
+}
 ALONE = "datasets"
 
 SOURCES = {

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from scipy.stats import rankdata
 from sklearn import get_config
 from sklearn.base import is_classifier, is_regressor
@@ -20,6 +20,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
+from mtlreg._threads import held_threads
 from mtlreg.estimators._callbacks import with_callbacks
 from mtlreg.estimators._checks import check_choice, levels_to_caller
 from mtlreg.estimators._fit import Fit
@@ -129,9 +130,10 @@ class CrossValidatedModel(MultiTaskLinearModel):
         )
         plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
         models = self._models(len(read.tasks))
-        alphas, jobs = self._prepare(plan, read, models)
-        scores, task_scores = self._run(jobs, alphas.size, context, inputs)
-        del jobs  # which may hold all rows
+        with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
+            alphas, jobs = self._prepare(plan, read, models)
+            scores, task_scores = self._run(jobs, alphas.size, context, inputs)
+            del jobs  # which may hold all rows
         chosen = self._record(models, alphas, scores, task_scores)
         self._solve(Fit(chosen, read, warn=False), None, context, inputs)
         context.call_on_fit_task_end(

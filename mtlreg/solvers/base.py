@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg._factored import Factored
+from mtlreg._threads import held_threads
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Solver(ABC):
         Solution
         """
         self.check(problem)
+        with held_threads(problem.work):
+            return self._solve_or_null(problem, init, monitor, image)
+
+    def _solve_or_null(self, problem, init, monitor, image):
         if problem.is_null:
             A = problem.null_point()
             certificate = problem.certificate(A)

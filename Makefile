@@ -7,7 +7,7 @@ VENV := .venv
 PEERS := .venv-peers
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test lint peers clean
+.PHONY: help demo test lint docs peers clean
 # Two installations into one environment at a time would break it.
 .NOTPARALLEL:
 
@@ -15,6 +15,7 @@ help:
 	@echo "make demo    fit and compare the estimators on real tables"
 	@echo "make test    run the tests"
 	@echo "make lint    check style, spelling and types"
+	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make peers   a second environment for the peers of benchmarks/board.py"
 	@echo "make clean   remove the virtual environment and everything cached"
 
@@ -30,6 +31,9 @@ lint: $(VENV)/.installed-lint
 	$(RUN) -m codespell_lib
 	$(RUN) -m mypy
 
+docs: $(VENV)/.installed-docs
+	$(RUN) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 # adelie needs numpy < 2, the multi-task classes of celer need scikit-learn 1.6
 peers: $(PEERS)/.installed
 
@@ -42,7 +46,8 @@ $(PEERS)/.installed: Makefile
 
 $(VENV)/.installed: EXTRAS := demo,test
 $(VENV)/.installed-lint: EXTRAS := dev
-$(VENV)/.installed $(VENV)/.installed-lint: pyproject.toml constraints.txt
+$(VENV)/.installed-docs: EXTRAS := docs
+$(VENV)/.installed $(VENV)/.installed-lint $(VENV)/.installed-docs: pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null || { echo "'$(PYTHON)' is not there:" \
 		"install Python 3.11 or later, or name it: make PYTHON=python3.12" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
@@ -60,5 +65,6 @@ $(VENV)/.installed $(VENV)/.installed-lint: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) $(PEERS) build dist *.egg-info .coverage
+	rm -rf docs/_build docs/gallery docs/generated docs/sg_execution_times.rst
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -47,7 +47,7 @@ selection : {"min", "one_se"}, default="min"
     Friedman, Olshen, Stone (1984), Classification and regression trees, section 3.4).
 n_jobs : int, optional
     Folds that are fitted at the same time, in threads; -1: as many as processors.""",
-    "mse": """mse_path_ : ndarray of the shape of score_path_
+    "mse": """mse_path_ : ndarray of shape (n_ratios, n_alphas, n_folds)
     Mean squared errors; only without ``scoring``.""",
     "cv_attributes": """alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
     Leading strengths, decreasing; a row for each ratio if there are several.
@@ -74,7 +74,7 @@ coef_feature_names_ : ndarray of shape (n_features,)
     Names of the columns of ``coef_``.
 n_features_in_ : int
     Number of columns of X, the task column included.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of str
     Names of the columns of X, if they are all strings.""",
     "classes": """classes_ : ndarray of shape (n_classes,) or (n_tasks, 2)
     Class labels: one pair for all tasks; more than two for a 1-D y without tasks,

@@ -28,7 +28,7 @@ class _Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        ndarray of shape (n_samples, rank_)
+        ndarray of shape (n_samples, rank)
             X without the task column, times ``components_.T``.
         """
         check_is_fitted(self)
@@ -108,7 +108,7 @@ class TraceNormRegressor(_TraceNorm, MultiTaskRegressor):
     %(attributes)s
     rank_ : int
         Rank of ``coef_``.
-    components_ : ndarray of shape (rank_, n_features)
+    components_ : ndarray of shape (rank, n_features)
         Orthonormal basis of the subspace of the tasks, the right singular vectors of
         ``coef_``; the largest entry of each is positive.
 
@@ -155,7 +155,7 @@ class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
     %(classes)s
     rank_ : int
         Rank of ``coef_``.
-    components_ : ndarray of shape (rank_, n_features)
+    components_ : ndarray of shape (rank, n_features)
         Orthonormal basis of the subspace of the tasks, the right singular vectors of
         ``coef_``; the largest entry of each is positive.
 
@@ -241,7 +241,7 @@ class TraceNormRegressorCV(_TraceNormCV, MultiTaskRegressor):
         The strength that was chosen.
     rank_ : int
         Rank of ``coef_``.
-    components_ : ndarray of shape (rank_, n_features)
+    components_ : ndarray of shape (rank, n_features)
         Orthonormal basis of the subspace of the tasks.
 
     References
@@ -290,7 +290,7 @@ class TraceNormClassifierCV(_TraceNormCV, MultiTaskClassifier):
         The strength that was chosen.
     rank_ : int
         Rank of ``coef_``.
-    components_ : ndarray of shape (rank_, n_features)
+    components_ : ndarray of shape (rank, n_features)
         Orthonormal basis of the subspace of the tasks.
 
     References

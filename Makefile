@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 	$(RUN) benchmarks/compare.py $(ARGS)
 
 test: $(VENV)/.installed
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .

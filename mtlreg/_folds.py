@@ -154,15 +154,18 @@ class PartStatistics:
         # where one part is empty nothing is to be added
         between = self.weight * share
         moved, lifted = other.means - self.means, other.targets - self.targets
-        if self.gram.ndim == 2:
+        grams = self.gram, other.gram
+        if all(gram.ndim == 2 for gram in grams):
             apart = between[0] * np.outer(moved[:, 0], moved[:, 0])
         else:
+            # one matrix is that of every task
+            grams = [g if g.ndim == 3 else g[:, :, None] for g in grams]
             apart = between * moved[:, None] * moved
         return PartStatistics(
             weight,
             self.means + share * moved,
             self.targets + share * lifted,
-            self.gram + other.gram + apart,
+            grams[0] + grams[1] + apart,
             self.cross + other.cross + between * moved * lifted,
             self.square + other.square + between * lifted**2,
         )

@@ -142,8 +142,9 @@ def test_parts_without_rows_of_a_task(layout, centred):
     assert np.all(task.losses(coef, intercept)[:, 1:] == 0)
 
 
-def test_a_column_without_targets_in_a_part():
-    data = random_data("squared", "shared-dense", weighted=False)
+@pytest.mark.parametrize("d", [4, 3])  # 3: the number of tasks
+def test_a_column_without_targets_in_a_part(d):
+    data = random_data("squared", "shared-dense", weighted=False, d=d)
     early = np.arange(14) < 5
     weight = data.weight.copy()
     weight[early, 1] = 0.0
@@ -154,6 +155,8 @@ def test_a_column_without_targets_in_a_part():
     np.testing.assert_array_equal(first.weight, [5, 0, 5])
     # one Gram matrix serves the second part alone
     assert (first.gram.ndim, second.gram.ndim) == (3, 2)
+    for merged in (first.merge(second), second.merge(first)):
+        assert_statistics(merged, data, True)
 
 
 @every_data

@@ -90,6 +90,13 @@ def thinned(X, to=sparse.csr_array):
     return to(X * (np.abs(X) > 0.5))
 
 
+def one_missing(X, Y):
+    """A cell of one fold: in the others all tasks have the same rows."""
+    Y = Y.astype(float)
+    Y[0, 0] = np.nan
+    return X, Y
+
+
 def one_fold_only(X, outlier):
     """A feature that is 0 outside the test part of the first fold, with an outlier."""
     lonely = np.zeros(len(X))
@@ -104,6 +111,10 @@ LAYOUTS = {
     "polars": lambda cls: by_table(cls, "polars", integer_weights()),
     "columns": by_columns,
     "missing": lambda cls: by_columns(cls, lambda X, Y: (X, punched(Y))),
+    "a missing cell": lambda cls: by_columns(cls, one_missing),
+    "a missing cell, as many features as tasks": lambda cls: by_columns(
+        cls, lambda X, Y: one_missing(X[:, :3], Y)
+    ),
     "single": single,
     "weights": lambda cls: by_rows(cls, weight=integer_weights()),
     "columns, weights of cells": lambda cls: by_columns(

@@ -9,6 +9,7 @@ optimal for the A at hand, and this module alone moves them back to the units of
 """
 
 import copy
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +24,7 @@ from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
 _FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
+_ROUNDING = 4096 * _EPS  # by which long sums may be off, as a share of their sizes
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Certificate:
     ----------
     gap : float
         Duality gap, at least ``F(A, b) - inf F`` and >= 0; F where 0 is the only dual
-        point that is known.
+        point that is known, inf where a term that cannot be negative is.
     intercept : ndarray of shape (n_tasks,)
         b in the units of X and the precision of X; the gap is that of (A, b).
     slopes : ndarray over cells, or None
@@ -243,7 +245,7 @@ class Problem:
                 # the dual point is s times the residual, whose square is 2 F0
                 matrix = self.penalty.combine(zero)
                 rest, s, polars = self._penalty_gap(zero, matrix, -null.G)
-                gap = (1 - s) ** 2 * null.value + max(rest, 0.0)
+                gap = (1 - s) ** 2 * null.value + rest
                 b = self.term.intercept(null.Z)
                 self._at_zero = Certificate(gap, b, slopes, -null.G, polars)
             else:
@@ -256,22 +258,25 @@ class Problem:
         intercept, z = self._intercept(matrix, Z)
         rest, s, polars = self._penalty_gap(A, matrix, gradient, value)
         cells = z, slopes, self.term.y, self.term.v
-        gap = self.loss.divergence(*cells, scale=s) + max(rest, 0.0)
+        gap = self.loss.divergence(*cells, scale=s) + rest
         return Certificate(gap, intercept, slopes, gradient, polars)
 
     def _penalty_gap(self, A, matrix, gradient, value=None):
         """Return the second term of the gap, s, and the polars of the rows."""
-        penalty, polars = self.penalty, None
-        if not penalty.is_gauge:
-            return penalty.divergence(matrix, -gradient), 1.0, None
-        if penalty.row_separable:
-            polars = penalty.row_polars(gradient)
-            polar = float(np.max(polars, initial=0.0))
+        penalty, polars, s = self.penalty, None, 1.0
+        if penalty.is_gauge:
+            if penalty.row_separable:
+                polars = penalty.row_polars(gradient)
+                polar = float(np.max(polars, initial=0.0))
+            else:
+                polar = penalty.polar(gradient)
+            s = 1 / max(1.0, polar)
+            value = penalty.value(A) if value is None else value
+            rest = value + s * float(np.vdot(matrix, gradient))
         else:
-            polar = penalty.polar(gradient)
-        s = 1 / max(1.0, polar)
-        value = penalty.value(A) if value is None else value
-        return value + s * float(np.vdot(matrix, gradient)), s, polars
+            rest = penalty.divergence(matrix, -gradient)
+        value = 0.0 if value is None else value
+        return nonnegative(rest, value, (matrix, gradient)), s, polars
 
     def _intercept(self, A, Z):
         """Return b in the units and precision of X, and the predictions with it."""
@@ -433,10 +438,34 @@ class StatisticsProblem(Problem):
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         gradient = self.term.gradient(Z)
-        rest, s, polars = self._penalty_gap(exact, matrix, gradient, value)
-        gap = (1 - s) ** 2 * max(self.term.value_at(matrix, Z), 0.0) + max(rest, 0.0)
+        gap, s, polars = self._penalty_gap(exact, matrix, gradient, value)
+        loss = nonnegative(
+            self.term.value_at(matrix, Z),
+            2 * self.null_value,
+            (matrix, matrix, self.square_norms),
+            len(matrix) * _ROUNDING,
+        )
+        gap = gap + (1 - s) ** 2 * loss if loss < np.inf else np.inf
         intercept = self._targets - np.sum(self._means * matrix, axis=0)
         return Certificate(gap, intercept.astype(self.dtype), None, gradient, polars)
+
+
+def nonnegative(term, size, factors, rounding=_ROUNDING):
+    """Return a number that is at least 0 but for rounding; inf where it is not.
+
+    Parameters
+    ----------
+    term : float
+    size : float
+    factors : tuple of ndarray
+        ``size`` and the magnitudes of their products are what the number is made of.
+    rounding : float
+        By how much of these it may be off.
+    """
+    if term >= 0:
+        return term
+    size += float(np.sum(np.abs(math.prod(factors))))
+    return 0.0 if -term <= rounding * size else np.inf
 
 
 def _solve(hessian, target):

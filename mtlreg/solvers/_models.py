@@ -8,6 +8,7 @@ import numpy as np
 from mtlreg._numba import njit, njit_sums, source_digest
 from mtlreg._rows import nonzero_rows
 from mtlreg._statistics import Statistics
+from mtlreg.problem import nonnegative
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._blocks import (
     gradient_row,
@@ -147,8 +148,9 @@ class RowModel:
         return "data" in self.columns._fields
 
     def _begin(self, gradient, loss):
+        self._loss = loss
         if self._by_gram:
-            self._first, self._loss = self.A.copy(), loss
+            self._first = self.A.copy()
             self._first_gradient = gradient.astype(self.A.dtype)
 
     def renewed(self, gap, gradient, loss):
@@ -222,7 +224,9 @@ class RowModel:
         polar = self.penalty.polar(gradient)
         s = 1.0 if polar <= 1 else 1.0 / polar
         rest = penalty + s * float(np.vdot(self.A, gradient))
-        return (1 - s) ** 2 * max(value, 0.0) + max(rest, 0.0)
+        sizes = self._loss + penalty, (self.A, gradient)
+        value, rest = (nonnegative(x, *sizes, self._rounding) for x in (value, rest))
+        return rest + (1 - s) ** 2 * value if value < np.inf else np.inf
 
     def solve(self, target, aim, max_epochs, gap, rate):
         """Run epochs until the gap of the model is at most ``target``, or stalls.
@@ -258,6 +262,8 @@ class RowModel:
             else:
                 values = self._extrapolated_epochs(n_epochs)
             gap = self.gap(values)
+            if gap == np.inf:
+                break
             if gap <= target:
                 self._gap = gap
                 return np.log(before / max(gap, 1e-3 * target)) / n_epochs

@@ -87,9 +87,9 @@ class Solver(ABC):
             A = problem.null_point()
             certificate = problem.certificate(A)
             # A = 0 is the optimum by the test that also defines alpha_max
-            return Solution(
-                A, certificate.intercept, 1, certificate.gap, True, [(0, 0.0)]
-            )
+            gap = certificate.gap
+            found = bool(gap < np.inf)
+            return Solution(A, certificate.intercept, 1, gap, found, [(0, 0.0)])
         if problem.dtype != np.float64:
             image = None  # of what was rounded since
         return self._solve(problem, init, image, monitor)
@@ -139,6 +139,8 @@ class GapCheck:
     def __call__(self, iteration, A, Z=None, last=False):
         """Certify A, rounded to the precision of X; return whether to stop.
 
+        That is also where the gap is inf, which no iteration mends.
+
         Parameters
         ----------
         iteration : int
@@ -153,13 +155,13 @@ class GapCheck:
             value, A = self.problem.penalty.value(A), A.array
         if self.estimate is not None:
             self.certificate = self.estimate.certificate(A, Z, value)
-            if self.certificate.gap > self.target and not last:
+            if self.target < self.certificate.gap < np.inf and not last:
                 return self._passed(iteration, A, value)
             # frees the gradient before the next is made
             Z = self.certificate = None
         gap = self._certify(iteration, A, Z, value)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
-        return stopped or gap <= self.target
+        return stopped or not self.target < gap < np.inf
 
     def _passed(self, iteration, A, value):
         """Note an estimated gap above the target; return whether to stop."""

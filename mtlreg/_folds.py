@@ -9,6 +9,7 @@ from mtlreg._rows import CONSTANT, take_columns
 from mtlreg._statistics import Statistics
 from mtlreg.design import MultiTaskData, make_design
 from mtlreg.problem import StatisticsProblem
+from mtlreg.terms import rounding_of_means
 
 
 def take_rows(data, keep):
@@ -79,14 +80,22 @@ class HeldOutRows:
             dense = self._rows is not None
             held = X[np.ix_(self._rows, used)] if dense else take_columns(X, used)
             for point, (A, b) in enumerate(zip(coef, intercept, strict=True)):
-                z = held @ A[:, used].T + b
-                out[point] = np.sum(weight * self._loss.pointwise(z, y), axis=0)
+                losses = self._pointwise(held @ A[:, used].T, b, y)
+                out[point] = np.sum(weight * losses, axis=0)
             return out
         for t in np.flatnonzero(np.diff(self._data.offsets)):
             rows = slice(*self._data.offsets[t : t + 2])
-            z = X[rows] @ coef[:, t].T + intercept[:, t]
-            out[:, t] = weight[rows] @ self._loss.pointwise(z, y[rows, None])
+            z = X[rows] @ coef[:, t].T
+            losses = self._pointwise(z, intercept[:, t], y[rows, None])
+            out[:, t] = weight[rows] @ losses
         return out
+
+    def _pointwise(self, z, b, y):
+        """Return the losses of the predictions z + b."""
+        if self._loss.quadratic:
+            # of y - z - b alone: no digits of large targets are lost
+            return self._loss.pointwise(z, y - b)
+        return self._loss.pointwise(z + b, y)
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,8 @@ class PartStatistics:
         ``sum_i w_ti (x_i - mean_t)(y_ti - target_t)``.
     square : ndarray of shape (n_tasks,)
         ``sum_i w_ti (y_ti - target_t)^2``.
+    origin : ndarray of shape (n_tasks,) or float
+        What was taken off the targets, for no digits of them to be lost.
     """
 
     weight: np.ndarray
@@ -116,10 +127,20 @@ class PartStatistics:
     gram: np.ndarray
     cross: np.ndarray
     square: np.ndarray
+    origin: np.ndarray | float = 0.0
 
     @classmethod
-    def of_data(cls, data, centred):
-        """Return the statistics of ``data``, in which tasks may have no rows."""
+    def of_data(cls, data, centred, origin=0.0):
+        """Return the statistics of ``data``, in which tasks may have no rows.
+
+        Parameters
+        ----------
+        data : MultiTaskData
+            Whose targets are less than those of the problem by ``origin``.
+        centred : bool
+            Whether there is an intercept.
+        origin : ndarray of shape (n_tasks,) or float
+        """
         weight, d = task_totals(data), data.X.shape[1]
         common = one_gram(data)
         held = np.flatnonzero(weight > 0)
@@ -143,7 +164,7 @@ class PartStatistics:
                 design.grams(grams)
                 if not whole:
                     gram[:, :, held] = grams
-        return cls(weight, means, targets, gram, cross, square)
+        return cls(weight, means, targets, gram, cross, square, origin)
 
     def merge(self, other):
         """Return the statistics of both parts together."""
@@ -168,6 +189,7 @@ class PartStatistics:
             grams[0] + grams[1] + apart,
             self.cross + other.cross + between * moved * lifted,
             self.square + other.square + between * lifted**2,
+            self.origin,
         )
 
     def problem(self, penalty, task_scale, dtype):
@@ -199,7 +221,9 @@ class PartStatistics:
             square_norms=np.where(dead, 0.0, norms) * scale,
             means=self.means,
             targets=self.targets,
-            scale=variation + 0.5 * float(np.sum(task_scale * self.targets**2)),
+            origin=np.broadcast_to(self.origin, self.weight.shape),
+            task_scale=task_scale,
+            scale=variation + rounding_of_means(task_scale, self.targets + self.origin),
             dtype=dtype,
         )
 
@@ -213,7 +237,7 @@ class PartStatistics:
         for point, (a, b) in enumerate(zip(coef, intercept, strict=True)):
             A = np.ascontiguousarray(a.T, dtype=np.float64)
             image = statistics.multiply(A)
-            left = self.targets - np.sum(self.means * A, axis=0) - b
+            left = self.targets - np.sum(self.means * A, axis=0) - (b - self.origin)
             inner = np.sum(A * (image - 2.0 * self.cross), axis=0)
             out[point] = 0.5 * (self.square + inner + self.weight * left**2)
         return np.maximum(out, 0.0)

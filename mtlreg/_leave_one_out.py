@@ -1,6 +1,6 @@
 """Exact leave-one-out residuals of mean regularisation with the squared loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -68,8 +68,9 @@ class LeaveOneOut:
     """
 
     def __init__(self, problem, data, proportional):
-        self._problem, self._data, self._proportional = problem, data, proportional
+        self._problem, self._proportional = problem, proportional
         design, term = problem.design, problem.term
+        self._data = replace(data, y=term.y)
         d, n_tasks = design.n_features, design.n_tasks
         if 8 * d * d * (1 if design.same_rows else n_tasks) > _MOST_BYTES:
             raise ValueError(

@@ -103,8 +103,9 @@ class Problem:
             self.design = self.term.design
             self.dtype = self.design.dtype
             self.square_norms = self.design.square_norms
-            zero = np.broadcast_to(0.0, data.y.shape)
-            self.scale = loss.value(zero, data.y, self.term.v)
+            self._means, self._origin = self.design.means, self.term.origin
+            self._task_scale = self.design.task_weights
+            self.scale = self.term.scale
             self._statistics, self._null_models = {}, {}
             self._set_penalty(penalty)
 
@@ -183,8 +184,10 @@ class Problem:
             self.penalty,
             self._null.value,
             square_norms=self.square_norms,
-            means=self.design.means,
+            means=self._means,
             targets=self.term.intercept(self._null.Z),
+            origin=self._origin,
+            task_scale=self._task_scale,
             scale=self.scale,
             dtype=self.dtype,
         )
@@ -245,8 +248,8 @@ class Problem:
                 # the dual point is s times the residual, whose square is 2 F0
                 matrix = self.penalty.combine(zero)
                 rest, s, polars = self._penalty_gap(zero, matrix, -null.G)
-                gap = (1 - s) ** 2 * null.value + rest
-                b = self.term.intercept(null.Z)
+                b, rounding = self._intercept(matrix, self.term.intercept(null.Z))
+                gap = (1 - s) ** 2 * null.value + rest + self._rounding_loss(rounding)
                 self._at_zero = Certificate(gap, b, slopes, -null.G, polars)
             else:
                 self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
@@ -255,11 +258,12 @@ class Problem:
     def _certify(self, A, Z, slopes, gradient, value=None):
         """Return the certificate of A from the dual point and its adjoint -G."""
         matrix = self.penalty.combine(A)
-        intercept, z = self._intercept(matrix, Z)
+        b, rounding = self._intercept(matrix, self.term.intercept(Z))
         rest, s, polars = self._penalty_gap(A, matrix, gradient, value)
+        z = self.term.predictions(Z, rounding)
         cells = z, slopes, self.term.y, self.term.v
         gap = self.loss.divergence(*cells, scale=s) + rest
-        return Certificate(gap, intercept, slopes, gradient, polars)
+        return Certificate(gap, b, slopes, gradient, polars)
 
     def _penalty_gap(self, A, matrix, gradient, value=None):
         """Return the second term of the gap, s, and the polars of the rows."""
@@ -278,13 +282,22 @@ class Problem:
         value = 0.0 if value is None else value
         return nonnegative(rest, value, (matrix, gradient)), s, polars
 
-    def _intercept(self, A, Z):
-        """Return b in the units and precision of X, and the predictions with it."""
-        if not self.term.fit_intercept:
-            return np.zeros(self.design.n_tasks, dtype=self.dtype), Z
-        inner = np.sum(self.design.means * A, axis=0)
-        b = (self.term.intercept(Z) - inner).astype(self.dtype)
-        return b, Z + self.term.cells.spread(b + inner)
+    def _intercept(self, A, best):
+        """Return b in the units and precision of X, and by how much it is rounded.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n_features, n_tasks)
+        best : ndarray of shape (n_tasks,)
+            The best intercepts in the coordinates of the data term.
+        """
+        moved = best - np.sum(self._means * A, axis=0)
+        b = (self._origin + moved).astype(self.dtype)
+        return b, (b - self._origin) - moved
+
+    def _rounding_loss(self, rounding):
+        """Return by how much the squared loss grows where b is rounded."""
+        return 0.5 * float(np.sum(self._task_scale * rounding**2))
 
     def _free_optimum(self, Z):
         """Minimise the data term over ``Z + image(M C')``, C the free patterns.
@@ -387,9 +400,13 @@ class StatisticsProblem(Problem):
     means : ndarray of shape (n_features, n_tasks)
         Of the features, 0 without an intercept.
     targets : ndarray of shape (n_tasks,)
-        The intercepts at A = 0.
+        The intercepts at A = 0, less ``origin``.
+    origin : ndarray of shape (n_tasks,)
+        What was taken off the targets of the tasks.
+    task_scale : ndarray of shape (n_tasks,)
+        The weights c_t > 0 of the tasks.
     scale : float
-        ``1/2 sum v y^2``.
+        As in `DataTerm`.
     dtype : dtype
         Of the coefficients.
     """
@@ -403,6 +420,8 @@ class StatisticsProblem(Problem):
         square_norms,
         means,
         targets,
+        origin,
+        task_scale,
         scale,
         dtype,
     ):
@@ -412,7 +431,8 @@ class StatisticsProblem(Problem):
         self.square_norms = square_norms
         d, n_tasks = square_norms.shape
         self.work = largest_product(d, d, n_tasks)
-        self._means, self._targets = means, targets
+        self._means, self._targets, self._origin = means, targets, origin
+        self._task_scale = task_scale
         self._null_models = {}
         self._set_penalty(penalty)
 
@@ -445,9 +465,10 @@ class StatisticsProblem(Problem):
             (matrix, matrix, self.square_norms),
             len(matrix) * _ROUNDING,
         )
+        b, rounding = self._intercept(matrix, self._targets)
+        gap += self._rounding_loss(rounding)
         gap = gap + (1 - s) ** 2 * loss if loss < np.inf else np.inf
-        intercept = self._targets - np.sum(self._means * matrix, axis=0)
-        return Certificate(gap, intercept.astype(self.dtype), None, gradient, polars)
+        return Certificate(gap, b, None, gradient, polars)
 
 
 def nonnegative(term, size, factors, rounding=_ROUNDING):

@@ -8,16 +8,24 @@ from scipy.linalg import norm  # neither underflows nor overflows
 from mtlreg._factored import apply_factored, as_array
 from mtlreg.design import make_design
 
+_EPS = np.finfo(np.float64).eps
 _STEPS = 3  # of Newton's method by which intercepts are followed
 _SHORT = 0.1  # length of a step after which the next is far shorter
 _SHORTEST = 1e-6  # length of a step whose square is rounding
+
+
+def rounding_of_means(task_scale, means):
+    """Return the squared loss, in units of eps, that rounding the means leaves."""
+    return _EPS * float(np.sum(task_scale * means**2))
 
 
 class DataTerm:
     """The data-fitting part of F, minimised over the intercepts, as a function of A.
 
     Its gradient at A needs only the linear image ``Z = X A``, so that a solver can
-    extrapolate images instead of multiplying again.
+    extrapolate images instead of multiplying again. Where intercepts move a quadratic
+    loss along with its targets, these are centred too: so no digits of them are lost,
+    however far from 0 they are.
 
     Parameters
     ----------
@@ -26,16 +34,33 @@ class DataTerm:
     task_scale : ndarray of shape (n_tasks,)
         The weights c_t > 0 of the tasks.
     fit_intercept : bool
+
+    Attributes
+    ----------
+    y : ndarray over cells
+        The targets less ``origin``, and 0 where the weight is 0.
+    origin : ndarray of shape (n_tasks,)
+        The weighted means of the targets where these are centred, else 0.
+    scale : float
+        ``sum v loss(y, 0)``, and what the rounding of ``origin`` leaves of it.
     """
 
     def __init__(self, data, loss, task_scale, fit_intercept):
         self.loss = loss
         self.cells = data.cells
         self.y = data.y
+        self.origin = np.zeros(len(task_scale))
         total = self.cells.total(data.weight)
+        if fit_intercept and loss.quadratic:
+            self.origin = self.cells.sum(data.weight * data.y) / total
+            self.y = data.y - self.cells.spread(self.origin)
+            self.y[data.weight == 0] = 0.0
         self.v = data.weight * self.cells.spread(task_scale / total)
         self.fit_intercept = fit_intercept
         self.design = make_design(data, self.v, fit_intercept)
+        zero = np.broadcast_to(0.0, self.y.shape)
+        self.scale = loss.value(zero, self.y, self.v)
+        self.scale += rounding_of_means(task_scale, self.origin)
         self._last_image, self._last_intercept = None, None
         self._followed = None  # of gradients alone, so that a look changes no iterate
 
@@ -49,7 +74,7 @@ class DataTerm:
         return self.design.predict(as_array(A))
 
     def intercept(self, Z):
-        """Return the best intercepts at the image Z, in the centred coordinates."""
+        """Return the best intercepts at the image Z, less the `origin`."""
         if not self.fit_intercept:
             return np.zeros(self.design.n_tasks)
         if Z is not self._last_image:
@@ -59,11 +84,14 @@ class DataTerm:
             self._last_image = Z
         return self._last_intercept
 
-    def predictions(self, Z):
-        """Return the image Z with its best intercepts, not to be written to."""
+    def predictions(self, Z, rounding=0.0):
+        """Return the image Z with its best intercepts, not to be written to.
+
+        The intercepts are off by the ``rounding`` of each task.
+        """
         if not self.fit_intercept:
             return Z
-        return Z + self.cells.spread(self.intercept(Z))
+        return Z + self.cells.spread(self.intercept(Z) + rounding)
 
     def slopes(self, Z):
         """Return ``v loss'`` at the image Z with its best intercepts, minus theta."""

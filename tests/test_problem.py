@@ -407,11 +407,21 @@ def test_gap_target():
     case = random_case("squared", "l21", "stacked-dense")
     problem = case.problem()
     assert problem.gap_target(1e-3) == 1e-3 * problem.null_value
-    zero = case.objective(np.zeros((4, 3)), np.zeros(3))
-    assert problem.scale == pytest.approx(zero, rel=1e-13)
+    assert problem.scale == pytest.approx(case.null_value(), rel=1e-13)
     assert problem.gap_target(0.0) == 16 * EPS * problem.scale
-    far = replace(case, data=replace(case.data, y=case.data.y + 1e9)).problem()
+    plain = replace(case, fit_intercept=False).problem()
+    zero = case.objective(np.zeros((4, 3)), np.zeros(3))
+    assert plain.scale == pytest.approx(zero, rel=1e-13)
+    # an offset counts by the rounding of the intercepts that it leaves
+    data, offset = case.data, 1e12
+    far = replace(data, y=np.where(data.weight > 0, data.y + offset, 0.0))
+    far = replace(case, data=far).problem()
+    rounding = EPS * offset**2 * case.task_scale.sum()
+    assert far.scale == pytest.approx(problem.scale + rounding, rel=1e-3)
     assert far.gap_target(1e-10) == 16 * EPS * far.scale > 1e-10 * far.null_value
+    solution = FISTA(tol=0.0).solve(far)
+    assert solution.converged
+    assert solution.gap < 1e-6 * far.null_value
     single = random_case("squared", "l21", "stacked-dense", dtype=np.float32).problem()
     assert single.gap_target(1e-9) == 2e-6 * single.null_value
     assert single.gap_target(1e-3) == 1e-3 * single.null_value
@@ -479,3 +489,26 @@ def test_weights_of_a_task_count_by_their_ratios(loss, layout):
     for A in points(other):
         expected = case.problem().certificate(A).gap
         assert other.certificate(A).gap == pytest.approx(expected, rel=1e-11)
+
+
+@every_penalty
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0.0, 1.0])
+def test_the_rounding_of_intercepts_is_in_the_gap(penalty, dtype, size):
+    case = random_case("squared", penalty, "stacked-dense", n=80, dtype=dtype)
+    data, offset = case.data, 3e4 if dtype == np.float32 else 3e12
+    far = replace(data, y=np.where(data.weight > 0, data.y + offset, 0.0))
+    # less what rounding has taken from it already
+    near = replace(data, y=np.where(data.weight > 0, far.y - offset, 0.0))
+    problem = replace(case, data=far).problem()
+    A = size * np.random.default_rng(0).normal(size=problem.shape).astype(dtype)
+    forms = [problem, problem.on_statistics()] if penalty != "mean-free" else [problem]
+    near = replace(case, data=near).problem().certificate(A).gap
+    for form in forms:
+        certificate, lost = form.certificate(A), 0.0
+        for t, (X, y, v) in enumerate(replace(case, data=far).tasks()):
+            rest = y - certificate.intercept[t] - X @ case.penalty.combine(A)[:, t]
+            lost += (v @ rest) ** 2 / (2 * v.sum())
+        assert lost > 1e-4 * np.finfo(dtype).eps ** 2 * offset**2
+        rounding = 1e-6 * near + 0.2 * lost
+        assert certificate.gap == pytest.approx(near + lost, abs=rounding)

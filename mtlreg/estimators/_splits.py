@@ -135,8 +135,9 @@ def make_folds(fit, splits, n_points):
     masks = [fold.test for fold in folds]
     if not tested.all():
         masks.append(tested == 0)
-    centred = bool(fit.model.fit_intercept)
-    parts = [PartStatistics.of_data(take_rows(read.data, m), centred) for m in masks]
+    centred, origin = bool(fit.model.fit_intercept), problem.term.origin
+    data = dataclasses.replace(read.data, y=problem.term.y)
+    parts = [PartStatistics.of_data(take_rows(data, m), centred, origin) for m in masks]
     training = training_statistics(parts, len(folds))
     return [
         StatisticsFold(fold, fit, part, merge)

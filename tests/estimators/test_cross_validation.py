@@ -192,6 +192,24 @@ def test_statistics_of_folds_score_what_rows_score(cls, layout, monkeypatch):
 
 
 @every_regressor
+@pytest.mark.parametrize("layout", ["tasks", "missing", "sparse"])
+def test_an_offset_of_the_targets_changes_no_score(cls, layout, monkeypatch):
+    (X, y, weight, tasks), _ = LAYOUTS[layout](cls)
+    far = y + 1.7e9
+    near = far - 1.7e9  # what rounding has left
+    search = search_of(cls, alphas=5)
+    expected = on_both(monkeypatch, search, X, near, weight, tasks)
+    alphas = search.alphas_
+    found = on_both(monkeypatch, search, X, far, weight, tasks)
+    np.testing.assert_allclose(search.alphas_, alphas, rtol=1e-12)
+    # as an intercept of this size is rounded
+    rtol = 16 * np.finfo(float).eps * 1.7e9
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
+
+
+@every_regressor
 @pytest.mark.parametrize("shared", [False, True])
 def test_statistics_serve_many_rows_by_themselves(cls, shared, monkeypatch):
     structure = {"shared_X": shared, "n_samples": 400, "n_features": 5, "n_tasks": 3}

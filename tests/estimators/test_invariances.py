@@ -209,6 +209,32 @@ def test_shift_of_X(penalty, kind, layout):
     assert other.n_iter_ <= one.n_iter_ + 10
 
 
+# such as seconds since 1970
+@pytest.mark.parametrize("offset", [1e8, -1.7e9])
+@pytest.mark.parametrize("layout", ["rows", "columns", "missing", "sparse"])
+@pytest.mark.parametrize("penalty", [*PENALTIES, "mean-free"])
+def test_shift_of_y(penalty, layout, offset):
+    X, y, tasks = draw(layout="columns" if layout == "missing" else layout[:7])
+    if layout == "missing":
+        y[np.random.default_rng(0).uniform(size=y.shape) < 0.3] = np.nan
+    X = X * (X > 0) if layout == "sparse" else X
+    given = sparse.csr_array(X) if layout == "sparse" else X
+    far = y + offset
+    y = far - offset  # what rounding has left
+    free = {"alpha_mean": 0.0} if penalty == "mean-free" else {}
+    name = "mean" if free else penalty
+    one, other = (
+        make(name, "regressor", 0.3, tol=TOL, **free).fit(given, target, tasks=tasks)
+        for target in (y, far)
+    )
+    intercept = other.intercept_ - offset
+    assert_as_good(one, other.coef_, intercept, X, y, tasks=tasks)
+    assert other.n_iter_ <= one.n_iter_ + 10
+    rounding = 4 * np.finfo(float).eps * abs(offset)
+    null = NaiveProblem(one, X, y, None, tasks).null_value()
+    assert other.dual_gap_ <= 2 * TOL * null + 3 * rounding**2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_task_weights_scale_with_the_strengths(penalty, kind):

@@ -124,6 +124,16 @@ def test_equal_to_the_splitter_of_scikit_learn():
     assert found.alpha_ == folds.alpha_
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_offset_of_the_targets_changes_no_score(layout):
+    X, y, tasks = draw(layout)
+    far = y + 1.7e9
+    near = far - 1.7e9  # what rounding has left
+    found, expected = (search().fit(X, target, tasks=tasks) for target in (far, near))
+    np.testing.assert_allclose(found.score_path_, expected.score_path_, rtol=1e-9)
+    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
+
+
 def test_refused():
     X, y, tasks = draw("rows")
     tasks[0] = 9

@@ -33,6 +33,8 @@ def on_statistics(penalty, null_share=1.0, bend=0.0):
         square_norms=whole.square_norms,
         means=np.zeros(whole.square_norms.shape),
         targets=np.zeros(whole.square_norms.shape[1]),
+        origin=np.zeros(whole.square_norms.shape[1]),
+        task_scale=np.ones(whole.square_norms.shape[1]),
         scale=whole.scale,
         dtype=np.float64,
     )

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import pinvh
 
+from mtlreg._free import FreeDirections
 from mtlreg._statistics import Statistics, statistics_pay
 from mtlreg._threads import held_threads, largest_product
 from mtlreg.losses import Squared
-from mtlreg.losses.base import ratio
 from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
@@ -55,12 +54,13 @@ class Certificate:
 
 @dataclass(frozen=True)
 class _Null:
-    """The null model: value, G, the A that nothing penalises, and its image."""
+    """The null model: value, G, its A and image, and the directions of A."""
 
     value: float
     G: np.ndarray
     shift: np.ndarray | None = None
     Z: np.ndarray | None = None
+    free: FreeDirections | None = None
 
 
 class Problem:
@@ -144,13 +144,14 @@ class Problem:
 
     def _null_model(self):
         Z = np.broadcast_to(0.0, self.term.y.shape)
-        slopes, shift = self._free_optimum(Z)
+        free = FreeDirections(self.term, self._patterns)
+        slopes, shift = free.optimum(Z)
         if self._patterns.size:
             Z = Z + self.term.image(shift)
             slopes = self.term.slopes(Z)
         at_zero = not (self.term.fit_intercept or self._patterns.size)
         value = self.scale if at_zero else self.term.value(Z)
-        return _Null(value, -self.design.adjoint(slopes), shift, Z)
+        return _Null(value, -self.design.adjoint(slopes), shift, Z, free)
 
     @cached_property
     def column_norms(self):
@@ -237,7 +238,7 @@ class Problem:
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
-        slopes, _ = self._free_optimum(Z)
+        slopes, _ = self._null.free.optimum(Z)
         return self._certify(exact, Z, slopes, self.design.adjoint(slopes), value)
 
     def _certificate_at_zero(self):
@@ -298,89 +299,6 @@ class Problem:
     def _rounding_loss(self, rounding):
         """Return by how much the squared loss grows where b is rounded."""
         return 0.5 * float(np.sum(self._task_scale * rounding**2))
-
-    def _free_optimum(self, Z):
-        """Minimise the data term over ``Z + image(M C')``, C the free patterns.
-
-        Newton's method in M with a pseudo-inverse; for the squared loss its first step
-        is exact and the second takes the rounding off.
-
-        Returns
-        -------
-        slopes : ndarray over cells
-            ``v loss'`` there, less what is left of it along the free directions; or 0,
-            a dual point of every problem, where that is not possible.
-        shift : ndarray of shape (n_features, n_tasks), or None without patterns
-            ``M C'``.
-        """
-        term, patterns = self.term, self._patterns
-        slopes = term.slopes(Z)
-        if patterns.shape[1] == 0:
-            return slopes, None
-        shift = np.zeros((self.design.n_features, self.design.n_tasks))
-        value, moved, reached = term.value(Z), True, Z
-        for _ in range(50):
-            # no loss is below 0, so that there is an end where nothing is left of it
-            if not moved or value <= _EPS * self.scale:
-                break
-            gradient = self.design.adjoint(slopes) @ patterns
-            if np.all(np.abs(gradient) <= self._free_noise(slopes, reached)):
-                break
-            move = _solve(self._free_hessian(reached), -gradient) @ patterns.T
-            shift, lower = self._damped(Z, shift, move, value)
-            moved, value = lower < value, min(lower, value)
-            reached = Z + term.image(shift)
-            slopes = term.slopes(reached)
-        return self._without_free_part(slopes, reached), shift
-
-    def _without_free_part(self, slopes, Z):
-        """Project what is left along the free directions out of the slopes at Z.
-
-        The metric is that of ``1 / (v loss'')``, so that they stay in the domain of the
-        conjugate if the projection is small. Returns 0 where they leave it, or where
-        more than rounding remains.
-        """
-        term, patterns = self.term, self._patterns
-        hessian, bent = self._free_hessian(Z), term.bent(Z)
-        for _ in range(2):
-            gradient = self.design.adjoint(slopes) @ patterns
-            slopes = slopes + bent(_solve(hessian, -gradient) @ patterns.T)
-        gradient = self.design.adjoint(slopes) @ patterns
-        left = np.any(np.abs(gradient) > self._free_noise(slopes))
-        if left or not np.isfinite(term.loss.conjugate(slopes, term.y, term.v)):
-            return np.zeros_like(slopes)
-        return slopes
-
-    def _free_noise(self, slopes, Z=None):
-        """Bound the rounding of slopes, at the image Z, along the free directions."""
-        term = self.term
-        size = np.abs(slopes)
-        if Z is not None:
-            bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
-            size += bend * np.abs(Z)
-        squares = term.cells.sum(size * ratio(size, term.v))
-        return 16 * _EPS * np.sqrt(self.square_norms * squares) @ np.abs(self._patterns)
-
-    def _damped(self, Z, shift, move, value):
-        """Halve a Newton step until the data term does not grow beyond rounding."""
-        for halvings in range(40):
-            candidate = shift + 0.5**halvings * move
-            reached = self.term.value(Z + self.term.image(candidate))
-            if reached <= value + 4 * _EPS * abs(value):
-                return candidate, reached
-        return shift, value
-
-    def _free_hessian(self, Z):
-        """Return the Hessian of the data term by M at the image Z, (d k, d k)."""
-        term = self.term
-        curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
-        return sum(
-            np.kron(
-                self.design.gram(t, self.design.select(curved, t)),
-                np.outer(pattern, pattern),
-            )
-            for t, pattern in enumerate(self._patterns)
-        )
 
 
 class StatisticsProblem(Problem):
@@ -487,12 +405,3 @@ def nonnegative(term, size, factors, rounding=_ROUNDING):
         return term
     size += float(np.sum(np.abs(math.prod(factors))))
     return 0.0 if -term <= rounding * size else np.inf
-
-
-def _solve(hessian, target):
-    """Return the minimum-norm solution, in units in which the diagonal is 1."""
-    diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-    unit = np.where(diagonal > 0, diagonal, 1.0)
-    cutoff = 10 * len(hessian) * _EPS
-    inverse = pinvh(hessian / np.outer(unit, unit), rtol=cutoff)
-    return (inverse @ (target.ravel() / unit) / unit).reshape(target.shape)

@@ -16,6 +16,7 @@ LAYERS = [
     {"design"},
     {"_statistics"},
     {"terms"},
+    {"_free"},
     {"problem"},
     {"solvers"},
     {"_folds", "path"},

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg.design import MultiTaskData
+from mtlreg import _free
+from mtlreg.design import MultiTaskData, StackedDesign
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import L21, MeanRegularization
 from mtlreg.solvers import FISTA, Direct
@@ -344,6 +345,29 @@ def test_direct_solution_of_a_singular_pooled_matrix(intercept):
         replace(case, penalty=MeanRegularization(0.2, 1e-9)).problem()
     )
     np.testing.assert_allclose(solution.A, near.A, atol=1e-6)
+
+
+def test_the_hessian_of_free_directions_is_made_once_for_the_squared_loss(monkeypatch):
+    counts = {"gram": 0, "pinvh": 0}
+
+    def counted(name, function):
+        def call(*args, **kwargs):
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        return call
+
+    for owner, name in ((StackedDesign, "gram"), (_free, "pinvh")):
+        monkeypatch.setattr(owner, name, counted(name, getattr(owner, name)))
+    problem = singular_case("squared").problem()
+    for A in points(problem):
+        gap = problem.certificate(A).gap
+        other = problem.with_penalty(MeanRegularization(0.4, 0.0))
+        assert other.certificate(A).gap != gap
+    assert counts == {"gram": 5, "pinvh": 1}  # 5 tasks
+    # that of another loss moves
+    problem = singular_case("logistic").problem()
+    assert counts["pinvh"] > 2
 
 
 @every_loss

@@ -1,0 +1,134 @@
+"""Directions that nothing penalises: the optimum of the data term over them."""
+
+import numpy as np
+from scipy.linalg import pinvh
+
+from mtlreg.losses.base import ratio
+
+_EPS = np.finfo(np.float64).eps
+
+
+class FreeDirections:
+    """The moves ``M C'`` of A, of which a penalty does not change.
+
+    Parameters
+    ----------
+    term : DataTerm
+    patterns : ndarray of shape (n_tasks, k)
+        C; there may be none.
+    """
+
+    def __init__(self, term, patterns):
+        self._term, self._patterns = term, patterns
+        self._constant = None  # inverse of the Hessian of a quadratic loss
+
+    def optimum(self, Z):
+        """Minimise the data term over ``Z + image(M C')``.
+
+        Newton's method in M with a pseudo-inverse; for the squared loss its first step
+        is exact and the second takes the rounding off.
+
+        Returns
+        -------
+        slopes : ndarray over cells
+            ``v loss'`` there, less what is left of it along the free directions; or 0,
+            a dual point of every problem, where that is not possible.
+        shift : ndarray of shape (n_features, n_tasks), or None without patterns
+            ``M C'``.
+        """
+        term, patterns = self._term, self._patterns
+        slopes = term.slopes(Z)
+        if patterns.shape[1] == 0:
+            return slopes, None
+        shift = np.zeros((term.design.n_features, term.design.n_tasks))
+        value, moved, reached = term.value(Z), True, Z
+        for _ in range(50):
+            # no loss is below 0, so that there is an end where nothing is left of it
+            if not moved or value <= _EPS * term.scale:
+                break
+            gradient = self._along(slopes)
+            if np.all(np.abs(gradient) <= self._noise(slopes, reached)):
+                break
+            move = self._inverse(reached).solve(-gradient) @ patterns.T
+            shift, lower = self._damped(Z, shift, move, value)
+            moved, value = lower < value, min(lower, value)
+            reached = Z + term.image(shift)
+            slopes = term.slopes(reached)
+        return self._without_free_part(slopes, reached), shift
+
+    def _without_free_part(self, slopes, Z):
+        """Project what is left along the free directions out of the slopes at Z.
+
+        The metric is that of ``1 / (v loss'')``, so that they stay in the domain of the
+        conjugate if the projection is small. Returns 0 where they leave it, or where
+        more than rounding remains.
+        """
+        term, patterns = self._term, self._patterns
+        inverse, bent = self._inverse(Z), term.bent(Z)
+        for _ in range(2):
+            gradient = self._along(slopes)
+            slopes = slopes + bent(inverse.solve(-gradient) @ patterns.T)
+        gradient = self._along(slopes)
+        left = np.any(np.abs(gradient) > self._noise(slopes))
+        if left or not np.isfinite(term.loss.conjugate(slopes, term.y, term.v)):
+            return np.zeros_like(slopes)
+        return slopes
+
+    def _noise(self, slopes, Z=None):
+        """Bound the rounding of slopes, at the image Z, along the free directions."""
+        term = self._term
+        size = np.abs(slopes)
+        if Z is not None:
+            bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
+            size += bend * np.abs(Z)
+        squares = term.cells.sum(size * ratio(size, term.v))
+        sizes = np.sqrt(term.design.square_norms * squares)
+        return 16 * _EPS * sizes @ np.abs(self._patterns)
+
+    def _along(self, slopes):
+        """Return the derivative by M of what has the slopes."""
+        return self._term.design.adjoint(slopes) @ self._patterns
+
+    def _damped(self, Z, shift, move, value):
+        """Halve a Newton step until the data term does not grow beyond rounding."""
+        for halvings in range(40):
+            candidate = shift + 0.5**halvings * move
+            reached = self._term.value(Z + self._term.image(candidate))
+            if reached <= value + 4 * _EPS * abs(value):
+                return candidate, reached
+        return shift, value
+
+    def _inverse(self, Z):
+        """Return the inverse of `_hessian`, made once where that is constant."""
+        if not self._term.loss.quadratic:
+            return _Inverse(self._hessian(Z))
+        if self._constant is None:
+            self._constant = _Inverse(self._hessian(Z))
+        return self._constant
+
+    def _hessian(self, Z):
+        """Return the Hessian of the data term by M at the image Z, (d k, d k)."""
+        term, design = self._term, self._term.design
+        curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
+        return sum(
+            np.kron(
+                design.gram(t, design.select(curved, t)), np.outer(pattern, pattern)
+            )
+            for t, pattern in enumerate(self._patterns)
+        )
+
+
+class _Inverse:
+    """A pseudo-inverse, in units in which the diagonal of the Hessian is 1."""
+
+    def __init__(self, hessian):
+        diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
+        self._unit = np.where(diagonal > 0, diagonal, 1.0)
+        cutoff = 10 * len(hessian) * _EPS
+        scaled = hessian / np.outer(self._unit, self._unit)
+        self._inverse = pinvh(scaled, rtol=cutoff)
+
+    def solve(self, target):
+        """Return the minimum-norm solution of the system."""
+        moved = self._inverse @ (target.ravel() / self._unit) / self._unit
+        return moved.reshape(target.shape)

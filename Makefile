@@ -7,13 +7,17 @@ VENV := .venv
 PEERS := .venv-peers
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test lint docs peers clean
+# What the fuzz of make nightly is to do
+FUZZ ?= --seed 0 --fits 20000 --cvs 1000
+
+.PHONY: help demo test nightly lint docs peers clean
 # Two installations into one environment at a time would break it.
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    fit and compare the estimators on real tables"
 	@echo "make test    run the tests"
+	@echo "make nightly run what takes longer: scikit-learn's checks, a fuzz"
 	@echo "make lint    check style, spelling and types"
 	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make peers   a second environment for the peers of benchmarks/board.py"
@@ -24,6 +28,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+
+nightly: $(VENV)/.installed
+	$(RUN) -m pytest -m nightly $(ARGS)
+	$(RUN) -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/.installed-lint
 	$(RUN) -m ruff check .

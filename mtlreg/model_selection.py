@@ -54,9 +54,10 @@ class TaskKFold(BaseCrossValidator):
     part of one fold.
 
     A 2-D y without labels has its tasks in its columns, NaN where a target is not
-    observed. Then rows are dealt by iterative stratification [1]_, the rarest column
-    first (the rarest class, in a column with two classes), to the fold that has fewest
-    of it. A row is kept in training only where a column would have no target left.
+    observed. A single column is dealt like one task. The rows of several are dealt by
+    iterative stratification [1]_, the rarest column first (the rarest class, in a
+    column with two classes), to the fold that has fewest of it. A row is kept in
+    training only where a column would have no target left.
 
     References
     ----------
@@ -186,6 +187,10 @@ class TaskKFold(BaseCrossValidator):
         names = column_names(y)
         names = np.arange(len(targets)) if names is None else names
         self._warn_small(observed.sum(axis=0), names)
+        if len(targets) == 1:
+            # dealt like the rows of one task; those without a target are another
+            unseen = (~observed[:, 0]).astype(np.intp)
+            return self._deal_tasks(unseen, _class_codes(targets), rng)
         return self._deal_columns(observed, _memberships(targets), rng)
 
     def _labels(self, X, groups):

@@ -1,4 +1,4 @@
-"""Hypothesis settings; tests marked ``data`` skip without data and are counted."""
+"""Hypothesis settings; when tests marked ``data`` and ``nightly`` run."""
 
 from hypothesis import settings
 
@@ -7,6 +7,16 @@ from tests.datafiles import data_folder
 # the same examples in every run; compiling a kernel may take any example seconds
 settings.register_profile("mtlreg", derandomize=True, deadline=None)
 settings.load_profile("mtlreg")
+
+
+def pytest_collection_modifyitems(config, items):
+    if "nightly" in config.option.markexpr:
+        return
+    now, later = [], []
+    for item in items:
+        (later if item.get_closest_marker("nightly") else now).append(item)
+    items[:] = now
+    config.hook.pytest_deselected(items=later)
 
 
 def pytest_runtest_setup(item):

@@ -265,6 +265,30 @@ def test_complete_columns_are_dealt_evenly():
     )
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("classes", [False, True])
+def test_one_column_is_dealt_like_one_task(shuffle, classes):
+    y = np.random.default_rng(0).normal(size=23)
+    y = np.floor(y) if classes else y
+    splitter = TaskKFold(5, shuffle=shuffle, random_state=0 if shuffle else None)
+    task = folds_of(splitter, y, y, np.zeros(23, dtype=int))
+    for column in (y[:, None], pd.DataFrame({"score": y})):
+        np.testing.assert_array_equal(folds_of(splitter, y, column), task)
+
+
+def test_rows_without_a_target_are_dealt_evenly_too():
+    y = np.random.default_rng(0).normal(size=(33, 1))
+    y[::3] = np.nan
+    fold = folds_of(TaskKFold(5, random_state=0), y, y)
+    for rows in (np.isnan(y[:, 0]), ~np.isnan(y[:, 0])):
+        assert fold[rows].min() == 0
+        assert not uneven(counts(fold, rows, 5))
+    y[:31] = np.nan
+    with pytest.warns(UserWarning, match=r"task\(s\) \[0\] have fewer"):
+        fold = folds_of(TaskKFold(5, random_state=0), y, y)
+    assert fold[31] != fold[32]
+
+
 def test_groups_rule_over_columns_of_y():
     tasks = labelled([10, 20])
     y = np.random.default_rng(0).normal(size=(30, 2))

@@ -1,7 +1,7 @@
 """Checks of parameters, and where a warning points."""
 
 import inspect
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -10,9 +10,35 @@ from sklearn.utils import check_scalar
 def check_real(value, name, *, minimum, strict=False):
     """Raise unless ``value`` is a finite number >= (or >, if strict) ``minimum``."""
     boundaries = "neither" if strict else "left"
+    _check_no_bool(value, name)
     check_scalar(value, name, Real, min_val=minimum, include_boundaries=boundaries)
-    if not np.isfinite(value):
+    if not np.isfinite(float(value)):
         raise ValueError(f"{name} must be finite, got {value!r}")
+
+
+def check_count(value, name):
+    """Raise unless ``value`` is an integer >= 1."""
+    _check_no_bool(value, name)
+    check_scalar(value, name, Integral, min_val=1)
+
+
+def as_numbers(values, name):
+    """Return numbers as a float64 array; raise TypeError for strings and booleans."""
+    given = np.asarray(values, dtype=object)  # where none of them has become a number
+    wrong = {kind for kind in set(map(type, given.ravel().tolist())) if _no_real(kind)}
+    for value in given.ravel() if wrong else ():
+        if type(value) in wrong:
+            raise TypeError(f"{name} must hold numbers, got {value!r}")
+    return given.astype(np.float64)
+
+
+def _check_no_bool(value, name):
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def _no_real(kind):
+    return issubclass(kind, bool) or not issubclass(kind, Real)
 
 
 def check_choice(value, name, choices):

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from mtlreg._labels import encode, label_array
-from mtlreg.estimators._checks import check_choice, levels_to_caller
+from mtlreg.estimators._checks import as_numbers, check_choice, levels_to_caller
 from mtlreg.problem import Problem
 from mtlreg.solvers import SOLVERS, choose_solver
 from mtlreg.tasks import keep_tasks
@@ -131,7 +131,7 @@ def task_scale(task_weight, tasks, totals, kept):
     if isinstance(task_weight, dict):
         scale = _by_label(task_weight, tasks)
     else:
-        scale = np.asarray(task_weight, dtype=np.float64)
+        scale = as_numbers(task_weight, "task_weight")
         if scale.shape != tasks.shape:
             raise ValueError(
                 f"task_weight has shape {scale.shape}, but there are {len(tasks)} "
@@ -149,7 +149,7 @@ def task_scale(task_weight, tasks, totals, kept):
 def _by_label(weights, tasks):
     labels = tasks.tolist()
     if all(label in weights for label in labels):
-        return np.array([weights[label] for label in labels], dtype=np.float64)
+        return as_numbers([weights[label] for label in labels], "task_weight")
     # dates have many types, of which only the labels themselves are made one
     keys = label_array(list(weights), "the keys of task_weight")
     order = np.argsort(keys)
@@ -159,4 +159,5 @@ def _by_label(weights, tasks):
             f"task_weight has no entry for the tasks {tasks[codes < 0][:10].tolist()} "
             f"(its keys are like {keys[:3].tolist()}); give every task a weight"
         )
-    return np.array(list(weights.values()), dtype=np.float64)[order[codes]]
+    values = list(weights.values())
+    return as_numbers([values[k] for k in order[codes]], "task_weight")

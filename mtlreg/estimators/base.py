@@ -3,18 +3,21 @@
 import functools
 import warnings
 from abc import abstractmethod
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from mtlreg.design import predict_rows
 from mtlreg.estimators._callbacks import CallbackSupportMixin, with_callbacks
-from mtlreg.estimators._checks import check_choice, check_real, levels_to_caller
+from mtlreg.estimators._checks import (
+    check_choice,
+    check_count,
+    check_real,
+    levels_to_caller,
+)
 from mtlreg.estimators._fit import Fit
 from mtlreg.solvers import SOLVERS
 from mtlreg.tasks import read_fit_input, read_predict_input
@@ -119,7 +122,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _check_parameters(self):
         self._check_strengths()
-        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+        check_count(self.max_iter, "max_iter")
         check_real(self.tol, "tol", minimum=0.0)
         for name in ("fit_intercept", "warm_start"):
             value = getattr(self, name)

@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from scipy.stats import rankdata
 from sklearn import get_config
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -22,7 +21,7 @@ from sklearn.utils.metadata_routing import (
 
 from mtlreg._threads import held_threads
 from mtlreg.estimators._callbacks import with_callbacks
-from mtlreg.estimators._checks import check_choice, levels_to_caller
+from mtlreg.estimators._checks import check_choice, check_count, levels_to_caller
 from mtlreg.estimators._fit import Fit
 from mtlreg.estimators._scoring import (
     LossScore,
@@ -83,7 +82,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
         if np.ndim(self.alphas):
             check_grid(self.alphas, "alphas")
         else:
-            check_scalar(self.alphas, "alphas", Integral, min_val=1)
+            check_count(self.alphas, "alphas")
         check_choice(self.selection, "selection", _SELECTIONS)
         if isinstance(self.cv, str) and self.cv not in self._named_cv:
             raise ValueError(

@@ -208,7 +208,8 @@ class _GroupLassoCV(CrossValidatedModel):
         self.solver = solver
 
     def _ratio_grid(self, n_tasks):
-        return check_ratios(np.atleast_1d(self.l1_ratio), "l1_ratio")
+        several = np.ndim(self.l1_ratio) > 0
+        return check_ratios(self.l1_ratio if several else [self.l1_ratio], "l1_ratio")
 
 
 @document

@@ -1,10 +1,9 @@
 """The scale of the strengths: alpha_max and grids below it."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_scalar
+
+from mtlreg.estimators._checks import as_numbers, check_count, check_real
 
 
 def alpha_max(estimator, X, y, sample_weight=None, *, tasks=None):
@@ -91,13 +90,13 @@ def alpha_grid(
 
 def default_grid(problem, estimator, n_alphas, eps):
     """Return the grid of `alpha_grid` for the problem of an estimator."""
-    check_scalar(n_alphas, "n_alphas", Integral, min_val=1)
-    check_scalar(
-        eps, "eps", float, min_val=0.0, max_val=1.0, include_boundaries="neither"
-    )
+    check_count(n_alphas, "n_alphas")
+    check_real(eps, "eps", minimum=0.0, strict=True)
+    if eps >= 1:
+        raise ValueError(f"eps == {eps!r}, must be < 1: a number in (0, 1)")
     if problem.penalty.is_gauge:
         largest = alpha_max_of(problem, estimator)
-        shape = np.geomspace(1.0, eps, n_alphas)
+        shape = np.geomspace(1.0, float(eps), n_alphas)
     else:
         largest = float(np.mean(problem.square_norms))
         shape = np.geomspace(1e3, 1e-3, n_alphas)
@@ -119,7 +118,7 @@ def check_ratios(values, name="ratios"):
 
 
 def _check_numbers(values, name, above, bound):
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = as_numbers(values, name)
     if numbers.ndim != 1 or numbers.size == 0:
         raise ValueError(
             f"{name} must hold at least one number, got shape {numbers.shape}"

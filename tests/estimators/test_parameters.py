@@ -5,7 +5,7 @@ import pytest
 
 from tests.estimators.cases import ESTIMATORS, draw, is_classifier
 
-NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", None, 1j, [0.1]]
+NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", "0.1", None, 1j, [0.1], True]
 NOT_A_CHOICE = ["other", None, 1, ["l2"]]
 REFUSED = {
     "alpha": [0, *NOT_STRENGTHS],
@@ -18,8 +18,8 @@ REFUSED = {
     "solver": NOT_A_CHOICE,
     "fit_intercept": [1, "yes", None],
     "warm_start": [0, "no", None],
-    "max_iter": [0, -5, 10.0, "many", None],
-    "tol": [-1e-9, np.nan, np.inf, "small", None],
+    "max_iter": [0, -5, 10.0, "many", None, True],
+    "tol": [-1e-9, np.nan, np.inf, "small", None, True],
     "task_column": [True, 1.5, ["a"], ("a",)],
     "task_weight": [
         "other",
@@ -29,7 +29,10 @@ REFUSED = {
         [1.0, np.nan, 1.0],
         [1.0, np.inf, 1.0],
         2.0,
+        ["1", "1", "1"],
+        [1.0, True, 1.0],
         {},
+        {0: 1.0, 1: "1", 2: 1.0},
         {0: 1.0, 1: 1.0},
         {0: 1.0, 1: 0.0, 2: 1.0},
         {"0": 1.0, "1": 1.0, "2": 1.0},

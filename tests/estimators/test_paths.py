@@ -162,6 +162,16 @@ def test_bad_grids_are_refused(options, message):
         regularization_path(GroupLassoRegressor(), X, y, tasks=tasks, **options)
 
 
+@pytest.mark.parametrize("value", ["0.1", True, None, 1j])
+@pytest.mark.parametrize("name", ["alphas", "ratios"])
+def test_strengths_that_are_no_numbers_are_refused(name, value):
+    X, y, tasks = table(GroupLassoRegressor)
+    with pytest.raises(TypeError, match=f"{name} must hold numbers, got"):
+        regularization_path(
+            GroupLassoRegressor(), X, y, tasks=tasks, **{name: [0.5, value]}
+        )
+
+
 def test_ratios_of_one_strength_are_refused():
     X, y, tasks = table(TraceNormRegressor)
     with pytest.raises(ValueError, match="ratios must be None"):

@@ -95,6 +95,22 @@ def test_alphas_of_another_type(alphas):
     )
 
 
+@pytest.mark.parametrize("value", ["0.1", True, None])
+@pytest.mark.parametrize("name", ["alphas", "l1_ratio"])
+def test_strengths_that_are_no_numbers(name, value):
+    X, y, tasks = draw()
+    search = small(**{name: [0.5, value]})
+    message = f"{name} must hold numbers, got"
+    assert_refused(search, message, X, y, TypeError, tasks=tasks)
+
+
+@pytest.mark.parametrize("params", [{"l1_ratio": "0.5"}, {"alphas": True}])
+def test_one_value_that_is_no_number(params):
+    X, y, tasks = draw()
+    message = f"{next(iter(params))} must .* number"
+    assert_refused(small(**params), message, X, y, TypeError, tasks=tasks)
+
+
 def test_strengths_are_sorted():
     X, y, tasks = draw()
     up, down = (

@@ -1,5 +1,7 @@
 """``alpha_max`` and ``alpha_grid``."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -160,7 +162,10 @@ def test_grid_of_mean_regularisation(kind, layout):
         ({"n_alphas": 2.5}, "n_alphas must be an instance of int"),
         ({"eps": 0.0}, "eps == 0.0, must be > 0"),
         ({"eps": 1.0}, "eps == 1.0, must be < 1"),
+        ({"eps": 1}, r"eps == 1, must be < 1: a number in \(0, 1\)"),
         ({"eps": "small"}, "eps must be an instance of float"),
+        ({"eps": True}, "eps must be a number, got True"),
+        ({"n_alphas": True}, "n_alphas must be a number, got True"),
     ],
 )
 def test_refused_arguments(options, match):
@@ -168,6 +173,16 @@ def test_refused_arguments(options, match):
     kind = ValueError if "==" in match else TypeError
     with pytest.raises(kind, match=match):
         alpha_grid(GroupLassoRegressor(), X, y, tasks=tasks, **options)
+
+
+def test_eps_is_any_real_number():
+    X, y, tasks = draw()
+    grids = [
+        alpha_grid(GroupLassoRegressor(), X, y, tasks=tasks, n_alphas=2, eps=eps)
+        for eps in (0.125, np.float32(0.125), Fraction(1, 8))
+    ]
+    for grid in grids:
+        np.testing.assert_array_equal(grid, grids[0])
 
 
 @pytest.mark.parametrize("function", [alpha_max, alpha_grid])

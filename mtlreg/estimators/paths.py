@@ -11,7 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from mtlreg.estimators._callbacks import with_callbacks
 from mtlreg.estimators._checks import levels_to_caller
 from mtlreg.estimators.base import fit_metadata
-from mtlreg.estimators.strengths import check_grid, check_ratios, default_grid
+from mtlreg.estimators.strengths import (
+    check_grid,
+    check_ratios,
+    default_grid,
+    with_strengths,
+)
 from mtlreg.path import solve_path
 
 
@@ -90,6 +95,9 @@ def regularization_path(
 
     Raises
     ------
+    TypeError
+        For an estimator without strengths of its own, such as one that chooses them by
+        cross-validation.
     ValueError
         If an argument is not as described, or the penalty has one strength and
         ``ratios`` is given.
@@ -106,7 +114,7 @@ def regularization_path(
     True
     """
     given = (X, y, sample_weight, tasks)
-    return _walk(clone(estimator), given, alphas, eps, ratios)
+    return _walk(with_strengths(estimator), given, alphas, eps, ratios)
 
 
 @with_callbacks

@@ -27,6 +27,9 @@ def alpha_max(estimator, X, y, sample_weight=None, *, tasks=None):
 
     Raises
     ------
+    TypeError
+        For an estimator without strengths of its own, such as one that chooses them by
+        cross-validation.
     ValueError
         For a penalty whose optimum is 0 at no finite strength; use `alpha_grid`.
 
@@ -70,6 +73,9 @@ def alpha_grid(
 
     Raises
     ------
+    TypeError
+        For an estimator without strengths of its own, such as one that chooses them by
+        cross-validation.
     ValueError
         If the null model fits the target exactly, or no feature varies.
 
@@ -129,8 +135,19 @@ def _check_numbers(values, name, above, bound):
     return numbers
 
 
+def with_strengths(estimator):
+    """Return an unfitted copy of an estimator, or raise if it has no strengths."""
+    if hasattr(estimator, "_strengths"):
+        return clone(estimator)
+    plain = getattr(estimator, "_model_class", None)
+    remedy = "pass an estimator that has, such as GroupLassoRegressor"
+    if plain is not None:
+        remedy = f"it chooses them; pass {plain.__name__} with the same parameters"
+    raise TypeError(f"{type(estimator).__name__} has no strengths of its own: {remedy}")
+
+
 def _problem(estimator, X, y, sample_weight, tasks):
-    return clone(estimator)._read_fit(X, y, sample_weight, tasks).problem
+    return with_strengths(estimator)._read_fit(X, y, sample_weight, tasks).problem
 
 
 def alpha_max_of(problem, estimator):

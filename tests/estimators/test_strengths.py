@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import lasso_path
+from sklearn.linear_model import Lasso, lasso_path
 
 from mtlreg import (
     DirtyModelRegressor,
@@ -15,8 +15,17 @@ from mtlreg import (
     MeanRegularizedRegressor,
     alpha_grid,
     alpha_max,
+    regularization_path,
 )
-from tests.estimators.cases import GAUGES, KINDS, draw, make, scaled, school_table
+from tests.estimators.cases import (
+    CV_ESTIMATORS,
+    GAUGES,
+    KINDS,
+    draw,
+    make,
+    scaled,
+    school_table,
+)
 from tests.estimators.naive import NaiveProblem
 
 SETTINGS = {
@@ -194,6 +203,16 @@ def test_parameters_and_data_are_checked(function):
         function(GroupLassoRegressor(), X, np.full(60, np.nan), tasks=tasks)
     with pytest.raises(ValueError, match="negative"):
         function(GroupLassoRegressor(), X, y, -np.ones(60), tasks=tasks)
+
+
+@pytest.mark.parametrize("function", [alpha_max, alpha_grid, regularization_path])
+@pytest.mark.parametrize("cls", [*CV_ESTIMATORS, Lasso], ids=lambda c: c.__name__)
+def test_an_estimator_without_strengths_is_refused_by_name(function, cls):
+    X, y, _ = draw()
+    name = cls.__name__
+    plain = name.removesuffix("CV") if name.endswith("CV") else "GroupLassoRegressor"
+    with pytest.raises(TypeError, match=f"{name} has no strengths .* pass .*{plain}"):
+        function(cls(), X, y)
 
 
 def test_targets_without_a_scale():

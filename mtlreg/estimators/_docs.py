@@ -38,9 +38,10 @@ cv : int, cross-validation generator or iterable of (train, test), optional
     with ``random_state=0``.
 scoring : str or callable, optional
     A metric of `mtlreg.metrics` or scorer of scikit-learn, by name, or a callable
-    ``scorer(estimator, X, y)``. By default minus the loss on the rows that are left
-    out (the mean squared error or the log-loss): the mean over all rows, or the mean
-    over the columns of a 2-D y.
+    ``scorer(estimator, X, y)``. By default minus ``sum_t c_t L_t / sum_t c_t`` over
+    the tasks with rows that are left out, L_t their mean squared error or log-loss and
+    c_t as ``task_weight`` says: the mean of the tasks for "equal", the mean over all
+    rows for "proportional".
 selection : {"min", "one_se"}, default="min"
     The strength with the best mean score, the larger one of two; or the largest, at the
     ratio of that one, whose mean score is within a standard error of it (Breiman,
@@ -48,7 +49,7 @@ selection : {"min", "one_se"}, default="min"
 n_jobs : int, optional
     Folds that are fitted at the same time, in threads; -1: as many as processors.""",
     "mse": """mse_path_ : ndarray of shape (n_ratios, n_alphas, n_folds)
-    Mean squared errors; only without ``scoring``.""",
+    Mean squared errors, ``-score_path_``; only without ``scoring``.""",
     "cv_attributes": """alphas_ : ndarray of shape (n_alphas,) or (n_ratios, n_alphas)
     Leading strengths, decreasing; a row for each ratio if there are several.
 score_path_ : ndarray of shape (n_ratios, n_alphas, n_folds)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing, indexable
 
+from mtlreg.estimators._fit import task_scale
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
 
@@ -21,39 +22,40 @@ _TAKE_TASKS = (
 
 
 class LossScore:
-    """Minus the mean loss on the held-out rows, the mean of the tasks of a 2-D y.
+    """Minus the data term of the objective on the held-out rows, over sum_t c_t.
 
     Parameters
     ----------
     factor : float
         Of the loss: the squared error is twice the squared loss.
-    by_task : bool
-        Whether to take the mean of the tasks, each over its own rows.
+    weight : ndarray of shape (n_tasks,)
+        Sums of the weights of the held-out rows.
+    task_weight : str, dict or array-like
+        The parameter of the model; it gives the c_t of the tasks with such rows.
+    tasks : ndarray of shape (n_tasks,)
+        Labels.
     """
 
-    def __init__(self, factor, by_task):
-        self._factor, self._by_task = factor, by_task
+    def __init__(self, factor, weight, task_weight, tasks):
+        self._factor, self._weight, self._held = factor, weight, weight > 0
+        self._scale = task_scale(task_weight, tasks, weight, self._held)
 
-    def of_tasks(self, losses, weight):
+    def of_tasks(self, losses):
         """Return the scores (n_points, n_tasks); NaN for a task without rows.
 
         Parameters
         ----------
         losses : ndarray of shape (n_points, n_tasks)
             Sums over the held-out rows.
-        weight : ndarray of shape (n_tasks,)
-            Sums of their weights.
         """
-        held = weight > 0
         means = np.full(losses.shape, np.nan)
-        means[:, held] = losses[:, held] / weight[held]
+        means[:, self._held] = losses[:, self._held] / self._weight[self._held]
         return -self._factor * means
 
-    def of_all(self, losses, weight):
+    def of_all(self, losses):
         """Return the scores (n_points,)."""
-        if self._by_task:
-            return np.nanmean(self.of_tasks(losses, weight), axis=1)
-        return -self._factor * losses.sum(axis=1) / weight.sum()
+        means = self.of_tasks(losses)[:, self._held]
+        return np.average(means, axis=1, weights=self._scale)
 
 
 class ScorerScore:

@@ -131,9 +131,9 @@ class CrossValidatedModel(MultiTaskLinearModel):
         models = self._models(len(read.tasks))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
             alphas, jobs = self._prepare(plan, read, models)
-            scores, task_scores = self._run(jobs, alphas.size, context, inputs)
+            found = self._run(jobs, alphas.size, context, inputs)
             del jobs  # which may hold all rows
-        chosen = self._record(models, alphas, scores, task_scores)
+        chosen = self._record(models, alphas, *found)
         self._solve(Fit(chosen, read, warn=False), None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
@@ -158,9 +158,9 @@ class CrossValidatedModel(MultiTaskLinearModel):
 
     def _plan(self, given, read):
         """Return the folds as masks, and how they are scored."""
-        score, params = self._score(given, read)
+        by_scorer, params = self._score(given)
         splitter = make_splitter(self.cv)
-        return read_splits(splitter, given.X, given.y, read, params), score
+        return read_splits(splitter, given.X, given.y, read, params), by_scorer
 
     def _prepare(self, plan, read, models):
         """Return the strengths (n_ratios, n_alphas), and the jobs of `_jobs`."""
@@ -185,17 +185,19 @@ class CrossValidatedModel(MultiTaskLinearModel):
         -------
         list of callable
             They return scores (n_ratios, n_alphas, n_folds), the same of the tasks,
-            (..., n_tasks), and how many fits did not converge.
+            (..., n_tasks), the weights of the folds in means (n_folds,), and how many
+            fits did not converge.
         """
-        splits, score = plan
+        splits, by_scorer = plan
         folds = make_folds(whole, splits, alphas.size)
+        given = models, alphas, by_scorer, whole.read.tasks
         return [
-            partial(self._score_fold, fold, split[1], models, alphas, score)
+            partial(self._score_fold, fold, split[1], *given)
             for fold, split in zip(folds, splits, strict=True)
         ]
 
     def _run(self, jobs, n_points, context, inputs):
-        """Return scores and task scores of all folds, or until a callback stops."""
+        """Return scores, task scores and weights of folds, or until a callback stops."""
         run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0
@@ -216,14 +218,12 @@ class CrossValidatedModel(MultiTaskLinearModel):
                 ConvergenceWarning,
                 stacklevel=levels_to_caller(),
             )
-        scores, task_scores = zip(*done, strict=True)
-        return np.concatenate(scores, axis=2), np.concatenate(task_scores, axis=2)
+        scores, task_scores, shares = zip(*done, strict=True)
+        joined = [np.concatenate(part, axis=2) for part in (scores, task_scores)]
+        return *joined, np.concatenate(shares)
 
-    def _score(self, given, read):
-        """Return how points are scored, and the parameters of the splitter."""
-        by_loss = LossScore(
-            self._error_per_loss, by_task=read.layout in ("columns", "multiclass")
-        )
+    def _score(self, given):
+        """Return the scorer's score or None, and the parameters of the splitter."""
         scorer = None if self.scoring is None else make_scorer(self, self.scoring)
         # a number is the weight of all rows: no scorer needs it
         weight = given.sample_weight
@@ -242,14 +242,16 @@ class CrossValidatedModel(MultiTaskLinearModel):
                 )
             scorer_params = {} if scorer is None else scorer_metadata(scorer, metadata)
         if scorer is None:
-            return (by_loss, None), split_params
+            return None, split_params
         by_scorer = ScorerScore(scorer, given.X, given.y, scorer_params, given.tasks)
-        return (by_loss, by_scorer), split_params
+        return by_scorer, split_params
 
-    def _score_fold(self, fold, test, models, alphas, score):
+    def _score_fold(self, fold, test, models, alphas, by_scorer, tasks):
         """Return what a job of `_jobs` does, for one fold."""
-        by_loss, by_scorer = score
         held_out = fold.held_out(models[0])
+        by_loss = LossScore(
+            self._error_per_loss, held_out.weight, self.task_weight, tasks
+        )
         scores = np.empty(alphas.shape)
         task_scores = np.empty((*alphas.shape, len(held_out.weight)))
         n_short = 0
@@ -267,13 +269,13 @@ class CrossValidatedModel(MultiTaskLinearModel):
                     here = ratio, slice(index + 1 - len(waiting), index + 1)
                     coef, intercept = map(np.stack, zip(*waiting, strict=True))
                     losses = held_out.losses(coef, intercept)
-                    task_scores[here] = by_loss.of_tasks(losses, held_out.weight)
+                    task_scores[here] = by_loss.of_tasks(losses)
                     if by_scorer is None:
-                        scores[here] = by_loss.of_all(losses, held_out.weight)
+                        scores[here] = by_loss.of_all(losses)
                     waiting = []
-        return scores[:, :, None], task_scores[:, :, None], n_short
+        return scores[:, :, None], task_scores[:, :, None], np.ones(1), n_short
 
-    def _record(self, models, alphas, scores, task_scores):
+    def _record(self, models, alphas, scores, task_scores, shares):
         """Set the attributes of cross-validation; return the model that was chosen."""
         leading = models[0]._strengths[0]
         bad = np.argwhere(~np.isfinite(scores))
@@ -286,8 +288,8 @@ class CrossValidatedModel(MultiTaskLinearModel):
             )
         # before the model that is chosen gets its strengths
         with_folds = not isinstance(self.cv, str)
-        self.cv_results_ = _results(models, alphas, scores, with_folds)
-        ratio, index = _select(scores, self.selection)
+        self.cv_results_ = _results(models, alphas, scores, shares, with_folds)
+        ratio, index = _select(scores, self.selection, shares)
         chosen = models[ratio]
         chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
         for name in chosen._strengths:
@@ -351,35 +353,49 @@ def scaled_strengths(model, factor):
     return {name: float(factor * getattr(model, name)) for name in model._strengths}
 
 
-def _select(scores, selection):
+def _select(scores, selection, shares=None):
     """Return the positions of the ratio and the strength to choose.
 
     Of equal scores that of the largest strength, which comes first.
     """
-    means, n_folds = scores.mean(axis=2), scores.shape[2]
+    means, n_folds = np.average(scores, axis=2, weights=shares), scores.shape[2]
     best = means.max()
     equal = means >= best - _ROUNDING * abs(best)
     ratio, index = np.unravel_index(np.argmax(equal), means.shape)
     if selection == "one_se" and n_folds > 1:
-        error = scores[ratio, index].std(ddof=1) / np.sqrt(n_folds)
+        error = _standard_error(scores[ratio, index], shares)
         index = np.argmax(means[ratio] >= means[ratio, index] - error)
     return int(ratio), int(index)
 
 
-def _results(models, alphas, scores, with_folds):
+def _standard_error(scores, shares=None):
+    """Return that of the weighted mean; without weights ``std(ddof=1) / sqrt(n)``."""
+    shares = np.ones(len(scores)) if shares is None else shares
+    left = np.sum((shares / shares.sum()) ** 2)
+    return np.sqrt(_variance(scores, shares) * left / (1 - left))
+
+
+def _variance(scores, shares):
+    """Return the weighted mean square of scores (..., n_folds) around their mean."""
+    means = np.average(scores, axis=-1, weights=shares)
+    return np.average((scores - means[..., None]) ** 2, axis=-1, weights=shares)
+
+
+def _results(models, alphas, scores, shares, with_folds):
     """Return the table of scores, a column an entry, in the manner of a grid search."""
     points = []
     for model, row in zip(models, alphas, strict=True):
         ratio = getattr(model, "l1_ratio", None)
-        shares = {} if ratio is None else {"l1_ratio": ratio}
-        points += [scaled_strengths(model, alpha) | shares for alpha in row]
+        fixed = {} if ratio is None else {"l1_ratio": ratio}
+        points += [scaled_strengths(model, alpha) | fixed for alpha in row]
     flat = scores.reshape(-1, scores.shape[2])
+    means = np.average(flat, axis=1, weights=shares)
     table = {f"param_{name}": np.array([p[name] for p in points]) for name in points[0]}
     table |= {
         "params": points,
-        "mean_test_score": flat.mean(axis=1),
-        "std_test_score": flat.std(axis=1),
-        "rank_test_score": rankdata(-flat.mean(axis=1), method="min").astype(int),
+        "mean_test_score": means,
+        "std_test_score": np.sqrt(_variance(flat, shares)),
+        "rank_test_score": rankdata(-means, method="min").astype(int),
     }
     if with_folds:
         table |= {f"split{k}_test_score": column for k, column in enumerate(flat.T)}

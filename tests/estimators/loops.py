@@ -125,7 +125,7 @@ def double_loop(search, X, y, splits, weight=None, tasks=None, score=None):
 
 
 def mean_losses(search, fitted, X, y, weight=None, tasks=None):
-    """Mean error of all rows (or of the columns of y), and of every task."""
+    """Mean error of the tasks, weighted by their c_t, and of every task."""
     keywords = {} if tasks is None else {"tasks": tasks}
     labels, y = search.tasks_, np.asarray(y)
     logistic = hasattr(fitted, "decision_function")
@@ -142,15 +142,26 @@ def mean_losses(search, fitted, X, y, weight=None, tasks=None):
     y, w = np.where(observed, y, 0.0), np.where(observed, weight, 0.0)
     error = w * (np.logaddexp(0, -y * z) if logistic else (y - z) ** 2)
     if z.ndim == 2:
-        by_task = ratio_of(error.sum(axis=0), w.sum(axis=0))
-        return np.nanmean(by_task), by_task
+        return weighted_mean(search, error.sum(axis=0), w.sum(axis=0))
     own = labels_of(search, X, tasks)
     members = [slice(None)] if own is None else [own == label for label in labels]
-    by_task = ratio_of(
+    return weighted_mean(
+        search,
         np.array([error[m].sum() for m in members]),
         np.array([w[m].sum() for m in members]),
     )
-    return error.sum() / w.sum(), by_task
+
+
+def weighted_mean(search, errors, weights):
+    """``sum_t c_t L_t / sum_t c_t`` over the tasks with rows, and the L_t."""
+    rule, by_task = search.task_weight, ratio_of(errors, weights)
+    if isinstance(rule, dict):
+        rule = [rule[label] for label in search.tasks_.tolist()]
+    if isinstance(rule, str):
+        rule = {"equal": np.ones(len(weights)), "proportional": weights}[rule]
+    held = weights > 0
+    c = np.asarray(rule)[held]
+    return c @ by_task[held] / c.sum(), by_task
 
 
 def signs(classes, y, ndim):

@@ -154,6 +154,36 @@ def test_task_weights_are_those_of_the_training_part(cls, rule):
     assert_is_loop(search, X, y, integer_weights(), tasks)
 
 
+@every_search
+@pytest.mark.parametrize("rule", TASK_WEIGHTS)
+def test_task_weights_of_columns(cls, rule):
+    X, Y, _ = draw(kind_of(cls), layout="columns")
+    search = search_of(cls, task_weight=TASK_WEIGHTS[rule])
+    assert_is_loop(search, X, punched(Y), integer_weights((N, 3)))
+
+
+@pytest.mark.parametrize("rule", ["equal", *TASK_WEIGHTS])
+def test_scores_weigh_the_tasks_that_are_left_out_as_the_objective_does(rule):
+    # of one task nothing is left out in a fold; scales and sizes are unequal
+    X, y, tasks = draw()
+    tasks = np.where(np.arange(N) % 10 < 4, 0, tasks)
+    y = y * np.array([1.0, 100.0, 0.01])[tasks]
+    held = [np.flatnonzero((tasks != k) & (np.arange(N) % 3 == 0)) for k in range(2)]
+    splits = [(np.setdiff1d(np.arange(N), rows), rows) for rows in held]
+    weighting = TASK_WEIGHTS.get(rule, rule)
+    search = search_of(GroupLassoRegressorCV, cv=splits, task_weight=weighting)
+    weight = integer_weights()
+    search.fit(X, y, weight, tasks=tasks)
+    for k, rows in enumerate(held):
+        c = {"equal": np.ones(3), "dict": [0.5, 1.0, 3.0], "array": [0.5, 1.0, 3.0]}
+        c["proportional"] = [weight[rows][tasks[rows] == t].sum() for t in range(3)]
+        c = np.where(np.arange(3) == k, 0.0, c[rule])
+        by_task = np.nan_to_num(search.task_score_path_[:, :, k])
+        expected = by_task @ c / c.sum()
+        np.testing.assert_allclose(search.score_path_[:, :, k], expected, rtol=1e-12)
+    np.testing.assert_array_equal(search.mse_path_, -search.score_path_)
+
+
 class Counter:
     """Counts which folds are fitted on statistics."""
 

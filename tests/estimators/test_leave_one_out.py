@@ -114,6 +114,30 @@ def test_scores_of_tasks_are_means_over_their_rows():
         np.testing.assert_allclose(found.task_score_path_[:, :, 0, t], mean)
 
 
+@pytest.mark.parametrize(
+    ("rule", "c"),
+    [
+        ("equal", [1, 1, 1, 1]),
+        ("proportional", [7, 4, 6, 9]),
+        ({0: 1.0, 1: 5.0, 2: 0.5, 3: 2.0}, [1, 5, 0.5, 2]),
+        ([1.0, 5.0, 0.5, 2.0], [1, 5, 0.5, 2]),
+    ],
+)
+def test_tasks_weigh_in_the_mean_as_in_the_objective(rule, c):
+    X, y, tasks = draw("rows")
+    y = y * np.array([1.0, 10.0, 0.1, 3.0])[tasks]
+    found = search(task_weight=rule).fit(X, y, tasks=tasks)
+    expected = found.task_score_path_[:, :, 0] @ c / np.sum(c)
+    means = found.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(means, expected.ravel(), rtol=1e-12)
+    best = found.cv_results_["params"][expected.argmax()]
+    assert best == {"alpha": found.alpha_, "alpha_mean": found.alpha_mean_}
+    share = (np.array(c) / np.bincount(tasks))[tasks]
+    spread = np.average((found.score_path_ - expected[:, :, None]) ** 2, -1, share)
+    deviations = found.cv_results_["std_test_score"]
+    np.testing.assert_allclose(deviations, np.sqrt(spread).ravel(), rtol=1e-9)
+
+
 def test_equal_to_the_splitter_of_scikit_learn():
     X, y, tasks = draw("rows")
     params = {"alphas": ALPHAS, "ratios": RATIOS, "tol": 1e-12}

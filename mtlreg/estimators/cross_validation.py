@@ -197,7 +197,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
         ]
 
     def _run(self, jobs, n_points, context, inputs):
-        """Return scores, task scores and weights of folds, or until a callback stops."""
+        """Return scores, those of tasks and weights of folds, or of the first ones."""
         run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0

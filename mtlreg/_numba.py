@@ -1,11 +1,14 @@
 """Compilation: one set of numba options, and a cache that is never stale."""
 
+import contextlib
 import functools
 import hashlib
 import pathlib
 
 import numba
-from numba.extending import overload
+from numba.core import sigutils, types
+from numba.core.caching import FunctionCache
+from numba.extending import is_jitted, overload
 
 _SUMS = {"reassoc", "contract"}  # may be vectorised, and a NaN stays one
 
@@ -25,6 +28,42 @@ def source_digest():
     return digest.hexdigest()
 
 
+class _KernelCache(FunctionCache):
+    """numba's cache, without types from outside the package and without its errors.
+
+    An index names the classes of all NamedTuples that its kernel was called with. One
+    from outside would be imported by every process, and its kernel never be refreshed.
+    """
+
+    def load_overload(self, sig, target_context):
+        args, _ = sigutils.normalize_signature(sig)
+        if not all(map(_is_own, args)):
+            return None
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # whatever unpickling may raise
+            # a file is cut short or not of this cache; the index starts afresh
+            with contextlib.suppress(Exception):
+                self.flush()
+            return None
+        # another process may have given the file to other types in the meantime
+        return found if found is None or found.signature.args == args else None
+
+    def save_overload(self, sig, data):
+        if all(map(_is_own, data.signature.args)):
+            # such as a full disk: the kernel is there, and the next process compiles
+            with contextlib.suppress(Exception):
+                super().save_overload(sig, data)
+
+
+def _is_own(kind):
+    """Whether the NamedTuples in a numba type are classes of this package."""
+    owner = getattr(kind, "instance_class", None)
+    if owner is not None and owner.__module__.split(".")[0] != __package__:
+        return False
+    return all(map(_is_own, kind)) if isinstance(kind, types.BaseTuple) else True
+
+
 def njit(function, fastmath=False):
     """Compile ``function`` without the GIL, cached where a folder is writable.
 
@@ -32,12 +71,12 @@ def njit(function, fastmath=False):
     takes `source_digest()` and mention it: numba's cache key contains the values that a
     closure refers to, so any edit of the package makes such a kernel compile anew.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        # numba raises at decoration time where it finds no writable cache directory
-        return numba.njit(**options)(function)
+    kernel = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    if is_jitted(kernel):  # unless NUMBA_DISABLE_JIT is set
+        # numba raises where it finds no writable cache directory
+        with contextlib.suppress(RuntimeError):
+            kernel._cache = _KernelCache(function)
+    return kernel
 
 
 def njit_sums(function):

@@ -3,13 +3,18 @@
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import subprocess
 import sys
 
+import numba
+import numpy as np
 import pytest
 
 import mtlreg
+from mtlreg._numba import _build_prox_rows, source_digest
+from mtlreg.penalties import L21
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +69,79 @@ print(json.dumps({
 """
 
 
+# a penalty from outside the package, as a user may write it
+STRANGER = """
+from typing import NamedTuple
+import numpy as np
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties import L1
+
+class StrangerRow(NamedTuple):
+    alpha: float
+
+@prox_row.register(StrangerRow)
+def _prox(params, row, step, scratch):
+    for t in range(row.size):
+        row[t] = np.sign(row[t]) * max(abs(row[t]) - step * params.alpha, 0.0)
+
+@solve_row.register(StrangerRow)
+def _solve(params, z, curvature, row, scratch):
+    for t in range(row.size):
+        size = abs(z[t]) - params.alpha
+        row[t] = np.sign(z[t]) * size / curvature[t] if size > 0.0 else 0.0
+
+class Stranger(L1):
+    row_params = property(lambda self: StrangerRow(float(self.alpha)))
+"""
+
+# its prox, and fits by coordinate descent of it and of one of the package
+STRANGE = """
+import json
+import numpy as np
+from mtlreg.design import MultiTaskData
+from mtlreg.losses import Squared
+from mtlreg.penalties import L1
+from mtlreg.problem import Problem
+from mtlreg.solvers import BCD
+from stranger import Stranger
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
+data = MultiTaskData(X, Y, np.ones((20, 3)))
+strange, own = [
+    BCD().solve(Problem(data, Squared(), penalty, np.ones(3)))
+    for penalty in (Stranger(0.1), L1(0.1))
+]
+print(json.dumps({
+    "prox": Stranger(1.0).prox(np.array([[3.0, -0.5]]), 1.0).tolist(),
+    "converged": [strange.converged, own.converged],
+}))
+"""
+
+
+def run(script, *args, folder, **variables):
+    """Run a script in a new process that imports from ``folder`` first."""
+    away = ("NUMBA_", "XDG_CACHE_HOME")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(away)}
+    package = str(pathlib.Path(mtlreg.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", script, *args],
+        env={
+            **kept,
+            "PYTHONPATH": os.pathsep.join([str(folder), package]),
+            # a module that is edited twice in a second is read again
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **variables,
+        },
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 class Copy:
     """A copy of the package, and processes that run it."""
 
@@ -78,18 +156,7 @@ class Copy:
 
     def run(self, n_fits, **variables):
         """Run the script in a new process and return what it reports."""
-        away = ("NUMBA_", "XDG_CACHE_HOME")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(away)}
-        done = subprocess.run(
-            [sys.executable, "-W", "error::RuntimeWarning", "-c", SCRIPT, str(n_fits)],
-            env={**kept, "PYTHONPATH": str(self.folder), **variables},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        report = json.loads(done.stdout)
+        report = run(SCRIPT, str(n_fits), folder=self.folder, **variables)
         assert pathlib.Path(report["file"]).parent == self.package
         return report
 
@@ -160,3 +227,80 @@ def test_without_a_writable_cache_folder_everything_works(tmp_path):
     assert all(report["converged"])
     assert report["signatures"] > 0
     assert report["prox"] == [[1.5, 2.0]]
+
+
+def test_types_from_outside_never_enter_the_cache(tmp_path):
+    module, cache = tmp_path / "stranger.py", tmp_path / "cache"
+    module.write_text(STRANGER)
+    for _ in range(2):
+        report = run(STRANGE, folder=tmp_path, NUMBA_CACHE_DIR=str(cache))
+        assert report["prox"] == [[2.0, 0.0]]
+        assert report["converged"] == [True, True]
+    assert compiled_files(cache)
+    assert not [p for p in cache.rglob("*.nb?") if b"stranger" in p.read_bytes()]
+
+    changed = STRANGER.replace(
+        "row[t] = np.sign(row[t])", "row[t] = 3 * np.sign(row[t])"
+    )
+    assert changed != STRANGER
+    module.write_text(changed)
+    report = run(STRANGE, folder=tmp_path, NUMBA_CACHE_DIR=str(cache))
+    assert report["prox"] == [[6.0, 0.0]]
+
+    module.unlink()
+    report = run(SCRIPT, "1", folder=tmp_path, NUMBA_CACHE_DIR=str(cache))
+    assert report["prox"] == [[1.5, 2.0]]
+    assert report["converged"] == [True, True]
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+VERSION = pickle.dumps(numba.__version__)  # what an index begins by
+
+DAMAGES = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "garbage": lambda path: path.write_bytes(bytes(range(256)) * 8),
+    "of another kind": lambda path: path.write_bytes(VERSION + pickle.dumps(1)),
+    "of a lost class": lambda path: path.write_bytes(VERSION + b"cnowhere\nGone\n."),
+    "a folder": replace_by_folder,
+}
+
+
+def hits_of_prox(cache, monkeypatch):
+    """Run a new kernel on a folder of files, in both precisions; return the hits."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(cache))
+    prox_rows = _build_prox_rows(source_digest())
+    for dtype in (np.float32, np.float64):
+        rows = np.array([[3.0, 4.0]], dtype=dtype)
+        prox_rows(L21(2.5).row_params, rows, 1.0, np.empty(2, dtype=dtype))
+        assert rows.tolist() == [[1.5, 2.0]]
+    return sum(prox_rows.stats.cache_hits.values())
+
+
+@pytest.fixture
+def warm(tmp_path, monkeypatch):
+    """A cache that holds the kernel of the prox for two precisions."""
+    assert hits_of_prox(tmp_path, monkeypatch) == 0
+    assert hits_of_prox(tmp_path, monkeypatch) == len(compiled_files(tmp_path)) == 2
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_compiled_afresh(damage, kind, warm, monkeypatch):
+    for path in list(warm.rglob(f"*.{kind}")):
+        DAMAGES[damage](path)
+    assert hits_of_prox(warm, monkeypatch) == 0
+    mended = 0 if damage == "a folder" else 2
+    assert hits_of_prox(warm, monkeypatch) == mended
+
+
+def test_code_for_other_types_is_not_run(warm, monkeypatch):
+    """As two processes leave it that give one number to their files."""
+    first, second = sorted(warm.rglob("*.nbc"))
+    first.write_bytes(second.read_bytes())
+    assert hits_of_prox(warm, monkeypatch) == 1

@@ -135,7 +135,8 @@ class RowPenalty(Penalty):
 
     The prox of a row is compiled: a subclass returns its hyper-parameters as a
     NamedTuple in `row_params` and registers a kernel for its type with
-    `mtlreg._numba.prox_row.register`.
+    `mtlreg._numba.prox_row.register`. Kernels for types from outside the package are
+    compiled anew in every process, and never enter its cache.
     """
 
     row_separable = True

@@ -12,7 +12,8 @@ unseen_task : {"error", "mean"}, default="error"
 task_weight : {"equal", "proportional"}, dict or array-like, default="equal"
     The c_t of the objective: 1, so that the mean loss of every task counts the same;
     ``T W_t / sum_t W_t``, so that every row counts the same; or positive numbers, by
-    task or in the order of ``tasks_`` (extra keys of a dict are ignored).
+    task (a dict, or a pandas series by its index; extra keys are ignored) or in the
+    order of ``tasks_``.
 max_iter : int, default=10_000
     Most iterations of the solver.
 tol : float, default=1e-6

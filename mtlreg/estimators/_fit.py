@@ -128,9 +128,11 @@ def task_scale(task_weight, tasks, totals, kept):
         if task_weight == "equal":
             return np.ones(int(kept.sum()))
         return kept.sum() * totals[kept] / totals[kept].sum()
-    if isinstance(task_weight, dict):
+    if has_labels(task_weight):
         scale = _by_label(task_weight, tasks)
     else:
+        if np.ma.is_masked(task_weight):
+            task_weight = task_weight.astype(np.float64).filled(np.nan)
         scale = as_numbers(task_weight, "task_weight")
         if scale.shape != tasks.shape:
             raise ValueError(
@@ -146,7 +148,19 @@ def task_scale(task_weight, tasks, totals, kept):
     return scale[kept]
 
 
+def has_labels(task_weight):
+    """Return whether its numbers belong to labels: a dict, or a series by its index."""
+    return hasattr(task_weight, "keys")
+
+
 def _by_label(weights, tasks):
+    keys = list(weights.keys())
+    weights = dict(weights.items())
+    if len(weights) < len(keys):
+        raise ValueError(
+            f"task_weight has {len(keys)} entries for {len(weights)} different labels; "
+            f"give every task one weight"
+        )
     labels = tasks.tolist()
     if all(label in weights for label in labels):
         return as_numbers([weights[label] for label in labels], "task_weight")

@@ -16,7 +16,7 @@ from mtlreg._folds import (
 )
 from mtlreg._frames import listed
 from mtlreg._statistics import statistics_pay
-from mtlreg.estimators._fit import Fit, task_scale
+from mtlreg.estimators._fit import Fit, has_labels, task_scale
 from mtlreg.model_selection import TaskKFold
 from mtlreg.path import CHECKS_A_POINT
 from mtlreg.tasks import keep_tasks
@@ -218,7 +218,10 @@ class RowFold:
         if not self.present.all():
             data = keep_tasks(data, self.present)
             model = copy.copy(model)
-            if not isinstance(model.task_weight, str | dict):
+            by_name = isinstance(model.task_weight, str) or has_labels(
+                model.task_weight
+            )
+            if not by_name:
                 model.task_weight = np.asarray(model.task_weight)[self.present]
         classes = read.classes
         if classes is not None and classes.ndim == 2:

@@ -1,6 +1,7 @@
 """The CV estimators against an explicit double loop of fits."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.model_selection import KFold, ShuffleSplit
@@ -182,6 +183,19 @@ def test_scores_weigh_the_tasks_that_are_left_out_as_the_objective_does(rule):
         expected = by_task @ c / c.sum()
         np.testing.assert_allclose(search.score_path_[:, :, k], expected, rtol=1e-12)
     np.testing.assert_array_equal(search.mse_path_, -search.score_path_)
+
+
+def test_a_series_of_task_weights_in_folds_without_a_task():
+    X, y, tasks = draw()
+    first = np.arange(len(y)) < 40
+    folds = [(np.flatnonzero(first & (tasks != 1)), np.flatnonzero(~first))]
+    found = []
+    for weight in ([1.0, 2.0, 5.0], pd.Series([5.0, 1.0, 2.0], index=[2, 0, 1])):
+        search = search_of(
+            GroupLassoRegressorCV, task_weight=weight, unseen_task="mean", cv=folds
+        )
+        found.append(search.fit(X, y, tasks=tasks).score_path_)
+    np.testing.assert_array_equal(*found)
 
 
 class Counter:

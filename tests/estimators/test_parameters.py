@@ -1,6 +1,8 @@
 """Every hyper-parameter that is refused, by a message that names it."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from tests.estimators.cases import ESTIMATORS, draw, is_classifier
@@ -36,6 +38,9 @@ REFUSED = {
         {0: 1.0, 1: 1.0},
         {0: 1.0, 1: 0.0, 2: 1.0},
         {"0": 1.0, "1": 1.0, "2": 1.0},
+        pd.Series([1.0, 1.0, 1.0], index=[1, 2, 3]),
+        pd.Series([1.0, 1.0, 1.0, 1.0], index=[0, 1, 2, 2]),
+        np.ma.masked_array([1.0, 2.0, 3.0], [False, True, False]),
     ],
 }
 ACCEPTED = {
@@ -59,6 +64,8 @@ ACCEPTED = {
         np.array([1, 2, 3]),
         {0: 1, 1: 2, 2: 3, 9: -1},
         {2.0: 1, 1.0: 2, 0.0: 3},
+        pd.Series([3, 2, 1, -1], index=[2, 1, 0, 9]),
+        pl.Series([1, 2, 3]),
     ],
 }
 
@@ -91,6 +98,18 @@ def test_accepted(cls, name, value):
     est = fit(cls, **{name: value})
     assert getattr(est, name) is value
     assert np.isfinite(est.coef_).all()
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_a_series_of_task_weights_goes_by_its_index(cls):
+    by_array = fit(cls, task_weight=[1.0, 2.0, 5.0])
+    series = pd.Series([5.0, 9.0, 1.0, 2.0], index=[2, 7, 0, 1])
+    by_series = fit(cls, task_weight=series)
+    np.testing.assert_array_equal(by_series.coef_, by_array.coef_)
+    with pytest.raises(
+        ValueError, match=r"task_weight has no entry for the tasks \[0\]"
+    ):
+        fit(cls, task_weight=series.drop(0))
 
 
 def test_every_parameter_is_tried():

@@ -140,6 +140,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             np.array_equal(self.tasks_, fit.read.tasks)
             and np.array_equal(self.coef_feature_names_, fit.read.feature_names)
             and fit.problem.penalty.n_blocks == 1
+            and np.all(np.isfinite(before))
         )
         return before[fit.kept].T if same else None
 

@@ -42,6 +42,18 @@ def test_warm_start_takes_fewer_iterations(penalty, kind):
     )
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_warm_start_that_is_not_finite_is_cold(penalty, kind, value):
+    X, y, tasks = draw(kind)
+    warm = make(penalty, kind, 0.1, warm_start=True).fit(X, y, tasks=tasks)
+    coef = warm.coef_.copy()
+    warm.coef_[0, 0] = value
+    warm.fit(X, y, tasks=tasks)
+    np.testing.assert_array_equal(warm.coef_, coef)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_warm_start_is_off_by_default(kind):
     X, y, tasks = draw(kind)

@@ -96,6 +96,13 @@ def unify(values, name):
     if kind == "booleans":
         return values.astype(bool)
     if kind == "dates":
+        zoned = sum(getattr(value, "tzinfo", None) is not None for value in values)
+        if 0 < zoned < len(values):
+            raise ValueError(
+                f"{name} holds {zoned} times with a time zone and "
+                f"{len(values) - zoned} without: which are the same is not known. Give "
+                "all of them a time zone, or none."
+            )
         return np.array([_datetime64(value) for value in values])
     if kind == "numbers":
         return _numbers(values, types)

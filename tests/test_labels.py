@@ -166,6 +166,16 @@ def test_labels_of_mixed_or_other_types(labels, X, y):
         Regressor().fit(X, y, tasks=labels)
 
 
+@pytest.mark.parametrize("make", [list, pd.Series, np.array])
+def test_times_with_and_without_a_zone(make, X, y):
+    labels = make([*ZONED[:-1], TIMES[-1]])
+    with pytest.raises(ValueError, match="tasks holds 11 times with a time zone and 1"):
+        Regressor().fit(X, y, tasks=labels)
+    # as classes too
+    with pytest.raises(ValueError, match="y holds 11 times with a time zone and 1"):
+        Classifier().fit(X, labels)
+
+
 @pytest.mark.parametrize("dtype", ["S1", "m8[s]", "c16"])
 def test_labels_of_another_dtype(dtype, X, y):
     with pytest.raises(ValueError, match="tasks"):

@@ -1,5 +1,6 @@
 """Tables of any library: their columns, and the one that names the task."""
 
+import copy
 import difflib
 import numbers
 
@@ -28,6 +29,48 @@ def column_names(y):
         return None
     plain = all(isinstance(name, int) for name in frame.columns)
     return np.fromiter(frame.columns, dtype=np.int64 if plain else object)
+
+
+def value_kinds(values, name="X"):
+    """What the columns of a table, series or array-like hold, as letters.
+
+    M for dates, times and durations, U for strings and categories, n for the rest.
+    """
+    frame = as_frame(values, name)
+    if frame is not None:
+        return set(map(_kind, frame.schema.values()))
+    if not (isinstance(values, np.ndarray) or sparse.issparse(values)):
+        values = nw.from_native(values, series_only=True, pass_through=True)
+    if not hasattr(values, "dtype"):
+        values = np.asarray(values)
+    return {_kind(values.dtype)}
+
+
+def _kind(dtype):
+    if isinstance(dtype, np.dtype):
+        return {"m": "M", "M": "M", "S": "U", "U": "U", "T": "U"}.get(dtype.kind, "n")
+    if dtype.is_temporal():
+        return "M"
+    return "U" if dtype in (nw.String, nw.Categorical, nw.Enum) else "n"
+
+
+def check_sparse(X, name="X"):
+    """Refuse indices outside a sparse matrix, with which scipy leaves its memory."""
+    fault = None
+    if sparse.issparse(X) and X.format == "coo":
+        for places, size in zip(X.coords, X.shape, strict=True):
+            if places.size and not 0 <= places.min() <= places.max() < size:
+                fault = f"its indices must lie in 0 to {size - 1}"
+    elif sparse.issparse(X) and hasattr(X, "check_format"):
+        try:
+            copy.copy(X).check_format(full_check=True)  # which sets attributes
+        except ValueError as error:
+            fault = str(error)
+    if fault:
+        raise ValueError(
+            f"{name} is no valid {X.format} matrix: {fault}. Build it anew from rows, "
+            "columns and values."
+        )
 
 
 def check_task_column(column):
@@ -70,6 +113,7 @@ def split_column(X, frame, column, names):
 def _locate(X, frame, column, names):
     """X as a frame, CSR or dense array, and the position of the task column."""
     if frame is None and sparse.issparse(X):
+        check_sparse(X)
         X = sparse.csr_array(X)
     elif frame is None and not hasattr(X, "__array__"):
         X = np.array(X, dtype=object)

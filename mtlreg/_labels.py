@@ -1,4 +1,4 @@
-"""Labels of tasks and classes: from any container to one plain kind of value."""
+"""Labels and targets: from any container to one plain kind of value."""
 
 import datetime
 import numbers
@@ -6,10 +6,17 @@ import numbers
 import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from mtlreg._frames import as_frame, column_names, read_column
+from mtlreg._frames import (
+    as_frame,
+    check_sparse,
+    column_names,
+    read_column,
+    value_kinds,
+)
 
 _KINDS = {
     "booleans": (bool, np.bool_),
@@ -260,6 +267,39 @@ def read_classes(y):
     return _side_by_side(found, missing), ~missing, names
 
 
+def read_numbers(y):
+    """Targets of a regressor (float64, 0 where missing; read-only), observed, names."""
+    names = column_names(y)
+    try:
+        if isinstance(y, np.ma.MaskedArray):
+            y = y.astype(np.float64).filled(np.nan)
+        if "M" in value_kinds(y, "y"):
+            raise TypeError("it holds dates; give their distance to one of them")
+        check_sparse(y, "y")
+        y = np.asarray(y.toarray() if sparse.issparse(y) else y)
+        if y.dtype.kind == "O":
+            y = np.where(is_missing(y), np.nan, y)
+        y = check_array(
+            y,
+            ensure_2d=False,
+            ensure_all_finite=False,
+            dtype=np.float64,
+            order="C",
+            input_name="y",
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y of a regressor must hold numbers: {error}") from error
+    missing = np.isnan(y)
+    check_target(np.isinf(y), "infinity or a value too large for dtype('float64')")
+    if y.ndim == 1:
+        check_target(missing, "NaN")
+    elif names is None:
+        names = np.arange(y.shape[1])
+    if missing.any():
+        y = np.where(missing, 0.0, y)
+    return y, ~missing, names
+
+
 def target_columns(y):
     """A 1-D y as one array, a 2-D y as the list of its columns."""
     frame = as_frame(y, "y")
@@ -270,6 +310,7 @@ def target_columns(y):
         if isinstance(series, nw.Series):
             return as_1d(y, "y")
     if sparse.issparse(y):
+        check_sparse(y, "y")
         y = y.toarray()
     elif isinstance(y, np.ma.MaskedArray):
         y = _unmasked(y)

@@ -4,7 +4,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
 
-from mtlreg._frames import as_frame, check_task_column
+from mtlreg._frames import as_frame, check_sparse, check_task_column
 from mtlreg._labels import as_1d, is_missing, label_array, label_kind, unify
 
 
@@ -134,6 +134,7 @@ def _stack_arrays(Xs, labels):
     is_sparse = sparse.issparse(Xs[0])
     Xs = [X if sparse.issparse(X) else np.asarray(X) for X in Xs]
     for label, X in zip(labels, Xs, strict=True):
+        check_sparse(X, f"Xs[{label!r}]")
         if sparse.issparse(X) != is_sparse or X.dtype.names is not None:
             raise ValueError(
                 f"Xs[{label!r}] is not of the same kind as Xs[{labels[0]!r}]: pass all "

@@ -17,20 +17,20 @@ from sklearn.utils.validation import validate_data
 
 from mtlreg._frames import (
     as_frame,
+    check_sparse,
     check_task_column,
-    column_names,
     listed,
     split_column,
+    value_kinds,
 )
 from mtlreg._labels import (
-    check_target,
     encode,
     encode_classes,
     encode_columns,
-    is_missing,
     label_array,
     label_kind,
     read_classes,
+    read_numbers,
     unique_labels,
 )
 from mtlreg._stack import stack_tasks
@@ -115,7 +115,7 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             "the target y is None."
         )
     X, labels, names = _read_X(estimator, X, tasks, reset=True)
-    y, observed, columns = (read_classes if classifier else _read_numbers)(y)
+    y, observed, columns = (read_classes if classifier else read_numbers)(y)
     _check_rows(X.shape[0], y=y, tasks=labels)
     if columns is not None and labels is not None:
         used = "tasks=" if estimator.task_column is None else "task_column"
@@ -282,7 +282,7 @@ def read_target(y, sample_weight, shape, *, classifier):
     """
     if y is None:
         raise ValueError("score needs the target, but y is None.")
-    y, observed, columns = (read_classes if classifier else _read_numbers)(y)
+    y, observed, columns = (read_classes if classifier else read_numbers)(y)
     _check_rows(shape[0], y=y)
     if y.size == np.prod(shape) and 1 in (*y.shape[1:], *shape[1:]):
         y, observed = y.reshape(shape), observed.reshape(shape)
@@ -356,10 +356,13 @@ def _numbered(n_features):
 
 
 def _check_features(X, estimator, formats):
+    check_sparse(X)
     frame = as_frame(X)
     if frame is not None and set(frame.schema.values()) == {nw.Float32}:
         X = frame.to_numpy()  # check_array would widen polars and pyarrow
     try:
+        if "M" in value_kinds(X):
+            raise TypeError("dates could not be promoted to numbers")
         X = check_array(
             X,
             accept_sparse=formats,
@@ -397,36 +400,6 @@ def _check_rows(n_rows, **lengths):
             )
 
 
-def _read_numbers(y):
-    """Targets of a regressor (float64, 0 where missing; read-only), observed, names."""
-    names = column_names(y)
-    try:
-        if isinstance(y, np.ma.MaskedArray):
-            y = y.astype(np.float64).filled(np.nan)
-        y = np.asarray(y.toarray() if sparse.issparse(y) else y)
-        if y.dtype.kind == "O":
-            y = np.where(is_missing(y), np.nan, y)
-        y = check_array(
-            y,
-            ensure_2d=False,
-            ensure_all_finite=False,
-            dtype=np.float64,
-            order="C",
-            input_name="y",
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y of a regressor must hold numbers: {error}") from error
-    missing = np.isnan(y)
-    check_target(np.isinf(y), "infinity or a value too large for dtype('float64')")
-    if y.ndim == 1:
-        check_target(missing, "NaN")
-    elif names is None:
-        names = np.arange(y.shape[1])
-    if missing.any():
-        y = np.where(missing, 0.0, y)
-    return y, ~missing, names
-
-
 def _read_weight(sample_weight, observed):
     """Weights >= 0 (float64) of the cells of y, 0 where nothing is seen; read-only."""
     shape = observed.shape
@@ -435,6 +408,10 @@ def _read_weight(sample_weight, observed):
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(shape[0], sample_weight, dtype=np.float64)
     try:
+        if np.ma.is_masked(sample_weight):
+            raise ValueError("it has masked values")
+        if value_kinds(sample_weight, "sample_weight") - {"n"}:
+            raise ValueError("it holds labels; pass those of tasks by name, tasks=...")
         weight = check_array(
             sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
         )

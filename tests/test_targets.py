@@ -221,7 +221,12 @@ def test_weights_of_every_container(weight, form, X, y):
         (np.zeros(N), "sample_weight is zero everywhere"),
         (0, "sample_weight is zero everywhere"),
         (np.ones(N - 1), "inconsistent.*sample_weight has 11"),
-        (["a"] * N, "sample_weight must hold finite numbers"),
+        (["a"] * N, r"sample_weight must hold finite numbers.*tasks="),
+        (["1"] * N, r"sample_weight must hold finite numbers.*tasks="),
+        (pd.Series(["1"] * N, dtype="category"), r"sample_weight must.*tasks="),
+        (pd.Series([1] * N, dtype="category"), r"sample_weight must.*tasks="),
+        (pl.Series(["1"] * N), r"sample_weight must.*tasks="),
+        (np.ma.masked_array(np.ones(N), np.arange(N) == 3), "masked values"),
         (np.array(2.0), "sample_weight must hold finite numbers"),
         (np.ones((N, 2)), "sample_weight has shape"),
         (np.ones((N, 1)), "sample_weight has shape"),
@@ -242,6 +247,14 @@ def test_refused_weights_of_columns(X):
         Regressor().fit(X, COLUMNS, np.tile([1, 0], (N, 1)))
     with pytest.raises(ValueError, match="sample_weight has shape"):
         Classifier().fit(X, np.arange(N) % 3, np.ones((N, 3)))
+
+
+def test_weights_of_which_none_is_masked(X, y):
+    weight = np.ma.masked_array(np.full(N, 2), np.zeros(N, dtype=bool))
+    data = Regressor().fit(X, y, weight).read_.data
+    np.testing.assert_array_equal(data.weight, np.full(N, 2))
+    with pytest.raises(ValueError, match="masked values"):
+        Regressor().fit(X, COLUMNS, np.ma.masked_equal(COLUMNS, COLUMNS[0, 0]))
 
 
 def test_a_task_of_weight_zero(X, y):

@@ -9,9 +9,7 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from mtlreg.tasks import (
-    keep_tasks,
-)
+from mtlreg.tasks import keep_tasks, stack_tasks
 from tests.task_stubs import (
     FEATURES,
     FRAMES,
@@ -214,6 +212,61 @@ def test_sparse_with_wide_indices_and_duplicates(X, y):
     assert data.X.has_canonical_format
     assert table.nnz == 3
     np.testing.assert_array_equal(data.X.toarray(), expected)
+
+
+def outside(fmt, column):
+    """A sparse table in which one entry lies in no column."""
+    table = sparse.coo_array(np.eye(N, D)).asformat(fmt)
+    if fmt == "coo":
+        table.coords[1][0] = column
+    elif fmt == "csc":
+        table.indices[0] = N  # these are rows
+    else:
+        table.indices[0] = column
+    return table
+
+
+@pytest.mark.parametrize("column", [D, 10**6, -1])
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "bsr"])
+def test_sparse_indices_outside_the_table(fmt, column, X, y):
+    table, match = outside(fmt, column), f"X is no valid {fmt} matrix"
+    est = Regressor().fit(X, y)
+    for task_column in (None, 0):
+        with pytest.raises(ValueError, match=match):
+            Regressor(task_column).fit(table, y)
+    with pytest.raises(ValueError, match=match):
+        est.predict_input(table)
+    with pytest.raises(ValueError, match="y is no valid"):
+        Regressor().fit(X, table)
+    with pytest.raises(ValueError, match="y is no valid"):
+        Classifier().fit(X, table)
+    with pytest.raises(ValueError, match=r"Xs\[0\] is no valid"):
+        stack_tasks([table], [y])
+
+
+DAYS = np.arange(N).astype("datetime64[D]")
+DATES_IN_X = {
+    "array": DAYS[:, None],
+    "durations": (DAYS - DAYS[0])[:, None],
+    "list": [[day] for day in DAYS],
+    "objects": DAYS.astype(object)[:, None],
+    "pandas": pd.DataFrame({"day": DAYS}),
+    "pandas beside numbers": pd.DataFrame({"day": DAYS, "x": np.arange(N)}),
+    "pandas with a zone": pd.DataFrame({"day": pd.Series(DAYS).dt.tz_localize("UTC")}),
+    "polars": pl.DataFrame({"day": DAYS}),
+    "polars beside numbers": pl.DataFrame({"day": DAYS, "x": np.arange(N)}),
+}
+
+
+@pytest.mark.parametrize("name", DATES_IN_X)
+def test_dates_are_no_numbers(name, X, y):
+    table = DATES_IN_X[name]
+    with pytest.raises(TypeError, match=r"X has a column that does not hold numbers"):
+        Regressor().fit(table, y)
+    with pytest.raises(ValueError, match="y of a regressor must hold numbers"):
+        Regressor().fit(X, table)
+    with pytest.raises(ValueError, match="sample_weight must hold finite numbers"):
+        Regressor().fit(X, np.ones((N, np.shape(table)[1])), table)
 
 
 def test_pandas_sparse_columns_stay_sparse(X, y):

@@ -12,7 +12,8 @@ _EVEN_STEPS = 30  # of proximal gradient before the first epoch
 _TARGET_SHARE = 0.5  # to which a working set is solved
 _LAST_SHARE = 0.99  # to which all rows are, as only rounding is left
 _INNER_SHARE = 0.1  # of the gap, to which one is that may not be the last
-_LEAST_CURVATURE = 1e-4  # of a Newton weight, as a share of the largest possible
+_FARTHEST = 30  # that the model of one cell alone moves its prediction
+_LEAST_CURVATURE = 1e-16  # of a Newton weight, as a share of the largest possible
 _LEAST_SIZE = 10  # of a working set
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
 _RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
@@ -129,9 +130,13 @@ class BCD(Solver):
     def _model(self, problem, rows, A, Z, certificate):
         term, weight = problem.term, None
         if not problem.loss.quadratic:
-            bends = problem.loss.hessian(term.predictions(Z), term.y, term.v)
+            # of a cell, -slope / weight is its move. A separable cell has slope and
+            # curvature vanish alike: more weight would hold it back. One on the wrong
+            # side is steep and flat: less weight would send it off.
+            weight = problem.loss.hessian(term.predictions(Z), term.y, term.v)
+            weight = np.maximum(weight, np.abs(certificate.slopes) / _FARTHEST)
             flattest = _LEAST_CURVATURE * problem.loss.curvature * term.v
-            weight = np.maximum(bends, flattest)
+            weight = np.maximum(weight, flattest)
         return make_model(problem, rows, A, certificate, weight)
 
 

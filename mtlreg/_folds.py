@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg._rows import CONSTANT, take_columns
+from mtlreg._rows import CONSTANT, predict_rows, take_columns
 from mtlreg._statistics import Statistics
 from mtlreg.design import MultiTaskData, make_design
 from mtlreg.problem import StatisticsProblem
@@ -83,11 +83,13 @@ class HeldOutRows:
                 losses = self._pointwise(held @ A[:, used].T, b, y)
                 out[point] = np.sum(weight * losses, axis=0)
             return out
-        for t in np.flatnonzero(np.diff(self._data.offsets)):
-            rows = slice(*self._data.offsets[t : t + 2])
-            z = X[rows] @ coef[:, t].T
-            losses = self._pointwise(z, intercept[:, t], y[rows, None])
-            out[:, t] = weight[rows] @ losses
+        sizes = np.diff(self._data.offsets)
+        codes, held = np.repeat(np.arange(len(sizes)), sizes), np.flatnonzero(sizes)
+        starts = self._data.offsets[held]
+        for point, (A, b) in enumerate(zip(coef, intercept, strict=True)):
+            z = predict_rows(X, A, np.zeros_like(b), codes)
+            cells = weight * self._pointwise(z, b[codes], y)
+            out[point, held] = np.add.reduceat(cells, starts)
         return out
 
     def _pointwise(self, z, b, y):

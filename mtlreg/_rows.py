@@ -8,20 +8,63 @@ from mtlreg._numba import njit, njit_sums
 
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
-_GRAM_ROWS = 256  # rows that are multiplied with themselves at a time
-_COLUMN = 64  # entries of columns that are multiplied with each other at a time
+BATCH_ENTRIES = 2**18  # of tasks that are treated at once
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
-def block_diagonal(X, offsets):
-    """Return the block-diagonal matrix of the tasks, sharing the entries of X."""
-    n_tasks, d = len(offsets) - 1, X.shape[1]
-    index = np.int64 if n_tasks * d > np.iinfo(np.int32).max else X.indices.dtype
-    counts = np.diff(X.indptr[offsets])
-    starts = np.arange(n_tasks, dtype=index) * d
-    indices = X.indices.astype(index) + np.repeat(starts, counts)
+def equal_tasks(bounds, width, then=None):
+    """Yield tasks with as many rows as each other, to be treated all at once.
+
+    A library then loops over the tasks, which costs far less than a call for each.
+
+    Parameters
+    ----------
+    bounds : ndarray of shape (n_tasks + 1,)
+        Task t owns the rows ``bounds[t]:bounds[t + 1]``.
+    width : int
+        Numbers a row takes, by which tasks are so many as fit into the cache.
+    then : ndarray of shape (n_tasks,), optional
+        What tasks with as many rows are to be alike in.
+
+    Yields
+    ------
+    tasks : ndarray of int, shape (m,)
+    rows : ndarray of int, shape (m, size)
+        Those of each.
+    """
+    sizes = np.diff(bounds)
+    order = np.lexsort((sizes,) if then is None else (then, sizes))
+    for group in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        size = sizes[group[0]] if group.size else 0
+        step = max(1, BATCH_ENTRIES // max(size * width, 1))
+        for start in range(0, group.size, step):
+            tasks = group[start : start + step]
+            yield tasks, bounds[tasks, None] + np.arange(size)
+
+
+def block_diagonal(X, tasks, n_tasks):
+    """Return sparse X with the columns of every task side by side.
+
+    So block-diagonal where rows are in the order of their tasks. It shares the entries
+    of X.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n, d)
+    tasks : ndarray of int, shape (n,)
+    n_tasks : int
+
+    Returns
+    -------
+    csr_array of shape (n, n_tasks * d)
+    """
+    d = X.shape[1]
+    wide = n_tasks * d > np.iinfo(np.int32).max
+    index = np.dtype(np.int64) if wide else X.indices.dtype
+    starts = np.repeat(tasks.astype(index) * index.type(d), np.diff(X.indptr))
     return sp.csr_array(
-        (X.data, indices, X.indptr.astype(index)), shape=(X.shape[0], n_tasks * d)
+        (X.data, X.indices.astype(index) + starts, X.indptr.astype(index)),
+        shape=(X.shape[0], n_tasks * d),
     )
 
 
@@ -35,6 +78,43 @@ def sparse_moments(X, units):
     """Return the weighted means and mean squares of sparse columns."""
     exact = X.astype(np.float64, copy=False)
     return exact.T @ units, exact.power(2).T @ units
+
+
+def sparse_squares(X, offsets, units, columns, tasks, shift):
+    """Return weighted mean squares of sparse columns, each of the rows of a task.
+
+    About their means, from differences to these.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n, d)
+    offsets : ndarray of shape (n_tasks + 1,)
+    units : ndarray of shape (n,)
+        Weights that sum to 1 in each task.
+    columns, tasks : ndarrays of int, shape (m,)
+    shift : ndarray of shape (m,)
+        The means, which may be rounded.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+    """
+    sizes, counts = np.diff(offsets), np.diff(X.indptr)
+    place = np.full((X.shape[1], len(sizes)), -1)
+    place[columns, tasks] = np.arange(len(columns))
+    pair = place[X.indices, np.repeat(np.repeat(np.arange(len(sizes)), sizes), counts)]
+    held = np.flatnonzero(pair >= 0)
+    pair, units = pair[held], np.repeat(units, counts)[held]
+    rest = X.data[held].astype(np.float64) - shift[pair]
+
+    def summed(values):
+        return np.bincount(pair, values, len(columns))
+
+    absent = 1 - summed(units)
+    absent[np.bincount(pair, minlength=len(columns)) == sizes[tasks]] = 0.0
+    mean = summed(units * rest) - absent * shift
+    square = summed(units * rest**2) + absent * shift**2
+    return np.maximum(square - mean**2, 0.0)
 
 
 def nonzero_rows(A):
@@ -68,47 +148,6 @@ def transposed_columns(X, features, dtype):
     columns = np.empty((len(features), X.shape[0]), dtype=dtype)
     _transpose_columns(X, features, columns)
     return columns
-
-
-@njit
-def _scale_columns(X, factors, features, out):
-    for i in range(out.shape[0]):
-        for k in range(features.size):
-            out[i, k] = factors[i] * X[i, features[k]]
-
-
-@njit
-def _mirror(matrix):
-    for i in range(matrix.shape[0]):
-        for j in range(i):
-            matrix[i, j] = matrix[j, i]
-
-
-def weighted_gram(X, weight, features=None):
-    """Return ``X' diag(weight) X`` and ``X' weight`` of some features, in float64.
-
-    Dense rows are taken a chunk at a time, which is all that is ever copied.
-    """
-    root = np.sqrt(weight)
-    if sp.issparse(X):
-        half = scale_rows(take_columns(X, features), root)
-        return (half.T @ half).toarray(), half.T @ root
-    d = X.shape[1] if features is None else len(features)
-    buffer = np.empty((min(_GRAM_ROWS, len(X)), d))
-    gram, sums = np.zeros((d, d), order="F"), np.zeros(d)
-    for rows, chunk in _chunks(X, _GRAM_ROWS):
-        half, factors = buffer[: len(chunk)], root[rows]
-        if features is None:
-            np.multiply(factors[:, None], chunk, out=half)
-        else:
-            _scale_columns(chunk, factors, features, half)
-        if len(X) <= _GRAM_ROWS:
-            return half.T @ half, half.T @ factors
-        # in place, the upper triangle only
-        gram = blas.dsyrk(1.0, half.T, beta=1.0, c=gram, overwrite_c=True)
-        sums += half.T @ factors
-    _mirror(gram)
-    return gram.T, sums
 
 
 @njit
@@ -219,6 +258,39 @@ def _adjoint_tasks(X, offsets, R, out):
                 out[t, j] += R[i] * X[i, j]
 
 
+@njit_sums
+def _predict_rows(X, codes, columns, out):
+    for i in range(codes.size):
+        t = codes[i]
+        z = out.dtype.type(0)
+        for j in range(X.shape[1]):
+            z += X[i, j] * columns[t, j]
+        out[i] = z
+
+
+def predict_rows(X, coef, intercept, codes):
+    """Return ``x_i . coef[codes_i] + intercept[codes_i]`` for every row of X.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_rows, n_features)
+    coef : ndarray of shape (n_tasks, n_features)
+    intercept : ndarray of shape (n_tasks,)
+    codes : ndarray of int, shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    columns = np.ascontiguousarray(coef)
+    if sp.issparse(X):
+        z = block_diagonal(X, codes, len(columns)) @ columns.ravel()
+    else:
+        z = np.empty(len(X), dtype=np.result_type(X, columns))
+        _predict_rows(X, codes, columns, z)
+    return z + intercept[codes]
+
+
 def predict_tasks(X, offsets, columns):
     """Return ``X_t a_t`` for the dense rows of every task, (n,).
 
@@ -243,56 +315,6 @@ def adjoint_tasks(X, offsets, R):
     return out
 
 
-@njit_sums
-def _gram_tasks(X, offsets, roots, features, centred, columns, sums, gram, out):
-    k, size = columns.shape
-    for t in range(offsets.size - 1):
-        total = 0.0
-        sums[:] = 0.0
-        gram[:] = 0.0
-        for start in range(offsets[t], offsets[t + 1], size):
-            n = min(size, offsets[t + 1] - start)
-            for i in range(n):
-                root = roots[start + i]
-                total += root * root
-                for j in range(k):
-                    columns[j, i] = root * X[start + i, features[j]]
-                    sums[j] += root * columns[j, i]
-            for j in range(k):
-                left = columns[j, :n]
-                for p in range(j + 1):
-                    right = columns[p, :n]
-                    product = 0.0
-                    for i in range(n):
-                        product += left[i] * right[i]
-                    gram[j, p] += product
-        for j in range(k):
-            for p in range(j + 1):
-                if centred and total > 0:
-                    gram[j, p] -= sums[j] * sums[p] / total
-                out[j, p, t] = out[p, j, t] = gram[j, p]
-
-
-def gram_tasks(X, offsets, weight, features, centred, out):
-    """Write ``X_t' diag(w_t) X_t`` of some features of every task to ``out``.
-
-    One pass over X, where a product a task spends its time on calls if tasks are many.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-    offsets : ndarray of shape (n_tasks + 1,)
-    weight : ndarray of shape (n,)
-    features : ndarray of int, shape (k,)
-    centred : bool
-        Whether the rows of each task are centred by their weighted mean.
-    out : ndarray of shape (k, k, n_tasks)
-    """
-    k = len(features)
-    scratch = np.empty((k, _COLUMN)), np.empty(k), np.empty((k, k))
-    _gram_tasks(X, offsets, np.sqrt(weight), features, centred, *scratch, out)
-
-
 def column_moments(X, units):
     """Return the weighted means and mean squares of dense columns, in float64.
 
@@ -309,14 +331,14 @@ def column_moments(X, units):
     if units.shape[1] == 1:
         return task_moments(X, np.ascontiguousarray(units[:, 0]), np.array([0, len(X)]))
     means, squares = np.zeros((2, X.shape[1], units.shape[1]))
-    for rows, chunk in _chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
+    for rows, chunk in chunks(X, max(16, _CACHED_ENTRIES // max(X.shape[1], 1))):
         values = chunk.astype(np.float64, copy=False)
         means += values.T @ units[rows]
         squares += np.square(values).T @ units[rows]
     return means, squares
 
 
-def _chunks(X, size):
+def chunks(X, size):
     for start in range(0, X.shape[0], size):
         rows = slice(start, start + size)
         yield rows, X[rows]
@@ -333,7 +355,7 @@ def _chunks64(X):
     """
     size = max(32, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))
     buffer = np.empty((min(size, len(X)), X.shape[1]))
-    for rows, chunk in _chunks(X, size):
+    for rows, chunk in chunks(X, size):
         exact = buffer[: len(chunk)]
         np.copyto(exact, chunk)
         yield rows, exact

@@ -1,6 +1,5 @@
 """Sufficient statistics of least squares: centred Gram matrices and moments."""
 
-import itertools
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +7,8 @@ import scipy.sparse as sp
 from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._factored import apply_factored, as_array
-from mtlreg._numba import njit
+from mtlreg._numba import njit, njit_sums
+from mtlreg._rows import equal_tasks
 
 _EPS = np.finfo(np.float64).eps
 _MOST_BYTES = 2**30  # that Gram matrices may take
@@ -23,6 +23,38 @@ def _multiply_stacked(gram, A, out):
         for k in range(gram.shape[1]):
             for t in range(out.shape[1]):
                 out[j, t] += gram[j, k, t] * A[k, t]
+
+
+@njit
+def _image_factors(factor, bounds, A, out):
+    # out_i = sum_j factor_ji A_jt for the entries i of task t
+    for j in range(factor.shape[0]):
+        for t in range(bounds.size - 1):
+            share = A[j, t]
+            for i in range(bounds[t], bounds[t + 1]):
+                out[i] += share * factor[j, i]
+
+
+@njit_sums
+def _adjoint_factors(factor, bounds, r, out):
+    # out_jt = sum_i factor_ji r_i
+    for j in range(factor.shape[0]):
+        for t in range(bounds.size - 1):
+            total = out.dtype.type(0)
+            for i in range(bounds[t], bounds[t + 1]):
+                total += factor[j, i] * r[i]
+            out[j, t] = total
+
+
+@njit_sums
+def _square_factors(factor, bounds, out):
+    # out_jt = sum_i factor_ji^2
+    for j in range(factor.shape[0]):
+        for t in range(bounds.size - 1):
+            total = out.dtype.type(0)
+            for i in range(bounds[t], bounds[t + 1]):
+                total += factor[j, i] * factor[j, i]
+            out[j, t] = total
 
 
 class Statistics:
@@ -207,29 +239,36 @@ class StackedFactors(Statistics):
     scale = None
 
     def __init__(self, factor, bounds):
-        self.factor = factor
-        self.tasks = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+        self.factor, self.bounds = factor, bounds
+        self._shape = len(factor), len(bounds) - 1
 
     def image(self, A):
         """Return the ``C_t' a_t`` one after the other, (n,)."""
-        columns = np.ascontiguousarray(A.T)
-        pairs = zip(columns, self.tasks, strict=True)
-        return np.concatenate([a @ self.factor[:, part] for a, part in pairs])
+        out = np.zeros(self.factor.shape[1], dtype=np.result_type(self.factor, A))
+        _image_factors(self.factor, self.bounds, np.ascontiguousarray(A), out)
+        return out
 
     def adjoint(self, r):
         """Return the ``C_t r_t``, (n_features, n_tasks)."""
-        return np.stack([self.factor[:, p] @ r[p] for p in self.tasks], axis=1)
+        out = np.empty(self._shape, dtype=np.result_type(self.factor, r))
+        _adjoint_factors(self.factor, self.bounds, r, out)
+        return out
 
     def multiply(self, A):
         return self.adjoint(self.image(A))
 
     def stacked(self):
-        grams = [self.factor[:, p] @ self.factor[:, p].T for p in self.tasks]
-        return np.stack(grams, axis=2)
+        k, n_tasks = self._shape
+        grams = np.empty((k, k, n_tasks), dtype=self.factor.dtype)
+        for tasks, cells in equal_tasks(self.bounds, k):
+            part = self.factor[:, cells].transpose(1, 0, 2)
+            grams[:, :, tasks] = np.moveaxis(part @ part.transpose(0, 2, 1), 0, 2)
+        return grams
 
     def diagonal(self):
-        parts = [self.factor[:, part] for part in self.tasks]
-        return np.stack([np.einsum("ji,ji->j", C, C) for C in parts], axis=1)
+        out = np.empty(self._shape, dtype=self.factor.dtype)
+        _square_factors(self.factor, self.bounds, out)
+        return out
 
 
 def statistics_pay(design, n_products):

@@ -1,6 +1,5 @@
 """The linear map from task parameters to predictions, and the data behind it."""
 
-import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,28 +8,37 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from mtlreg._grams import (
+    column_kernels,
+    gram_columns,
+    gram_tasks,
+    inner_products,
+    kernel_tasks,
+    weighted_gram,
+    weighted_kernels,
+)
 from mtlreg._rows import (
+    BATCH_ENTRIES,
     CONSTANT,
     adjoint64,
     adjoint_tasks,
     block_diagonal,
     centre_tasks,
     column_moments,
-    gram_tasks,
+    equal_tasks,
     nonzero_rows,
     predict_tasks,
     product64,
     promotes,
-    scale_rows,
     sparse_moments,
+    sparse_squares,
     take_columns,
     task_moments,
-    weighted_gram,
 )
 from mtlreg._threads import largest_product
 
 _DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
-_AT_ONCE = 64  # features; beyond, a library multiplies one task after the other faster
+_FEW = 16  # sets of weights, to be multiplied with one after the other
 
 
 @dataclass(frozen=True)
@@ -185,8 +193,23 @@ class Design(ABC):
         """Return the cells of an array that belong to ``rows(t)``."""
 
     @abstractmethod
-    def _grams_alike(self, weight):
-        """Return keys of the tasks, equal only where the Gram matrices are."""
+    def grams(self, out, weight=None, features=None):
+        """Write the `gram` of every task to ``out``, (k, k, n_tasks).
+
+        Parameters
+        ----------
+        out : ndarray
+        weight : ndarray over cells, optional
+        features : ndarray of int, shape (k,), optional
+        """
+
+    @abstractmethod
+    def _exact_square_norms(self, columns, tasks):
+        """Return mean squares of columns, each of a task, from differences to means."""
+
+    @abstractmethod
+    def _largest_by_task(self):
+        """Return what `largest_eigenvalues` does, of rows that are not all the same."""
 
     def predict(self, A):
         """Return the predictions without intercept, an array over cells.
@@ -222,34 +245,13 @@ class Design(ABC):
         scale = norms + means**2
         if self.shift is not None:
             doubtful = (norms <= 1e-8 * scale) & (scale > 0)
-            for t in np.flatnonzero(doubtful.any(axis=0)):
-                columns = np.flatnonzero(doubtful[:, t])
-                norms[columns, t] = self._exact_square_norms(t, columns)
+            if doubtful.any():
+                pairs = np.nonzero(doubtful)
+                norms[pairs] = self._exact_square_norms(*pairs)
         norms[norms <= CONSTANT * scale] = 0.0
         # an overflow is no constant column
         norms[~np.isfinite(scale)] = np.inf
         return norms
-
-    def _exact_square_norms(self, t, columns):
-        """Return mean squares of columns of task t from differences to the mean."""
-        rows, v = self.rows(t)
-        shift = self.shift[columns, t]
-        part = rows[:, columns]
-        if not sp.issparse(part):
-            rest = part.astype(np.float64) - shift
-            first, second = v @ rest, v @ rest**2
-        else:
-            part = part.tocoo()
-            i, j = part.coords
-            rest = part.data.astype(np.float64) - shift[j]
-            size = len(columns)
-            held = np.bincount(j, minlength=size) == len(v)
-            absent = np.sum(v) - np.bincount(j, weights=v[i], minlength=size)
-            absent[held] = 0.0
-            first = np.bincount(j, v[i] * rest, size) - absent * shift
-            second = np.bincount(j, v[i] * rest**2, size) + absent * shift**2
-        total = np.sum(v)
-        return np.maximum(second / total - (first / total) ** 2, 0.0)
 
     @cached_property
     def columns(self):
@@ -284,38 +286,11 @@ class Design(ABC):
             gram[:, dead] = 0.0
         return gram
 
-    def grams(self, out, weight=None, features=None):
-        """Write the `gram` of every task to ``out``, (k, k, n_tasks).
-
-        Parameters
-        ----------
-        out : ndarray
-        weight : ndarray over cells, optional
-        features : ndarray of int, shape (k,), optional
-        """
-        seen = {}
-        for t, key in enumerate(self._grams_alike(weight)):
-            if key in seen:
-                out[:, :, t] = out[:, :, seen[key]]
-                continue
-            part = None if weight is None else self.select(weight, t)
-            out[:, :, t] = self.gram(t, part, features)
-            seen[key] = t
-
-    def _kernel(self, t):
-        """Return the inner products of the weighted centred rows of task t."""
-        rows, v = self.rows(t)
-        root = np.sqrt(v)
-        if not sp.issparse(rows):
-            rows = rows.astype(np.float64, copy=False)
-        half = scale_rows(rows, root)
-        kernel = half @ half.T
-        kernel = kernel.toarray() if sp.issparse(kernel) else kernel
-        if self.centred:
-            mean = rows.T @ v / np.sum(v)
-            cross = np.outer(half @ mean, root)
-            kernel += (mean @ mean) * np.outer(root, root) - cross - cross.T
-        return kernel
+    def _clear_dead(self, grams, features):
+        """Set the entries of features that are constant in a task to 0."""
+        if self._dead is not None:
+            dead = self._dead[features]
+            grams[dead[:, None] | dead] = 0.0
 
     def largest_eigenvalues(self):
         """Return an upper bound of the largest eigenvalue of each H_t, (n_tasks,).
@@ -326,7 +301,7 @@ class Design(ABC):
         if self.same_rows:
             first = self._largest_eigenvalue(0) / self.task_weights[0]
             return first * self.task_weights
-        return np.array([self._largest_eigenvalue(t) for t in range(self.n_tasks)])
+        return self._largest_by_task()
 
     def _largest_eigenvalue(self, t):
         rows, v = self.rows(t)
@@ -334,7 +309,11 @@ class Design(ABC):
             return 0.0
         if min(rows.shape) <= _DENSE_LIMIT:
             wide = rows.shape[0] < rows.shape[1]
-            matrix = self._kernel(t) if wide else self.gram(t)
+            if wide:
+                inner = inner_products(rows)
+                matrix = weighted_kernels(inner, v[:, None], self.centred)[0]
+            else:
+                matrix = self.gram(t)
             return max(float(np.linalg.eigvalsh(matrix)[-1]), 0.0)
         mean = rows.T @ v / np.sum(v) if self.centred else np.zeros(rows.shape[1])
 
@@ -406,8 +385,46 @@ class SharedDesign(Design):
     def select(self, values, t):
         return values[self.v[:, t] > 0, t]
 
-    def _grams_alike(self, weight):
-        return [column.tobytes() for column in (self.v if weight is None else weight).T]
+    def grams(self, out, weight=None, features=None):
+        weight = self.v if weight is None else weight
+        columns = np.ascontiguousarray(weight.T)
+        bits = columns.view(np.dtype((np.void, columns.strides[0])))[:, 0]
+        # tasks with the same weights have the same Gram matrix
+        _, first, which = np.unique(bits, return_index=True, return_inverse=True)
+        if len(first) <= _FEW:
+            for number, t in enumerate(first):
+                gram = self.gram(t, self.select(weight, t), features)
+                out[:, :, which == number] = gram[:, :, None]
+            return
+        features = np.arange(self.n_features) if features is None else features
+        all_apart = len(first) == self.n_tasks
+        apart = weight if all_apart else weight[:, first]
+        grams = out if all_apart else np.empty((*out.shape[:2], len(first)), out.dtype)
+        gram_columns(self.X, apart, features, self.centred, grams)
+        if not all_apart:
+            np.take(grams, which, axis=2, out=out)
+        self._clear_dead(out, features)
+
+    def _exact_square_norms(self, columns, tasks):
+        found, step = [], max(1, BATCH_ENTRIES // len(self.v))
+        for start in range(0, len(columns), step):
+            pairs = columns[start : start + step], tasks[start : start + step]
+            rest = take_columns(self.X, pairs[0]).astype(np.float64)
+            rest = rest.toarray() if sp.issparse(rest) else rest
+            rest -= self.shift[pairs]
+            units = self.v[:, pairs[1]] / self.task_weights[pairs[1]]
+            mean, square = np.sum(units * rest, axis=0), np.sum(units * rest**2, axis=0)
+            found.append(np.maximum(square - mean**2, 0.0))
+        return np.concatenate(found)
+
+    def _largest_by_task(self):
+        n, d = self.X.shape
+        if min(n, d) > _DENSE_LIMIT or self.n_tasks <= _FEW:
+            return np.array([self._largest_eigenvalue(t) for t in range(self.n_tasks)])
+        found, live = np.empty(self.n_tasks), self.square_norms > 0
+        for part, kernels in column_kernels(self.X, self.v, self.centred, live):
+            found[part] = np.linalg.eigvalsh(kernels)[:, -1]
+        return np.maximum(found, 0.0)
 
 
 class StackedDesign(Design):
@@ -417,8 +434,10 @@ class StackedDesign(Design):
 
     def _centre(self, data):
         X, offsets = data.X, data.offsets
-        self._slices = [slice(*pair) for pair in itertools.pairwise(offsets)]
-        self._blocks = block_diagonal(X, offsets) if sp.issparse(X) else None
+        self._blocks = None
+        if sp.issparse(X):
+            codes = np.repeat(np.arange(self.n_tasks), np.diff(offsets))
+            self._blocks = block_diagonal(X, codes, self.n_tasks)
         self._gathered_share = 1 / 32 if self._blocks is None else 0.0
         units = self.v / self.cells.spread(self.task_weights)
         if self._blocks is not None:
@@ -450,50 +469,41 @@ class StackedDesign(Design):
         return np.ascontiguousarray(G.T)
 
     def grams(self, out, weight=None, features=None):
-        if self._blocks is not None or len(out) > _AT_ONCE:
-            super().grams(out, weight, features)
-            return
         weight = self.v if weight is None else weight
         features = np.arange(self.n_features) if features is None else features
         gram_tasks(self.X, self.cells.offsets, weight, features, self.centred, out)
-        if self._dead is not None:
-            dead = self._dead[features]
-            out[dead[:, None] | dead] = 0.0
+        self._clear_dead(out, features)
+
+    def _exact_square_norms(self, columns, tasks):
+        # of sparse rows, as no mean of a dense column hides its deviation
+        units = self.v / self.cells.spread(self.task_weights)
+        offsets, shift = self.cells.offsets, self.shift[columns, tasks]
+        return sparse_squares(self.X, offsets, units, columns, tasks, shift)
+
+    def _largest_by_task(self):
+        d, found = self.n_features, np.empty(self.n_tasks)
+        live = self.square_norms.T > 0
+        for tasks, rows in equal_tasks(self.cells.offsets, d):
+            if len(tasks) > 1:
+                weight = self.v[rows]
+                kernels = kernel_tasks(self.X, rows, weight, self.centred, live[tasks])
+                found[tasks] = np.linalg.eigvalsh(kernels)[:, -1]
+            else:
+                found[tasks] = self._largest_eigenvalue(tasks[0])
+        return np.maximum(found, 0.0)
 
     def rows(self, t):
-        return self.X[self._slices[t]], self.v[self._slices[t]]
+        part = self._part(t)
+        return self.X[part], self.v[part]
 
     def select(self, values, t):
-        return values[self._slices[t]]
+        return values[self._part(t)]
 
-    def _grams_alike(self, weight):
-        return range(self.n_tasks)
+    def _part(self, t):
+        return slice(*self.cells.offsets[t : t + 2])
 
 
 def make_design(data, v, centred):
     """Return the `Design` of the layout of ``data``."""
     layout = SharedDesign if data.offsets is None else StackedDesign
     return layout(data, v, centred)
-
-
-def predict_rows(X, coef, intercept, codes):
-    """Return ``x_i . coef[codes_i] + intercept[codes_i]`` for every row of X.
-
-    Parameters
-    ----------
-    X : ndarray or csr_array of shape (n_rows, n_features)
-    coef : ndarray of shape (n_tasks, n_features)
-    intercept : ndarray of shape (n_tasks,)
-    codes : ndarray of int, shape (n_rows,)
-
-    Returns
-    -------
-    ndarray of shape (n_rows,)
-    """
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(coef.shape[0] + 1))
-    z = np.empty(X.shape[0], dtype=np.result_type(X.dtype, coef))
-    for t in np.flatnonzero(np.diff(bounds)):
-        rows = order[bounds[t] : bounds[t + 1]]
-        z[rows] = X[rows] @ coef[t] + intercept[t]
-    return z

@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = [
     {"_factored", "_numba", "_threads"},
     {"losses", "penalties", "_rows"},
+    {"_grams"},
     {"design"},
     {"_statistics"},
     {"terms"},

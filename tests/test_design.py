@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from mtlreg._rows import predict_rows
 from mtlreg._statistics import Statistics
-from mtlreg.design import Cells, MultiTaskData, make_design, predict_rows
+from mtlreg.design import Cells, MultiTaskData, make_design
 from tests.problems import LAYOUTS, random_data
 
 EPS = np.finfo(float).eps

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from mtlreg.design import predict_rows
+from mtlreg._rows import predict_rows
 from mtlreg.estimators._callbacks import CallbackSupportMixin, with_callbacks
 from mtlreg.estimators._checks import (
     check_choice,

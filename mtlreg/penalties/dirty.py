@@ -314,17 +314,14 @@ class Dirty(RowPenalty):
             return a[:, above] if above < n_tasks else np.zeros(n_rows)
         # with m entries above tau the slope is >= 0 where tau^2 (ratio^2 - m) is at
         # least the sum of the other squares; the smallest such tau in any segment
-        tau = a[:, 0].copy()
-        tails = np.concatenate(
-            [np.cumsum(a[:, ::-1] ** 2, axis=1)[:, ::-1], np.zeros((n_rows, 1))], axis=1
-        )
-        following = np.concatenate([a, np.zeros((n_rows, 1))], axis=1)
-        for m in range(1, n_tasks + 1):
-            if ratio**2 < m:
-                break
-            with np.errstate(divide="ignore", invalid="ignore"):
-                root = np.sqrt(tails[:, m] / (ratio**2 - m))
-            root[tails[:, m] == 0] = 0.0
-            level = np.maximum(root, following[:, m])
-            tau = np.where(level <= a[:, m - 1], np.minimum(tau, level), tau)
-        return tau
+        ends = np.zeros((n_rows, 1))
+        tails = np.cumsum(a[:, :0:-1] ** 2, axis=1)[:, ::-1]
+        tails = np.concatenate([tails, ends], axis=1)
+        following = np.concatenate([a[:, 1:], ends], axis=1)
+        m = np.arange(1, n_tasks + 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root = np.sqrt(tails / (ratio**2 - m))
+        root[tails == 0] = 0.0
+        level = np.maximum(root, following)
+        level[(level > a) | (m > ratio**2)] = np.inf
+        return np.minimum(level.min(axis=1), a[:, 0])

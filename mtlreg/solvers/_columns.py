@@ -1,12 +1,13 @@
 """The columns of a design in the form that a model of some rows of A wants."""
 
-import itertools
 import math
 
 import numpy as np
 import scipy.sparse as sp
 
+from mtlreg._numba import njit_sums
 from mtlreg._rows import transposed_columns
+from mtlreg._statistics import StackedFactors
 from mtlreg.problem import StatisticsProblem
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._models import RowModel
@@ -15,6 +16,18 @@ _EXPECTED_EPOCHS = 40  # of sparse rows; fewer where Gram matrices are quick to 
 # multiply-adds of a library for dense columns while the loops of an epoch make one
 _BLAS_OF_SHARED, _BLAS_OF_OWN = 4, 8
 _GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
+
+
+@njit_sums
+def _centre_columns(columns, bounds, weight, totals):
+    for j in range(columns.shape[0]):
+        for t in range(totals.size):
+            total = 0.0
+            for i in range(bounds[t], bounds[t + 1]):
+                total += columns[j, i] * weight[i]
+            mean = columns.dtype.type(total / totals[t])
+            for i in range(bounds[t], bounds[t + 1]):
+                columns[j, i] -= mean
 
 
 def make_model(problem, rows, A, certificate, weight=None):
@@ -121,9 +134,7 @@ class _Block:
             return columns, root
         bounds, root = self.design.cells.offsets, np.sqrt(self.weight)
         if self.centred and not (self.fixed and shift is None):
-            for t, (a, b) in enumerate(itertools.pairwise(bounds)):
-                mean = columns[:, a:b] @ self.weight[a:b] / self.totals[t]
-                columns[:, a:b] -= mean[:, None].astype(self.dtype)
+            _centre_columns(columns, bounds, self.weight, self.totals)
         columns *= root.astype(self.dtype)
         return columns, root
 
@@ -147,9 +158,7 @@ class _Block:
         if self.fixed:
             curvature = design.square_norms[self.index]
         else:
-            parts = np.split(columns, bounds[1:-1], axis=1)
-            squares = [np.einsum("ij,ij->i", part, part) for part in parts]
-            curvature = np.stack(squares, axis=1)
+            curvature = StackedFactors(columns, bounds).diagonal()
         return _blocks.Rows(
             columns,
             starts,

@@ -4,12 +4,12 @@ Of rows that move, ``take`` returns the `Statistics` and ``cost`` what a Newton 
 costs, in multiply-adds of the loops of an epoch.
 """
 
-import itertools
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
+from mtlreg._numba import njit
 from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
 
@@ -106,22 +106,27 @@ class TaskHessian:
 
     @cached_property
     def _cells(self):
-        """The weights of the cells of each task, and where its rows start."""
+        """The weights of all cells, where those of a task end, and where its rows
+        start.
+        """
         columns = self._columns
         if isinstance(columns, _blocks.WeightedRows):
-            weights = np.split(columns.weight, columns.bounds[1:-1])
-            return list(zip(weights, columns.starts, strict=True))
+            return columns.weight, columns.bounds, columns.starts
         if isinstance(columns, _blocks.SparseSharedRows):
-            return [(weight, 0) for weight in columns.weight.T]
-        starts = np.searchsorted(columns.task, np.arange(columns.intercept.size))
-        return list(zip(np.split(columns.weight, starts[1:]), starts, strict=True))
+            n, n_tasks = columns.weight.shape
+            starts = np.zeros(n_tasks, dtype=np.intp)
+            return columns.weight.T.ravel(), n * np.arange(n_tasks + 1), starts
+        edges = np.arange(columns.intercept.size + 1)
+        bounds = np.searchsorted(columns.task, edges)
+        return columns.weight, bounds, bounds[:-1]
 
     @cached_property
     def _counts(self):
         """How many samples a task has."""
         if isinstance(self._columns, _blocks.Rows):
             return np.diff(self._columns.bounds)
-        return np.array([np.count_nonzero(weight) for weight, _ in self._cells])
+        weight, bounds, _ = self._cells
+        return np.diff(np.concatenate([[0], np.cumsum(weight != 0)])[bounds])
 
     def _factor(self, rows):
         """Return the columns times the roots of the weights, and where tasks begin."""
@@ -129,16 +134,25 @@ class TaskHessian:
         dense = _dense(columns, rows)
         if isinstance(columns, _blocks.Rows):
             return dense, columns.bounds
-        bounds = np.concatenate([[0], np.cumsum(self._counts)])
-        factor = np.empty((len(rows), bounds[-1]), dtype=dense.dtype)
-        parts = zip(itertools.pairwise(bounds), self._cells, strict=True)
-        for t, ((a, b), (weight, start)) in enumerate(parts):
-            held = np.flatnonzero(weight)
-            np.subtract(
-                dense[:, start + held], columns.means[rows, t, None], out=factor[:, a:b]
-            )
-            factor[:, a:b] *= np.sqrt(weight[held])
-        return factor, bounds
+        ends = np.concatenate([[0], np.cumsum(self._counts)])
+        factor = np.empty((len(rows), ends[-1]), dtype=dense.dtype)
+        _write_factor(
+            np.ascontiguousarray(dense), columns.means[rows], *self._cells, factor
+        )
+        return factor, ends
+
+
+@njit
+def _write_factor(dense, means, weight, bounds, starts, out):
+    # the columns of the cells of positive weight, centred, times the roots of these
+    for j in range(out.shape[0]):
+        last = 0
+        for t in range(starts.size):
+            for i in range(bounds[t], bounds[t + 1]):
+                if weight[i] != 0.0:
+                    x = dense[j, starts[t] + i - bounds[t]] - means[j, t]
+                    out[j, last] = np.sqrt(weight[i]) * x
+                    last += 1
 
 
 def _cost_by_grams(k, n_tasks, bordered):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
+from mtlreg._rows import equal_tasks
 from mtlreg._statistics import StackedFactors
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
@@ -129,24 +130,33 @@ class _SampleInverse:
         tied = np.divide(face.tied, size, out=np.zeros_like(bend), where=size > 0)
         self._along = self._free * w / left + tied
         rows = np.flatnonzero(self._along.any(axis=1))
-        self._border = hessian.factor[rows]
-        self._halves = []
-        for t, part in enumerate(hessian.tasks):
-            half = self._half(hessian.factor[:, part], self._free[:, t])
-            self._border[:, part] *= self._along[rows, t, None]
-            self._border[:, part] = self._border[:, part] @ half.T
-            self._halves.append(half)
+        self._border, self._halves = hessian.factor[rows], []
+        moving = np.count_nonzero(self._free, axis=0)
+        for tasks, cells in equal_tasks(hessian.bounds, len(free), moving):
+            half = self._half(tasks, cells)
+            part = self._border[:, cells] * self._along[rows][:, tasks, None]
+            # (row, task, cell) and back, a product a task
+            part = part.swapaxes(0, 1) @ half.swapaxes(1, 2)
+            self._border[:, cells] = part.swapaxes(0, 1)
+            self._halves.append((cells, half))
         schur = self._border @ self._border.T
         schur[np.diag_indices_from(schur)] += 1.0
         self._schur = cho_factor(schur, overwrite_a=True, check_finite=False)
 
-    @staticmethod
-    def _half(factor, free):
-        """Return ``L^-1`` for ``L L' = 1 + C' diag(f) C``."""
-        moving = np.flatnonzero(free)
-        part = factor[moving] * np.sqrt(free[moving, None])
-        matrix = part.T @ part
-        matrix[np.diag_indices_from(matrix)] += 1.0
+    def _half(self, tasks, cells):
+        """Return ``L^-1`` for ``L L' = 1 + C' diag(f) C`` of tasks with as many cells.
+
+        Of shape (m, size, size).
+        """
+        free = self._free[:, tasks]
+        most = np.max(np.count_nonzero(free, axis=0))
+        # rows that move first, for each task
+        moving = np.argsort(free == 0, axis=0, kind="stable")[:most]
+        root = np.sqrt(np.take_along_axis(free, moving, axis=0))
+        part = self._hessian.factor[moving[:, :, None], cells] * root[:, :, None]
+        part = part.swapaxes(0, 1)
+        matrix = part.swapaxes(1, 2) @ part
+        matrix += np.eye(cells.shape[1], dtype=matrix.dtype)
         return np.linalg.inv(np.linalg.cholesky(matrix))
 
     def _bent(self, r):
@@ -156,8 +166,11 @@ class _SampleInverse:
 
     def _by_task(self, r, transposed=False):
         """Return the ``L_t^-1 r_t`` or ``L_t^-T r_t``."""
-        pairs = zip(self._halves, self._hessian.tasks, strict=True)
-        return np.concatenate([(h.T if transposed else h) @ r[p] for h, p in pairs])
+        out = np.empty_like(r)
+        for cells, half in self._halves:
+            half = half.swapaxes(1, 2) if transposed else half
+            out[cells] = (half @ r[cells][:, :, None])[:, :, 0]
+        return out
 
     def solve(self, r):
         """Return the inverse times r (k, n_tasks), both on the face."""

@@ -1,0 +1,100 @@
+"""Gram matrices and norms of many tasks, against one task after the other."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from mtlreg._rows import equal_tasks
+from mtlreg.design import MultiTaskData, make_design
+from tests.problems import LAYOUTS, random_data
+
+N_TASKS = 40
+every_layout = pytest.mark.parametrize("layout", LAYOUTS)
+both_centrings = pytest.mark.parametrize("centred", [False, True])
+
+
+def dense_rows(design, t, weight=None):
+    """Rows of task t, centred by their weighted mean, times the roots of weights."""
+    rows, v = design.rows(t)
+    rows = rows.toarray() if sp.issparse(rows) else rows
+    v = v if weight is None else design.select(weight, t)
+    rows = rows - v @ rows / v.sum() if design.centred else rows
+    return np.sqrt(v)[:, None] * rows
+
+
+@every_layout
+@both_centrings
+@pytest.mark.parametrize("d", [4, 70])
+def test_grams_of_many_tasks(layout, centred, d):
+    data = random_data("squared", layout, n_tasks=N_TASKS, d=d)
+    design = make_design(data, data.weight, centred)
+    other = np.where(data.weight > 0, data.weight + 0.3, 0.0)
+    for weight in (None, other):
+        for features in (np.arange(d), np.arange(d)[::-2]):
+            grams = np.empty((len(features), len(features), N_TASKS))
+            design.grams(grams, weight, features)
+            for t in range(N_TASKS):
+                half = dense_rows(design, t, weight)[:, features]
+                np.testing.assert_allclose(grams[:, :, t], half.T @ half, atol=1e-10)
+
+
+def test_tasks_with_equal_weights_share_their_gram():
+    data = random_data("squared", "shared-dense", n_tasks=N_TASKS)
+    weight = np.tile(data.weight[:, :20], (1, 2))
+    data = MultiTaskData(data.X, np.zeros_like(weight), weight)
+    design = make_design(data, weight, True)
+    grams = np.empty((4, 4, N_TASKS))
+    design.grams(grams)
+    np.testing.assert_array_equal(grams[:, :, :20], grams[:, :, 20:])
+    half = dense_rows(design, 3)
+    np.testing.assert_allclose(grams[:, :, 23], half.T @ half, atol=1e-11)
+
+
+@every_layout
+@both_centrings
+@pytest.mark.parametrize("d", [4, 70])
+def test_largest_eigenvalues_of_many_tasks(layout, centred, d):
+    data = random_data("squared", layout, n_tasks=N_TASKS, d=d)
+    design = make_design(data, data.weight, centred)
+    found = design.largest_eigenvalues()
+    for t in range(N_TASKS):
+        largest = np.linalg.norm(dense_rows(design, t), 2) ** 2
+        assert found[t] == pytest.approx(largest, rel=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["shared-dense", "shared-sparse", "stacked-sparse"])
+def test_columns_that_nearly_are_constant_in_many_tasks(layout):
+    data = random_data("squared", layout, n_tasks=N_TASKS)
+    rng = np.random.default_rng(0)
+    X = data.X.toarray() if sp.issparse(data.X) else data.X.copy()
+    X[:, 0], X[:, 1] = 0.1, 1e3 + 1e-3 * rng.normal(size=len(X))
+    if layout == "shared-dense":
+        # the common centre leaves means that many tasks do not vary around
+        X[:, 1] = 0.0
+        X[:2, 1] = 1.0, -1.0
+        data.weight[:2, ::2] = 0.0
+    stored = sp.csr_array(X) if layout.endswith("sparse") else X
+    data = MultiTaskData(stored, np.zeros_like(data.y), data.weight, data.offsets)
+    design = make_design(data, data.weight, True)
+    assert not design.square_norms[0].any()
+    for t in range(N_TASKS):
+        cells = (slice(None), t)
+        if data.offsets is not None:
+            cells = slice(*data.offsets[t : t + 2])
+        rows = X[cells] if data.offsets is not None else X
+        v = data.weight[cells].astype(np.longdouble)
+        rest = rows - v @ rows / v.sum()
+        exact = np.asarray(v @ rest**2, dtype=float)
+        np.testing.assert_allclose(design.square_norms[1:, t], exact[1:], rtol=1e-8)
+
+
+def test_tasks_come_with_those_of_their_size():
+    sizes = np.array([3, 1, 3, 0, 1, 3])
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    seen = {}
+    for tasks, rows in equal_tasks(bounds, 4, then=np.array([2, 0, 1, 0, 0, 0])):
+        seen[rows.shape[1]] = tasks.tolist()
+        for t, positions in zip(tasks, rows, strict=True):
+            np.testing.assert_array_equal(positions, np.arange(*bounds[t : t + 2]))
+    assert seen == {0: [3], 1: [1, 4], 3: [5, 2, 0]}
+    assert [len(tasks) for tasks, _ in equal_tasks(bounds, 2**18)] == [1] * 6

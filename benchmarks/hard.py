@@ -1,0 +1,397 @@
+"""Hard problems: slow, badly scaled or many tasks, and what they may cost.
+
+    [MTLREG_DATA=folder] python benchmarks/hard.py [--only NAME ...] [--list]
+
+Iterations and gap of one fit, against a largest number and ``tol F0``; where the time
+counts, the median of a few processor times over that of a reference in the same
+process, one thread of BLAS. Prints a Markdown table; exit status 1 on a miss.
+"""
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from _data import Progress, blocks, data_fit, load_school, markdown
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+import mtlreg
+
+REPEATS, LONG = 5, 3.0
+SINGLE_FIT = 7
+MANY_TASKS = 33
+HEADER = ["problem", "iterations", "at most", "gap / target", "seconds"]
+HEADER += ["over", "ratio", "at most", "met"]
+
+
+class Fit(NamedTuple):
+    """An unfitted estimator and the data that it is to be fitted to."""
+
+    model: object
+    X: np.ndarray
+    y: np.ndarray
+    tasks: np.ndarray | None = None
+
+    def run(self):
+        return self.model.fit(self.X, self.y, tasks=self.tasks)
+
+
+@dataclass(frozen=True)
+class Hard:
+    """A hard problem.
+
+    Attributes
+    ----------
+    name : str
+    shows : str
+        What is hard about it, in one line.
+    build : callable
+        Returns the `Fit`.
+    iterations : int, optional
+        The most there may be.
+    certified : bool
+        Whether the fit has to reach its target, or only to end early and say so.
+    reference : callable, optional
+        Takes the `Fit`, returns what its time is divided by, and a name for that.
+    ratio : float, optional
+        The largest ratio of times.
+    needs_data : bool
+        Whether it reads a data set.
+    """
+
+    name: str
+    shows: str
+    build: Callable
+    iterations: int | None = None
+    certified: bool = True
+    reference: Callable | None = None
+    ratio: float | None = None
+    needs_data: bool = False
+
+
+def raw_school():
+    """Return School as it is: dummies, shares and years."""
+    X, y, tasks, _ = load_school()
+    return X, y, tasks
+
+
+def raw_columns(n_tasks=40, n_features=24):
+    """Return rows of dummies and of positive columns with scales of 1 to 400."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(20, 120, n_tasks)
+    tasks, half = np.repeat(np.arange(n_tasks), sizes), n_features // 2
+    dummies = rng.random((len(tasks), half)) < rng.uniform(0.1, 0.5, half)
+    level = 2 + 0.5 * rng.normal(size=(n_tasks, half))[tasks]
+    measures = np.abs(level + rng.normal(size=level.shape))
+    X = np.hstack([dummies, measures * np.geomspace(1, 400, half)])
+    coef = rng.normal(size=(n_features, 3)) @ rng.normal(size=(3, n_tasks))
+    signal = np.sum((X - X.mean(axis=0)) / X.std(axis=0) * coef.T[tasks], axis=1)
+    noise = 4 * rng.normal(size=len(tasks)) + 3 * rng.normal(size=n_tasks)[tasks]
+    return X, 20 + signal + noise, tasks
+
+
+def trace(table, divisor):
+    return at_share(mtlreg.TraceNormRegressor(1.0), divisor, *table())
+
+
+def trace_wide():
+    """Return 20 rows of four tasks with 100,000 features."""
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(4), 5)
+    X = rng.normal(size=(20, 100_000))
+    left = rng.normal(size=(X.shape[1], 2)) * (rng.random((X.shape[1], 1)) < 1e-3)
+    coef = left @ rng.normal(size=(2, 4))
+    y = np.sum(X * coef.T[tasks], axis=1) + rng.normal(size=20)
+    return at_share(mtlreg.TraceNormRegressor(1.0), 100, X, y, tasks)
+
+
+def dirty_logistic():
+    """Return 240 rows of correlated features in [0, 1]."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(240, 1))
+    X = 1 / (1 + np.exp(-common - 0.1 * rng.normal(size=(240, 60))))
+    tasks = np.arange(240) % 4
+    y = (own_signal(rng, X - X.mean(axis=0), tasks) > 0).astype(int)
+    model = mtlreg.DirtyModelClassifier(0.0021, 0.0021, fit_intercept=False, tol=1e-10)
+    return Fit(model, X, y, tasks)
+
+
+def separable(model, n_tasks=10, n_rows=20, n_features=20):
+    """Return correlated rows far from 0, a plane between the classes of a task."""
+    rng = np.random.default_rng(0)
+    tasks = np.arange(n_tasks * n_rows) % n_tasks
+    X = 100 + rng.normal(size=(len(tasks), 1))
+    X = X + 0.3 * rng.normal(size=(len(tasks), n_features))
+    y = (own_signal(rng, X - X.mean(axis=0), tasks) > 0).astype(int)
+    return at_share(model.set_params(fit_intercept=False), 500, X, y, tasks)
+
+
+def own_signal(rng, X, tasks):
+    """Return predictions by coefficients that tasks share in part."""
+    shape = (X.shape[1], tasks.max() + 1)
+    coef = rng.normal(size=(shape[0], 1)) + 0.5 * rng.normal(size=shape)
+    return np.sum(X * coef.T[tasks], axis=1)
+
+
+def float32_mean_100():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(200, 20)) + 100).astype(np.float32)
+    Z = X @ (coef := rng.normal(size=(20, 3))) - 100 * coef.sum(axis=0)
+    model = mtlreg.GroupLassoClassifier(1.0, l1_ratio=1.0, fit_intercept=False)
+    return at_share(model, 100, X, (Z > 0).astype(int))
+
+
+def direct_scales():
+    """Return columns of which one is 1e8 times larger, one as much smaller."""
+    X, y, tasks = plain_tasks(10, 8, 20)
+    X[:, 0] *= 1e8
+    X[:, 1] *= 1e-8
+    return Fit(mtlreg.MeanRegularizedRegressor(1.0, solver="direct"), X, y, tasks)
+
+
+def direct_constant_duplicated():
+    """Return columns of which two are equal and one is constant, no intercept."""
+    X, y, tasks = plain_tasks(3, 8, 20)
+    X[:, 1], X[:, 2] = X[:, 0], 1e6
+    model = mtlreg.MeanRegularizedRegressor(
+        1e-4, alpha_mean=1e-4, solver="direct", fit_intercept=False
+    )
+    return Fit(model, X + 100, y, tasks)
+
+
+def mean_50000_tasks():
+    X, y, tasks = plain_tasks(50_000, 4, 1)
+    return Fit(mtlreg.MeanRegularizedRegressor(), X, y, tasks)
+
+
+def leave_one_out(cv="loo"):
+    return Fit(mtlreg.MeanRegularizedRegressorCV(cv=cv), *plain_tasks(2_000, 10, 3))
+
+
+def many_tasks(model):
+    return at_share(model, 10, *plain_tasks(5_000, 4, 20))
+
+
+def plain_tasks(n_tasks, n_rows, n_features):
+    """Return Gaussian rows of tasks that share their coefficients in part."""
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(n_tasks), n_rows)
+    X = rng.normal(size=(len(tasks), n_features))
+    y = own_signal(rng, X, tasks) + tasks % 7 + rng.normal(size=len(tasks))
+    return X, y, tasks
+
+
+def at_share(model, divisor, X, y, tasks=None):
+    """Return the fit of a model with its strengths at alpha_max over a number."""
+    largest = mtlreg.alpha_max(model, X, y, tasks=tasks) / divisor
+    names = [name for name in model.get_params() if name.startswith("alpha")]
+    leading = getattr(model, names[0])
+    strengths = {name: largest * getattr(model, name) / leading for name in names}
+    return Fit(model.set_params(**strengths), X, y, tasks)
+
+
+def gram_product(_):
+    X = np.random.default_rng(0).normal(size=(20_000, 300))
+    return lambda: X.T @ X, "X'X of 20,000 x 300"
+
+
+def five_folds(fit):
+    folds = fit._replace(model=mtlreg.MeanRegularizedRegressorCV(cv=5))
+    return folds.run, "cv=5"
+
+
+def _trace_problems():
+    tables = {"trace-raw-school": raw_school, "trace-raw-columns": raw_columns}
+    for name, table in tables.items():
+        for divisor in (10, 100, 1000):
+            yield Hard(
+                f"{name}-{divisor}",
+                f"trace norm on columns as they are, alpha_max / {divisor}",
+                partial(trace, table, divisor),
+                iterations=500,
+                needs_data=table is raw_school,
+            )
+
+
+PROBLEMS = [
+    *_trace_problems(),
+    Hard(
+        "trace-wide",
+        "trace norm, 100,000 features of 20 rows with tasks",
+        trace_wide,
+        iterations=500,
+    ),
+    Hard(
+        "dirty-logistic",
+        "dirty model at tol=1e-10, correlated features in [0, 1]",
+        dirty_logistic,
+        iterations=2_000,
+    ),
+    Hard(
+        "l1-logistic-separable",
+        "L1 at tol=1e-7, ten tasks of 20 separable rows",
+        lambda: separable(
+            mtlreg.GroupLassoClassifier(1.0, l1_ratio=1.0, tol=1e-7),
+        ),
+        iterations=2_000,
+    ),
+    Hard(
+        "linf-logistic-separable",
+        "L1/Linf at alpha_max / 500, ten separable tasks",
+        lambda: separable(mtlreg.GroupLassoClassifier(1.0, norm="linf")),
+        iterations=2_000,
+    ),
+    Hard(
+        "dirty-logistic-separable",
+        "dirty model at alpha_max / 500, ten separable tasks",
+        lambda: separable(mtlreg.DirtyModelClassifier(np.sqrt(2), 1.0)),
+        iterations=2_000,
+    ),
+    Hard(
+        "float32-mean-100",
+        "float32, features of mean 100 and no intercept: ends early and says so",
+        float32_mean_100,
+        iterations=1_000,
+        certified=False,
+    ),
+    Hard(
+        "direct-scales",
+        "the direct solver on columns scaled by 1e8 and 1e-8",
+        direct_scales,
+        iterations=1,
+    ),
+    Hard(
+        "direct-constant-duplicated",
+        "the direct solver on constant and equal columns",
+        direct_constant_duplicated,
+        iterations=1,
+    ),
+    Hard(
+        "mean-50000-tasks",
+        "mean regularisation, 50,000 tasks of 4 rows with one feature",
+        mean_50000_tasks,
+        reference=gram_product,
+        ratio=SINGLE_FIT,
+    ),
+    Hard(
+        "loo-2000-tasks",
+        "leave-one-out of 2,000 tasks of 10 rows with 3 features",
+        leave_one_out,
+        reference=five_folds,
+        ratio=2,
+    ),
+    Hard(
+        "dirty-5000-tasks",
+        "dirty model, 5,000 tasks of 4 rows with 20 features",
+        lambda: many_tasks(mtlreg.DirtyModelRegressor(np.sqrt(2), 1.0)),
+        reference=gram_product,
+        ratio=MANY_TASKS,
+    ),
+    Hard(
+        "group-5000-tasks",
+        "group lasso, 5,000 tasks of 4 rows with 20 features",
+        lambda: many_tasks(mtlreg.GroupLassoRegressor(1.0)),
+        reference=gram_product,
+        ratio=MANY_TASKS,
+    ),
+]
+
+
+def null_objective(fit):
+    """Return F at A = 0 and the best intercepts."""
+    loss = "logistic" if hasattr(fit.model, "classes_") else "squared"
+    y = fit.y if loss == "squared" else np.where(fit.y > 0, 1.0, -1.0)
+    # one column of ones for X: the loss of constants needs no other
+    tasks = None if y.ndim == 2 else fit.tasks
+    parts = blocks(np.zeros((len(y), 1)), y.astype(np.float64), tasks)
+    intercept = np.zeros(len(parts))
+    if fit.model.fit_intercept:
+        mean = np.array([target.mean() for _, target in parts])
+        intercept = mean if loss == "squared" else 2 * np.arctanh(mean)
+    return data_fit(parts, np.zeros((len(parts), 1)), intercept, loss=loss)
+
+
+def processor_time(function, repeats=REPEATS):
+    """Return the median processor time of a function that was called before."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return float(np.median(times))
+
+
+def measure(hard):
+    """Return the cells of a problem, and whether its targets are met."""
+    fit = hard.build()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        start = time.process_time()
+        model = fit.run()
+        first = time.process_time() - start
+    said = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    # float32 is never asked for less
+    tol = max(model.tol, 2e-6 if fit.X.dtype == np.float32 else 0.0)
+    gap = model.dual_gap_ / (tol * null_objective(fit))
+    met = gap <= 1 and not said if hard.certified else gap <= 1 or said
+    if hard.iterations is not None:
+        met &= model.n_iter_ <= hard.iterations
+    cells = [hard.name, str(model.n_iter_), str(hard.iterations or ""), f"{gap:.2g}"]
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        seconds = processor_time(fit.run) if first < LONG else first
+        cells.append(f"{seconds:.2g}")
+        if hard.reference is None:
+            return [*cells, "", "", ""], bool(met)
+        function, name = hard.reference(fit)
+        function()
+        ratio = seconds / processor_time(function)
+    met &= ratio <= hard.ratio
+    return [*cells, name, f"{ratio:.1f}", f"{hard.ratio:g}"], bool(met)
+
+
+def main(arguments=None):
+    """Print the table; return the exit status."""
+    parser = argparse.ArgumentParser(
+        description="Fit the hard problems; hold iterations, gaps and times to limits.",
+        epilog="MTLREG_DATA names the folder of the data sets.",
+    )
+    names = [hard.name for hard in PROBLEMS]
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=names, default=names
+    )
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    options = parser.parse_args(arguments)
+    if options.list:
+        rows = [[hard.name, hard.shows] for hard in PROBLEMS]
+        print(markdown(["problem", "what it shows"], rows))
+        return 0
+    chosen = [hard for hard in PROBLEMS if hard.name in options.only]
+    skipped = [h.name for h in chosen if h.needs_data and not data_is_there()]
+    chosen = [hard for hard in chosen if hard.name not in skipped]
+    progress, rows, missed = Progress(len(chosen)), [], 0
+    with threadpool_limits(1):
+        for hard in chosen:
+            cells, met = measure(hard)
+            rows.append([*cells, "yes" if met else "NO"])
+            missed += not met
+            progress.step("  ".join(rows[-1]))
+    print(markdown(HEADER, rows))
+    if skipped:
+        print(f"\nMTLREG_DATA is unset, which {', '.join(skipped)} need: left out")
+    print(f"\n{len(rows)} problems, {missed} missed")
+    return 1 if missed else 0
+
+
+def data_is_there():
+    return bool(os.environ.get("MTLREG_DATA"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,283 @@
+"""Random problems: data in every layout, an estimator, and who judges its fits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+import mtlreg
+from tests.fuzz import penalties
+from tests.fuzz.judge import Judge
+
+LAYOUTS = ["single", "tasks", "column", "columns", "multiclass"]
+STEMS = ["GroupLasso", "TraceNorm", "DirtyModel", "MeanRegularized"]
+
+
+@dataclass
+class Drawn:
+    """Data and an unfitted estimator.
+
+    Attributes
+    ----------
+    model : estimator
+    X, y : array
+        As they are given to ``fit``.
+    keywords : dict
+        The other arguments of ``fit``.
+    layout : str
+        Of `LAYOUTS`.
+    matrix : ndarray of shape (n_rows, n_features)
+        X, dense and without a column of tasks.
+    codes : ndarray of shape (n_rows,)
+        Positions of the tasks of the rows, 0 where all tasks have them.
+    targets : ndarray of shape (n_rows, n_tasks)
+        What the loss compares with, -1 and 1 for classes. One column where rows have
+        tasks.
+    weights : ndarray of the shape of targets
+        0 also where nothing is observed.
+    """
+
+    model: object
+    X: object
+    y: np.ndarray
+    keywords: dict
+    layout: str
+    matrix: np.ndarray
+    codes: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def loss(self):
+        return "logistic" if "Classifier" in type(self.model).__name__ else "squared"
+
+    @property
+    def n_tasks(self):
+        own_rows = self.layout in ("tasks", "column")
+        return int(self.codes.max()) + 1 if own_rows else self.targets.shape[1]
+
+    def rows(self, keep=slice(None)):
+        """Return (X_t, y_t, w_t) of every task, of the rows in a mask."""
+        X, codes = self.matrix[keep], self.codes[keep]
+        y, w = self.targets[keep], self.weights[keep]
+        if self.layout in ("tasks", "column"):
+            return [
+                (X[codes == t], y[codes == t, 0], w[codes == t, 0])
+                for t in range(self.n_tasks)
+            ]
+        return [(X, y[:, t], w[:, t]) for t in range(self.n_tasks)]
+
+    def kept(self, keep=slice(None)):
+        """Return a mask of the tasks that have an optimum."""
+        if self.loss == "squared" or not self.model.fit_intercept:
+            return np.ones(self.n_tasks, dtype=bool)
+        return np.array([len(np.unique(y[w > 0])) == 2 for _, y, w in self.rows(keep)])
+
+    def scale(self, kept, keep=slice(None)):
+        """Return the c_t of the tasks in a mask."""
+        weight = self.model.task_weight
+        if isinstance(weight, dict):
+            return np.array([weight[k] for k in sorted(weight)])[kept]
+        if weight == "equal":
+            return np.ones(kept.sum())
+        totals = np.array([w.sum() for _, _, w in self.rows(keep)])[kept]
+        return len(totals) * totals / totals.sum()
+
+    def judge(self, model=None, keep=slice(None)):
+        """Return the `Judge` of fits of a model, and the mask of its tasks."""
+        kept = self.kept(keep)
+        rows = [
+            part for part, known in zip(self.rows(keep), kept, strict=True) if known
+        ]
+        model = self.model if model is None else model
+        penalty = penalty_of(model)
+        intercept = model.fit_intercept
+        scale = self.scale(kept, keep)
+        return Judge.of_rows(rows, scale, self.loss, penalty, intercept), kept
+
+    def take(self, mask):
+        """Return X, y and keywords of the rows in a mask."""
+        X = sp.csr_array(self.X)[mask] if sp.issparse(self.X) else self.X[mask]
+        keywords = {name: value[mask] for name, value in self.keywords.items()}
+        return X, self.y[mask], keywords
+
+
+def penalty_of(model):
+    """Return the penalty of an estimator that is not cross-validated."""
+    stem = type(model).__name__.removesuffix("Regressor").removesuffix("Classifier")
+    kind = getattr(penalties, stem)
+    return kind(**{name: getattr(model, name) for name in kind.__dataclass_fields__})
+
+
+def draw(rng, *, tame=False):
+    """Return random data and an estimator.
+
+    Parameters
+    ----------
+    rng : Generator
+    tame : bool
+        Whether to leave out what makes predictions ill defined or float64 blunt.
+    """
+    classify = rng.random() < 0.4
+    layout = str(rng.choice(LAYOUTS if classify else LAYOUTS[:-1]))
+    n_tasks = 1 if layout == "single" else int(rng.integers(2, 7))
+    n_tasks = max(n_tasks, 3) if layout == "multiclass" else n_tasks
+    own = layout in ("tasks", "column")
+    d = int(rng.choice([1, 2, 3, 5, 8, 12, 30]))
+    low = 8 if tame else (1 if own and not classify else 8)
+    sizes = rng.integers(low, 26, n_tasks if own else 1)
+    if layout == "multiclass":
+        sizes = sizes + 5 * n_tasks
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    codes = codes[rng.permutation(len(codes))]
+    X = draw_features(rng, len(codes), d, tame)
+    dtype = np.float64
+    if not tame and rng.random() < 0.12 and np.abs(X).max() < 1e4:
+        dtype = np.float32
+    X = X.astype(dtype)
+    y, targets = draw_targets(
+        rng, X.astype(float), codes, n_tasks, layout, classify, tame
+    )
+    if dtype == np.float32 and not classify:
+        y = y.astype(dtype)
+        targets = y.reshape(len(y), -1).astype(float)
+    given, weights = draw_weights(rng, layout, targets, tame)
+    keywords = {} if given is None else {"sample_weight": given}
+    matrix, given_X, task_column = X, X, None
+    if layout == "tasks":
+        keywords["tasks"] = np.array([f"t{code}" for code in codes])
+    if rng.random() < 0.25:
+        given_X = sp.csr_array(X)
+    if layout == "column":
+        task_column = 0
+        given_X = np.column_stack([codes.astype(dtype), X])
+        if rng.random() < 0.25:
+            given_X = sp.csc_array(given_X)
+    labels = [f"t{t}" for t in range(n_tasks)] if layout == "tasks" else range(n_tasks)
+    weight = rng.choice(["equal", "proportional", "dict"], p=[0.5, 0.25, 0.25])
+    if weight == "dict" and layout in ("multiclass", "single"):
+        weight = "equal"
+    if weight == "dict":
+        weight = dict(zip(labels, 10 ** rng.uniform(-1, 1, n_tasks), strict=True))
+    model = draw_model(rng, classify).set_params(
+        fit_intercept=bool(rng.random() < 0.75),
+        task_column=task_column,
+        task_weight=weight if isinstance(weight, dict) else str(weight),
+    )
+    return Drawn(
+        *(model, given_X, y, keywords, layout, matrix.astype(float)),
+        *(codes if own else 0 * codes, targets, weights),
+    )
+
+
+def draw_features(rng, n, d, tame):
+    """Return rows with offsets, scales, equal and constant columns."""
+    X = rng.normal(size=(n, d))
+    kind = rng.integers(4)
+    if kind == 1:
+        X = 0.3 * X + rng.normal(size=(n, 1))
+    elif kind == 2:
+        X = X * (rng.random((n, d)) < 0.4)
+    elif kind == 3:
+        X = 1 / (1 + np.exp(-X))
+    X = X * 10 ** rng.uniform(-1, 1)
+    if tame:
+        return X
+    if rng.random() < 0.25:
+        X = X * 10 ** rng.uniform(-3, 3, d)
+    if rng.random() < 0.35:
+        X = X + float(rng.choice([1, 100, 1e4, 1e6, 1e8])) * rng.choice([-1, 1])
+    if d > 2 and rng.random() < 0.15:
+        X[:, 1] = X[:, 0]
+    if d > 2 and rng.random() < 0.15:
+        X[:, 2] = float(rng.choice([0, 1, 1e5]))
+    return X
+
+
+def draw_targets(rng, X, codes, n_tasks, layout, classify, tame):
+    """Return y as it is given, and the targets (n_rows, n_tasks or 1)."""
+    n, d = X.shape
+    spread = X.std(axis=0)
+    X = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    coef = rng.normal(size=(d, 1)) + 0.5 * rng.normal(size=(d, n_tasks))
+    coef = coef * (rng.random((d, 1)) < 0.6)
+    noise = float(rng.choice([0.1, 1.0] if tame else [0.0, 0.1, 1.0, 5.0]))
+    Z = X @ coef + noise * rng.normal(size=(n, n_tasks)) + rng.normal(size=n_tasks)
+    if layout == "multiclass":
+        # every class has a row
+        Z[rng.permutation(n)[:n_tasks], np.arange(n_tasks)] = np.inf
+        y = np.argmax(Z, axis=1)
+        return y, np.where(y[:, None] == np.arange(n_tasks), 1.0, -1.0)
+    if layout in ("tasks", "column"):
+        Z = Z[np.arange(n), codes][:, None]
+    if not classify:
+        factor, offset = 10 ** rng.uniform(-3, 3), 0.0
+        if rng.random() < 0.3 and not tame:
+            offset = float(rng.choice([10, 1e4, 1e8])) * factor
+        Z = factor * Z + offset
+        if layout == "columns" and rng.random() < 0.5:
+            hide(rng, Z)
+        return (Z if layout == "columns" else Z[:, 0]), Z
+    level = np.median(Z, axis=0)
+    labels = (Z - level > 0).astype(float)
+    if layout == "columns":
+        # every column has both classes
+        labels[0], labels[1] = 0, 1
+        if rng.random() < 0.5:
+            hide(rng, labels[2:])
+        return labels, np.where(np.isnan(labels), np.nan, 2 * labels - 1)
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        if tame or rng.random() < 0.9:
+            half = len(rows) // 4
+            labels[rows[:half]], labels[rows[half : 2 * half]] = 0, 1
+    return labels[:, 0], 2 * labels - 1
+
+
+def hide(rng, Z):
+    """Make some cells NaN, none of the first two rows where Z has more."""
+    hidden = rng.random(Z.shape) < float(rng.choice([0.02, 0.3, 0.6]))
+    hidden[:4] = False
+    Z[hidden] = np.nan
+
+
+def draw_weights(rng, layout, targets, tame):
+    """Return weights as they are given, and as they are for every target."""
+    kinds = ["none", "rows"] + ["cells"] * (layout == "columns")
+    kind = str(rng.choice(kinds))
+    observed = ~np.isnan(targets)
+    if kind == "none":
+        return None, observed * 1.0
+    shape = targets.shape if kind == "cells" else (len(targets),)
+    choices = [0.5, 1, 2, 3] if tame or rng.random() < 0.5 else [0, 0.5, 1, 3, 100]
+    given = rng.choice(choices, size=shape)
+    given[:4] = 1.0
+    full = given if given.ndim == 2 else given[:, None] * np.ones(targets.shape)
+    return given, np.where(observed, full, 0.0)
+
+
+def draw_model(rng, classify):
+    """Return an estimator with strengths of the right ratio, not the right size."""
+    stem = str(rng.choice(STEMS))
+    model = getattr(mtlreg, stem + ("Classifier" if classify else "Regressor"))()
+    if stem == "GroupLasso":
+        model.set_params(
+            alpha=1.0,
+            l1_ratio=float(rng.choice([0, 0, 0.3, 0.8, 1])),
+            norm=str(rng.choice(["l2", "linf"])),
+        )
+    elif stem == "DirtyModel":
+        ratio = float(rng.choice([0.7, 1.0, 1.2, 1.5, 2.5]))
+        norm = str(rng.choice(["l2", "linf"]))
+        model.set_params(alpha_shared=ratio, alpha_specific=1.0, norm=norm)
+    elif stem == "MeanRegularized":
+        common = float(rng.choice([0, 0.01, 1, 10]))
+        model.set_params(alpha=1.0, alpha_mean=common)
+    else:
+        model.set_params(alpha=1.0)
+    return model
+
+
+def at_factor(model, factor):
+    """Return the strengths of a model times a factor, by name."""
+    return {name: float(factor * getattr(model, name)) for name in model._strengths}

@@ -1,0 +1,23 @@
+"""Cases by kind and seed, and how they end."""
+
+import re
+
+import numpy as np
+
+from tests.fuzz.search import cv_case
+from tests.fuzz.trial import Failure, Outcome, fit_case
+
+CASES = {"fit": fit_case, "cv": cv_case}
+
+
+def run(kind, seed):
+    """Return the `Outcome` of a case."""
+    try:
+        return CASES[kind](np.random.default_rng([seed, len(kind)]))
+    except Failure as failure:
+        return Outcome("FAILURE", str(failure))
+    except ValueError as error:
+        message = re.sub(r"[-+0-9.e]*\d[-+0-9.e]*", "#", str(error))
+        return Outcome("refused", re.sub(r"\[.*?\]", "[...]", message)[:70])
+    except Exception as error:
+        return Outcome("FAILURE", f"{type(error).__name__}: {str(error)[:120]}")

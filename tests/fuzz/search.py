@@ -1,0 +1,217 @@
+"""One cross-validation: every score again by a fit of its own."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import mtlreg
+from mtlreg.model_selection import TaskKFold
+from tests.fuzz.draw import at_factor, draw
+from tests.fuzz.judge import LOSSES
+from tests.fuzz.trial import (
+    Failure,
+    Outcome,
+    check_fit,
+    check_predictions,
+    strength,
+)
+
+TOL, MAX_ITER = 1e-10, 5_000
+# what fits of this tolerance may differ in held-out scores, in units of these: fitted
+# values differ by sqrt(2 tol F0) at most, those of rows that were held out by more
+SPREAD = 30 * np.sqrt(2 * TOL)
+SAME = 1e-9
+RATIOS = {"GroupLasso": "l1_ratio", "DirtyModel": "ratios", "MeanRegularized": "ratios"}
+
+
+def cv_case(rng):
+    """Run a search over few strengths; compare its scores, its choice and its fit."""
+    drawn = draw(rng, tame=True)
+    model, keywords = drawn.model, drawn.keywords
+    stem = type(model).__name__.removesuffix("Regressor").removesuffix("Classifier")
+    model.set_params(tol=TOL, max_iter=MAX_ITER, solver="auto")
+    factor = strength(rng, drawn)
+    leading = next(iter(at_factor(model, factor).values()))
+    alphas = leading * np.geomspace(10, 0.1, int(rng.integers(2, 6)))
+    ratios = draw_ratios(rng, stem, model)
+    search = getattr(mtlreg, type(model).__name__ + "CV")(
+        alphas=alphas, tol=TOL, max_iter=MAX_ITER
+    )
+    shared = set(search.get_params()) & set(model.get_params())
+    search.set_params(**{name: getattr(model, name) for name in shared})
+    if stem in RATIOS:
+        search.set_params(**{RATIOS[stem]: ratios})
+    cv, splits = draw_folds(rng, drawn, type(model).__name__)
+    search.set_params(cv=cv)
+    models = [at_ratio(model, stem, ratio) for ratio in ratios]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(drawn.X, drawn.y, **keywords)
+    short = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    check_warnings(caught, search)
+    if not np.all(np.isfinite(search.score_path_)):
+        raise Failure("scores that are not finite")
+    fits = search_fits(drawn, models, np.sort(alphas)[::-1], splits)
+    own, own_short = fold_scores(drawn, fits, splits, pooled=cv == "loo")
+    if not (short or own_short):
+        compare(search, own)
+        check_choice(search, own, models, np.sort(alphas)[::-1])
+    chosen = clone(model).set_params(
+        **{name: getattr(search, f"{name}_") for name in at_factor(model, 1.0)}
+    )
+    if stem == "GroupLasso":
+        chosen.set_params(l1_ratio=search.ratio_ if len(ratios) > 1 else ratios[0])
+    check_fit(drawn, chosen, search.coef_, search.intercept_, search.dual_gap_, short)
+    drawn.model = chosen
+    check_predictions(drawn, search)
+    return Outcome("warned" if short or own_short else "ok")
+
+
+def draw_ratios(rng, stem, model):
+    """Return one or two ratios of strengths, or [None] where there is one strength."""
+    n = int(rng.integers(1, 3))
+    if stem == "GroupLasso":
+        return [float(model.l1_ratio)] if n == 1 else [0.2, 0.9]
+    if stem == "DirtyModel":
+        return [1.2, 2.0][:n]
+    return [0.01, 1.0][:n] if stem == "MeanRegularized" else [None]
+
+
+def at_ratio(model, stem, ratio):
+    """Return a copy of a model with a leading strength of 1, at a ratio."""
+    model = clone(model)
+    if stem == "GroupLasso":
+        return model.set_params(alpha=1.0, l1_ratio=ratio)
+    if stem == "DirtyModel":
+        return model.set_params(alpha_shared=1.0, alpha_specific=1.0 / ratio)
+    if stem == "MeanRegularized":
+        return model.set_params(alpha=1.0, alpha_mean=ratio)
+    return model.set_params(alpha=1.0)
+
+
+def draw_folds(rng, drawn, name):
+    """Return what ``cv`` is to be, and its folds as masks."""
+    n = len(drawn.y)
+    kind = rng.random()
+    if name == "MeanRegularizedRegressor" and kind < 0.3:
+        return "loo", [(np.arange(n) != i, np.arange(n) == i) for i in range(n)]
+    groups = drawn.y if drawn.layout == "multiclass" else drawn.codes
+    if kind < 0.6:
+        given = None if drawn.layout == "columns" else drawn.codes
+        folds = TaskKFold(3, random_state=0).split(np.zeros(n), drawn.y, given)
+        masks = [tuple(_mask(part, n) for part in fold) for fold in folds]
+        return 3, masks
+    # every group in every part, in shares that differ
+    fold = np.empty(n, dtype=int)
+    for group in np.unique(groups):
+        rows = rng.permutation(np.flatnonzero(groups == group))
+        fold[rows] = rng.integers(0, 3, len(rows))
+        fold[rows[:3]] = np.arange(min(3, len(rows)))
+    masks = [(fold != k, fold == k) for k in range(3)]
+    return [tuple(np.flatnonzero(mask) for mask in pair) for pair in masks], masks
+
+
+def _mask(rows, n):
+    mask = np.zeros(n, dtype=bool)
+    mask[rows] = True
+    return mask
+
+
+def check_warnings(caught, search):
+    """Raise `Failure` where there is a warning that has no reason."""
+    grid = np.atleast_2d(search.alphas_)
+    leading = getattr(search, f"{search._model_class._strengths[0]}_")
+    at_end = np.any(np.isin(leading, grid[:, [0, -1]])) or hasattr(search, "ratios_")
+    for warning in caught:
+        text = str(warning.message)
+        known = issubclass(warning.category, ConvergenceWarning)
+        known |= "one class only" in text or "alpha_max" in text
+        if not known and not (at_end and issubclass(warning.category, UserWarning)):
+            raise Failure(f"{warning.category.__name__}: {text}"[:150])
+
+
+def search_fits(drawn, models, alphas, splits):
+    """Yield the models of one ratio and strength, fitted to each training part."""
+    for base in models:
+        for alpha in alphas:
+            fits = []
+            for train, _ in splits:
+                X, y, keywords = drawn.take(train)
+                model = clone(base).set_params(**at_factor(base, alpha))
+                fits.append(model.fit(X, y, **keywords))
+                if len(model.tasks_) < drawn.n_tasks:
+                    raise ValueError("a class is in one test part alone")
+            yield fits
+
+
+def fold_scores(drawn, fits, splits, pooled):
+    """Return the scores (n_points, n_folds), and whether a fit has not converged.
+
+    A score is ``- sum_t c_t L_t / sum_t c_t`` over the tasks with held-out rows, twice
+    that for the squared loss; all folds are one if they are ``pooled``.
+    """
+    scores, short = [], False
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for models in fits:
+            sums = np.zeros((2, len(splits), drawn.n_tasks))
+            for k, (model, (_, test)) in enumerate(zip(models, splits, strict=True)):
+                for t, (X, y, w) in enumerate(drawn.rows(test)):
+                    held = w > 0
+                    z = X[held] @ model.coef_[t] + model.intercept_[t]
+                    loss = LOSSES[drawn.loss].value(y[held], z)
+                    sums[:, k, t] = w[held] @ loss, w[held].sum()
+            if pooled:
+                sums = sums.sum(axis=1, keepdims=True)
+            scores.append([score(drawn, *part) for part in sums.transpose(1, 0, 2)])
+        short = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    return np.array(scores, dtype=float), short
+
+
+def score(drawn, losses, weight):
+    """Return the score of one test part from sums of losses and weights by task."""
+    held = weight > 0
+    c = drawn.model.task_weight
+    if isinstance(c, dict):
+        c = np.array([c[key] for key in sorted(c)])
+    else:
+        c = np.ones(len(weight)) if c == "equal" else weight
+    means = losses[held] / weight[held]
+    factor = 2.0 if drawn.loss == "squared" else 1.0
+    return -factor * (c[held] @ means) / c[held].sum()
+
+
+def compare(search, own):
+    """Raise `Failure` unless the scores of a search are those of the direct fits."""
+    found = search.score_path_.reshape(own.shape)
+    allowed = SPREAD * np.abs(own).max(axis=0)
+    bad = np.abs(found - own) > allowed
+    if bad.any():
+        point, fold = np.argwhere(bad)[0]
+        raise Failure(
+            f"score {found[point, fold]:.6g} of point {point} in fold {fold}, direct "
+            f"fits have {own[point, fold]:.6g} ({bad.sum()} of {bad.size} differ)"
+        )
+
+
+def check_choice(search, own, models, alphas):
+    """Raise `Failure` unless the best mean score is chosen, of equals the first."""
+    means = search.score_path_.reshape(own.shape).mean(axis=1)
+    points = [(m, alpha) for m in models for alpha in alphas]
+    names = list(at_factor(models[0], 1.0))
+    chosen = [getattr(search, f"{name}_") for name in names]
+    same = [
+        np.allclose(chosen, list(at_factor(m, alpha).values()), rtol=SAME)
+        for m, alpha in points
+    ]
+    if not any(same):
+        raise Failure("the strengths that were chosen are not in the grid")
+    # ratios of the group lasso share their strengths
+    best = means[same].max()
+    if best < means.max() - SAME * abs(means.max()):
+        raise Failure(f"score {best:.6g} is chosen, the best is {means.max():.6g}")
+    spread = SPREAD * np.abs(own).max()
+    if own.mean(axis=1)[same].max() < own.mean(axis=1).max() - 2 * spread:
+        raise Failure("direct fits have a better strength")

@@ -1,0 +1,27 @@
+"""A minute of the fuzz; ``python -m tests.fuzz`` runs more of it."""
+
+import pytest
+
+from tests.fuzz.run import run
+
+SHARES = 10
+FITS, CVS = 30, 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("kind", ["fit", "cv"])
+def test_nothing_is_wrong(kind, share):
+    number = {"fit": FITS, "cv": CVS}[kind]
+    found = {
+        seed: run(kind, seed) for seed in range(share * number, (share + 1) * number)
+    }
+    failures = [
+        f"python -m tests.fuzz --case {kind}:{seed}: {outcome.detail}"
+        for seed, outcome in found.items()
+        if outcome.kind == "FAILURE"
+    ]
+    assert not failures, "\n".join(failures)
+    # a generator of what is refused would test nothing
+    refused = sum(outcome.kind == "refused" for outcome in found.values())
+    assert refused <= number // 2

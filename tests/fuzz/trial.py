@@ -1,0 +1,227 @@
+"""One fit: drawn, made and judged."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import mtlreg
+from tests.fuzz.draw import at_factor, draw
+from tests.fuzz.judge import EPS, SUMS
+
+SLACK = 1e-6
+FLOAT32_TOL = 2e-6
+# of a strength of a penalty without alpha_max, over the mean curvature
+CURVATURES = (-3, 3)
+
+
+class Outcome(NamedTuple):
+    """How a case ended: "ok", "warned", "refused" or "FAILURE", and why."""
+
+    kind: str
+    detail: str = ""
+
+
+class Failure(Exception):
+    """Something that must not be."""
+
+
+def fit_case(rng):
+    """Fit at a random strength, cold, warm or along a path, and judge the fit."""
+    drawn = draw(rng)
+    model, (X, y, keywords) = drawn.model, (drawn.X, drawn.y, drawn.keywords)
+    factor = strength(rng, drawn)
+    before = {name: np.copy(value) for name, value in keywords.items()} | {
+        "y": y.copy()
+    }
+    options = {
+        "tol": float(rng.choice([1e-3, 1e-4, 1e-6, 1e-6, 1e-8, 1e-10])),
+        "max_iter": 2000,
+        "solver": solver(rng, drawn),
+    }
+    model.set_params(**at_factor(model, factor), **options)
+    mode = str(rng.choice(["cold", "cold", "cold", "warm", "path"]))
+    with Recorded() as heard:
+        if mode == "path":
+            return path_case(rng, drawn, heard)
+        if mode == "warm":
+            near = float(rng.choice([0.1, 0.8, 1.5, 10.0]))
+            strengths = at_factor(model, 1.0)
+            model.set_params(warm_start=True, **at_factor(model, near))
+            model.fit(X, y, **keywords)
+            heard.clear()
+            model.set_params(**strengths)
+        model.fit(X, y, **keywords)
+    for name, value in (keywords | {"y": y}).items():
+        if not np.array_equal(before[name], value, equal_nan=value.dtype.kind == "f"):
+            raise Failure(f"fit wrote into {name}")
+    short = heard.not_converged()
+    check_fit(drawn, model, model.coef_, model.intercept_, model.dual_gap_, short)
+    check_predictions(drawn, model)
+    return Outcome("warned" if short else "ok")
+
+
+def strength(rng, drawn):
+    """Return a random factor for the strengths of the model."""
+    given = {"X": drawn.X, "y": drawn.y, **drawn.keywords}
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        if "Mean" in type(drawn.model).__name__:
+            top = mtlreg.alpha_grid(drawn.model, **given, n_alphas=3)[1]
+            return top * 10 ** rng.uniform(*CURVATURES)
+        largest = mtlreg.alpha_max(drawn.model, **given)
+        leading = next(iter(at_factor(drawn.model, 1.0).values()))
+    if not largest > 0:
+        raise ValueError("alpha_max is 0")
+    return largest / leading / float(rng.choice([1.01, 1.5, 3, 10, 100, 1000]))
+
+
+def solver(rng, drawn):
+    """Return a solver that the model can have."""
+    choices = ["auto", "auto", "auto", "fista"]
+    if type(drawn.model).__name__ == "MeanRegularizedRegressor":
+        choices.append("direct")
+    return str(rng.choice(choices))
+
+
+def path_case(rng, drawn, heard):
+    """Judge two points of a path."""
+    strengths = at_factor(drawn.model, 1.0)
+    leading = next(iter(strengths.values()))
+    path = mtlreg.regularization_path(
+        drawn.model,
+        *(drawn.X, drawn.y),
+        **drawn.keywords,
+        alphas=leading * np.geomspace(20, 1, 5),
+    )
+    short = heard.not_converged()
+    for k in (int(rng.integers(4)), 4):
+        model = clone(drawn.model)
+        model.set_params(**at_factor(model, path.alphas[k] / leading))
+        check_fit(drawn, model, path.coef[k], path.intercept[k], path.gap[k], short)
+    return Outcome("warned" if short else "ok")
+
+
+class Recorded:
+    """Records warnings; any but those that a fit may give is a failure."""
+
+    def __enter__(self):
+        self._context = warnings.catch_warnings(record=True)
+        self._caught = self._context.__enter__()
+        warnings.simplefilter("always")
+        return self
+
+    def __exit__(self, *error):
+        return self._context.__exit__(*error)
+
+    def clear(self):
+        self._caught.clear()
+
+    def not_converged(self):
+        """Return whether a fit said so."""
+        found = False
+        for warning in self._caught:
+            if issubclass(warning.category, ConvergenceWarning):
+                found = True
+            elif "one class only" not in str(warning.message):
+                raise Failure(f"{warning.category.__name__}: {warning.message}"[:150])
+        return found
+
+
+def check_fit(drawn, model, coef, intercept, claimed, short):
+    """Raise `Failure` unless coefficients and their gap are what they should be.
+
+    Parameters
+    ----------
+    drawn : Drawn
+    model : estimator
+        With the strengths that were fitted.
+    coef, intercept : ndarray
+    claimed : float
+        The gap.
+    short : bool
+        Whether the fit has warned that it did not converge.
+    """
+    if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
+        raise Failure("coefficients that are not finite")
+    judge, kept = drawn.judge(model)
+    A = np.asarray(coef).T[:, kept]
+    verdict = judge.verdict(A)
+    rounding = float(verdict.rounding)
+    tol = max(model.tol, FLOAT32_TOL if coef.dtype == np.float32 else 0.0)
+    target = max(tol * judge.null_objective(), 16 * EPS * judge.scale())
+    if not claimed >= 0:
+        raise Failure(f"dual_gap_ is {claimed}")
+    if not short and claimed > target * (1 + SLACK) + rounding:
+        raise Failure(f"no warning: dual_gap_ {claimed:.3g} above {target:.3g}")
+    if not short and verdict.gap > max(target, claimed) * (1 + SLACK) + rounding:
+        raise Failure(
+            f"gap {verdict.gap:.3g} found, {claimed:.3g} claimed, target {target:.3g}, "
+            f"rounding {rounding:.2g}"
+        )
+    check_intercept(judge, A, intercept[kept], verdict)
+    check_left_out(drawn, model, coef, intercept, kept)
+    better = clone(model).set_params(
+        tol=1e-13, max_iter=4000, warm_start=False, solver="auto"
+    )
+    with warnings.catch_warnings(action="ignore"):
+        better.fit(drawn.X, drawn.y, **drawn.keywords)
+    best = judge.verdict(better.coef_.T[:, kept])
+    excess = verdict.objective - best.objective
+    if excess > claimed + rounding + float(best.rounding):
+        raise Failure(
+            f"FALSE CERTIFICATE: F is {excess:.3g} above another fit, {claimed:.3g} "
+            f"claimed, rounding {rounding:.2g}"
+        )
+
+
+def check_intercept(judge, A, intercept, verdict):
+    """Raise `Failure` unless the intercepts are the best up to their rounding."""
+    if not judge.fit_intercept:
+        if np.any(intercept != 0):
+            raise Failure("intercepts without an intercept")
+        return
+    found = judge.objective(A, intercept) - verdict.objective
+    unit = SUMS * np.finfo(intercept.dtype).eps
+    allowed = verdict.rounding
+    for t, (X, y, v) in enumerate(judge.tasks):
+        size = abs(intercept[t]) + v @ (np.abs(X) @ np.abs(A[:, t])) / v.sum()
+        if judge.loss == "squared":
+            size = size + abs(v @ y) / v.sum()
+        allowed += v.sum() * (unit * size) ** 2
+    if found > allowed:
+        raise Failure(f"F falls by {found:.3g} with other intercepts, {allowed:.2g}")
+
+
+def check_left_out(drawn, model, coef, intercept, kept):
+    """Raise `Failure` unless tasks with one class have their own prediction."""
+    for t in np.flatnonzero(~kept):
+        _, y, w = drawn.rows()[t]
+        k, total = w[y > 0].sum(), w.sum()
+        expected = np.log((k + 0.5) / (total - k + 0.5))
+        if abs(intercept[t] - expected) > 1e-6 * (1 + abs(expected)):
+            raise Failure(f"a task of one class has intercept {intercept[t]}")
+        mean = coef[kept].mean(axis=0) if "Mean" in type(model).__name__ else 0.0
+        unit = 100 * np.finfo(coef.dtype).eps
+        if np.any(np.abs(coef[t] - mean) > unit * np.abs(coef).max()):
+            raise Failure("a task of one class has coefficients of its own")
+
+
+def check_predictions(drawn, model):
+    """Raise `Failure` unless predictions are ``X coef + intercept``."""
+    X, coef, b = drawn.matrix, model.coef_.astype(float), model.intercept_.astype(float)
+    keywords = {k: v for k, v in drawn.keywords.items() if k == "tasks"}
+    z, size = X @ coef.T + b, np.abs(X) @ np.abs(coef).T + np.abs(b)
+    if drawn.layout in ("tasks", "column"):
+        rows = np.arange(len(X)), drawn.codes
+        z, size = z[rows], size[rows]
+    elif drawn.layout == "single":
+        z, size = z[:, 0], size[:, 0]
+    decision = drawn.loss == "logistic"
+    found = getattr(model, "decision_function" if decision else "predict")(
+        drawn.X, **keywords
+    )
+    unit = SUMS * np.finfo(model.coef_.dtype).eps
+    if found.shape != z.shape or np.any(np.abs(found - z) > unit * size):
+        raise Failure("predictions are not X coef + intercept")

@@ -291,7 +291,25 @@ def predict_rows(X, coef, intercept, codes):
     return z + intercept[codes]
 
 
-def predict_tasks(X, offsets, columns):
+@njit_sums
+def _predict_centred(X, offsets, centre, columns, out):
+    for t in range(offsets.size - 1):
+        for i in range(offsets[t], offsets[t + 1]):
+            z = 0.0
+            for j in range(X.shape[1]):
+                z += (X[i, j] - centre[t, j]) * columns[t, j]
+            out[i] = z
+
+
+@njit_sums
+def _adjoint_centred(X, offsets, centre, R, out):
+    for t in range(offsets.size - 1):
+        for i in range(offsets[t], offsets[t + 1]):
+            for j in range(X.shape[1]):
+                out[t, j] += R[i] * (X[i, j] - centre[t, j])
+
+
+def predict_tasks(X, offsets, columns, centre=None):
     """Return ``X_t a_t`` for the dense rows of every task, (n,).
 
     One pass over X, where a product a task spends its time on calls if tasks are many.
@@ -302,16 +320,24 @@ def predict_tasks(X, offsets, columns):
     offsets : ndarray of shape (n_tasks + 1,)
     columns : ndarray of shape (n_tasks, d)
         The a_t.
+    centre : ndarray of shape (n_tasks, d), optional
+        What is to be subtracted from the rows of each task, in float64.
     """
     out = np.empty(len(X), dtype=np.result_type(X, columns))
-    _predict_tasks(X, offsets, columns, out)
+    if centre is None:
+        _predict_tasks(X, offsets, columns, out)
+    else:
+        _predict_centred(X, offsets, centre, columns, out)
     return out
 
 
-def adjoint_tasks(X, offsets, R):
+def adjoint_tasks(X, offsets, R, centre=None):
     """Return ``X_t' r_t`` for the dense rows of every task, (n_tasks, d)."""
     out = np.zeros((len(offsets) - 1, X.shape[1]), dtype=np.result_type(X, R))
-    _adjoint_tasks(X, offsets, R, out)
+    if centre is None:
+        _adjoint_tasks(X, offsets, R, out)
+    else:
+        _adjoint_centred(X, offsets, centre, R, out)
     return out
 
 
@@ -348,31 +374,32 @@ def promotes(X, other):
     return not sp.issparse(X) and np.result_type(X, other) != X.dtype
 
 
-def _chunks64(X):
-    """Yield chunks of a float32 matrix in float64, in a buffer that stays in the cache.
+def _chunks64(X, centre):
+    """Yield centred chunks of a float32 matrix in float64.
 
-    A new array a chunk would take as long as a product with it.
+    In a buffer that stays in the cache: a new array a chunk would take as long as a
+    product with it.
     """
     size = max(32, 8 * _CACHED_ENTRIES // max(X.shape[1], 1))
     buffer = np.empty((min(size, len(X)), X.shape[1]))
     for rows, chunk in chunks(X, size):
         exact = buffer[: len(chunk)]
-        np.copyto(exact, chunk)
+        np.subtract(chunk, centre, out=exact)
         yield rows, exact
 
 
-def product64(X, A):
-    """Return ``X A`` in float64 for a float32 X."""
+def product64(X, centre, A):
+    """Return ``(X - centre) A`` in float64 for a float32 X."""
     Z = np.empty((len(X), A.shape[1]))
-    for rows, chunk in _chunks64(X):
+    for rows, chunk in _chunks64(X, centre):
         np.matmul(chunk, A, out=Z[rows])
     return Z
 
 
-def adjoint64(X, R):
-    """Return ``X' R`` in float64 for a float32 X."""
+def adjoint64(X, centre, R):
+    """Return ``(X - centre)' R`` in float64 for a float32 X."""
     G = np.zeros((X.shape[1], R.shape[1]), order="F")
-    for rows, chunk in _chunks64(X):
+    for rows, chunk in _chunks64(X, centre):
         # in place, without a transposed copy
         G = blas.dgemm(
             1.0, chunk.T, R[rows].T, beta=1.0, c=G, trans_b=True, overwrite_c=True

@@ -128,7 +128,8 @@ class Design(ABC):
     of the centred problem is then independent of A up to the curvature of the loss,
     whatever the offsets of the features. Dense rows are centred once, in a copy; the
     means are subtracted from the products instead where rows are sparse, or no mean is
-    larger than the deviation of its column.
+    larger than the deviation of its column. In products with float64 those of float32
+    are centred anew, without the rounding of the copy.
 
     Parameters
     ----------
@@ -160,6 +161,10 @@ class Design(ABC):
         self.X, means, shift, squares = self._centre(data)
         self.shift = None if shift is None else np.broadcast_to(shift, shape)
         self._narrow_shift = shift
+        if promotes(self.X, means):  # the rows as given, and what centres the copy
+            centre = means if shift is None else means - shift
+            centre = centre[:, :1] if self.cells.offsets is None else centre
+            self._given = data.X, np.ascontiguousarray(centre.T)
         self.means = np.broadcast_to(means, shape)
         norms = self._square_norms(means, squares)
         weights = self.task_weights
@@ -178,11 +183,11 @@ class Design(ABC):
 
     @abstractmethod
     def _product(self, A, features=None):
-        """Return ``X_t a_t`` of the stored rows for every task, of some features."""
+        """Return ``X_t a_t`` of the centred rows for every task, of some features."""
 
     @abstractmethod
     def _adjoint(self, R):
-        """Return ``X_t' r_t`` of the stored rows for every task, a (d, T) array."""
+        """Return ``X_t' r_t`` of the centred rows for every task, a (d, T) array."""
 
     @abstractmethod
     def rows(self, t):
@@ -361,18 +366,21 @@ class SharedDesign(Design):
         X, means, shift, squares = centre_tasks(X, units.mean(axis=1), one)
         if self.same_rows:
             return X, means, shift, squares
-        # what the means of the tasks differ from the common centre is left as a shift
+        # what the means of the tasks, not as rounded, differ from the common centre by
         left, squares = column_moments(X, units)
+        if X is not data.X and promotes(X, units):
+            left = adjoint64(data.X, means.T, units)
         means = left if shift is not None else means + left
         return X, means, left, squares - left**2
 
     def _product(self, A, features=None):
-        X = take_columns(self.X, features)
-        return product64(X, A) if promotes(X, A) else X @ A
+        if promotes(self.X, A):
+            return product64(*(take_columns(part, features) for part in self._given), A)
+        return take_columns(self.X, features) @ A
 
     def _adjoint(self, R):
         if promotes(self.X, R):
-            return adjoint64(self.X, R)
+            return adjoint64(*self._given, R)
         # for dense rows twice as fast as X' R
         return self.X.T @ R if sp.issparse(self.X) else (R.T @ self.X).T
 
@@ -457,15 +465,16 @@ class StackedDesign(Design):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
             return self._blocks @ columns.ravel()
-        return predict_tasks(
-            take_columns(self.X, features), self.cells.offsets, columns
-        )
+        given = self._given if promotes(self.X, A) else (self.X,)
+        X, *centre = (take_columns(part, features) for part in given)
+        return predict_tasks(X, self.cells.offsets, columns, *centre)
 
     def _adjoint(self, R):
         if self._blocks is not None:
             G = (self._blocks.T @ R).reshape(self.n_tasks, self.n_features)
         else:
-            G = adjoint_tasks(self.X, self.cells.offsets, R)
+            X, *centre = self._given if promotes(self.X, R) else (self.X,)
+            G = adjoint_tasks(X, self.cells.offsets, R, *centre)
         return np.ascontiguousarray(G.T)
 
     def grams(self, out, weight=None, features=None):

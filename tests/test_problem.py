@@ -467,6 +467,23 @@ def test_float32_certificates_are_those_of_float64(loss, penalty, layout):
         assert gaps[0] == pytest.approx(gaps[1], rel=1e-9)
 
 
+@pytest.mark.parametrize("rows", ["shared-dense", "stacked-dense"])
+@pytest.mark.parametrize("weighted", [False, True])
+@every_penalty
+def test_float32_rows_are_not_rounded_where_they_are_centred(penalty, weighted, rows):
+    single = random_case("squared", penalty, rows, dtype=np.float32, weighted=weighted)
+    X = single.data.X + np.float32(100)
+    single = replace(single, data=replace(single.data, X=X))
+    double = replace(single, data=replace(single.data, X=X.astype(np.float64)))
+    first, second = single.problem(), double.problem()
+    for A in points(first):
+        A = A.astype(np.float32)
+        found, exact = first.certificate(A), second.certificate(A)
+        # the gap counts how b is rounded
+        lost = np.sum(single.task_scale * (found.intercept - exact.intercept) ** 2) / 2
+        assert found.gap == pytest.approx(exact.gap + lost, rel=1e-9)
+
+
 @every_loss
 @every_layout
 def test_the_gradient_follows_the_best_intercepts(loss, layout):

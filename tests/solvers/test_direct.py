@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from mtlreg import solvers
 from mtlreg.losses import LOSSES
@@ -207,3 +208,57 @@ def test_auto_leaves_large_problems_to_fista(loss, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(solvers, "_MOST_FEATURES", 4)
     assert isinstance(choose_solver(problem, 10, 1e-6), FISTA)
+
+
+def exact_suboptimality(case, solution):
+    """F at a solution less its minimum, in extended precision."""
+    tasks, penalty = [], case.penalty
+    for X, y, v in case.tasks():
+        X, y, v = (part.astype(np.longdouble) for part in (X, y, v))
+        means = v @ X / v.sum(), v @ y / v.sum()
+        centre, target = means if case.fit_intercept else (0 * means[0], 0 * means[1])
+        tasks.append((X - centre, y - target, v, centre, target))
+    d, T = solution.A.shape
+    mean = np.kron(np.full((T, T), 1 / np.longdouble(T)), np.eye(d))
+    H = penalty.alpha * (np.eye(d * T) - mean) + penalty.alpha_mean * mean
+    q = np.concatenate([X.T @ (v * y) for X, y, v, *_ in tasks])
+    for t, (X, _, v, *_) in enumerate(tasks):
+        block = slice(t * d, (t + 1) * d)
+        H[block, block] += X.T @ (v[:, None] * X)
+    best = np.zeros(d * T, dtype=np.longdouble)
+    for _ in range(30):
+        rest = (q - H @ best).astype(np.float64)
+        best = best + np.linalg.solve(H.astype(np.float64), rest)
+
+    move = solution.A.T.astype(np.longdouble).ravel() - best
+    excess = move @ H @ move / 2
+    for A, b, (*_, v, centre, target) in zip(
+        solution.A.T, solution.intercept, tasks, strict=True
+    ):
+        off = b + centre @ A.astype(np.longdouble) - target
+        excess += v.sum() * off**2 / 2
+    return float(excess)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_layout
+@both_intercepts
+def test_gaps_bound_the_suboptimality_in_extended_precision(
+    layout, dtype, offset, intercept
+):
+    for seed, alpha in enumerate([1e-4, 1e-2, 1.0, 100.0]):
+        case = random_case(
+            "squared", "mean", layout, dtype=dtype, seed=seed, intercept=intercept
+        )
+        X = case.data.X.copy()
+        if sp.issparse(X):
+            X.data += dtype(offset)
+        else:
+            X += dtype(offset)
+        data = replace(case.data, X=X)
+        case = replace(case, data=data, penalty=MeanRegularization(alpha, 0.1 * alpha))
+        problem = case.problem()
+        solution = Direct().solve(problem)
+        short = exact_suboptimality(case, solution) - solution.gap
+        assert short <= 8 * np.finfo(float).eps * problem.scale

@@ -292,13 +292,13 @@ class Problem:
         best : ndarray of shape (n_tasks,)
             The best intercepts in the coordinates of the data term.
         """
-        moved = best - np.sum(self._means * A, axis=0)
+        moved = best - (self._means * A).sum(axis=0)
         b = (self._origin + moved).astype(self.dtype)
         return b, (b - self._origin) - moved
 
     def _rounding_loss(self, rounding):
         """Return by how much the squared loss grows where b is rounded."""
-        return 0.5 * float(np.sum(self._task_scale * rounding**2))
+        return 0.5 * float((self._task_scale * rounding) @ rounding)
 
 
 class StatisticsProblem(Problem):

@@ -36,7 +36,7 @@ from mtlreg.estimators.base import (
     fit_metadata,
     restores_on_failure,
 )
-from mtlreg.estimators.strengths import alpha_max_of, check_grid, default_grid
+from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
 from mtlreg.path import solve_path
 from mtlreg.tasks import read_fit_input
 
@@ -140,20 +140,19 @@ class CrossValidatedModel(MultiTaskLinearModel):
         )
         return self
 
-    def _grid(self, fit):
+    def _grid(self, fit, largest):
         """Return the leading strengths to try, largest first."""
         if not np.ndim(self.alphas):
-            return default_grid(fit.problem, fit.model, int(self.alphas), self.eps)
+            # where all coefficients are 0 at any strength, one scale is as good
+            return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
         alphas = check_grid(self.alphas, "alphas")
-        if fit.problem.penalty.is_gauge:
-            largest = alpha_max_of(fit.problem, fit.model)
-            if alphas[-1] >= largest:
-                warnings.warn(
-                    f"every strength in alphas is at least alpha_max={largest:.3g}, "
-                    f"where all coefficients are 0; give smaller ones",
-                    UserWarning,
-                    stacklevel=levels_to_caller(),
-                )
+        if fit.problem.penalty.is_gauge and alphas[-1] >= largest:
+            warnings.warn(
+                f"every strength in alphas is at least alpha_max={largest:.3g}, "
+                f"where all coefficients are 0; give smaller ones",
+                UserWarning,
+                stacklevel=levels_to_caller(),
+            )
         return alphas
 
     def _plan(self, given, read):
@@ -165,7 +164,15 @@ class CrossValidatedModel(MultiTaskLinearModel):
     def _prepare(self, plan, read, models):
         """Return the strengths (n_ratios, n_alphas), and the jobs of `_jobs`."""
         whole = Fit(models[0], read)
-        alphas = np.stack([self._grid(whole.with_penalty(model)) for model in models])
+        fits = [whole.with_penalty(model) for model in models]
+        if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
+            warnings.warn(
+                "no feature varies with y: all coefficients are 0 at any strength",
+                UserWarning,
+                stacklevel=levels_to_caller(),
+            )
+        tops = [largest_strength(fit.problem, fit.model) for fit in fits]
+        alphas = np.stack([self._grid(*pair) for pair in zip(fits, tops, strict=True)])
         return alphas, self._jobs(plan, whole, models, alphas)
 
     def _jobs(self, plan, whole, models, alphas):

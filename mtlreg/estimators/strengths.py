@@ -96,21 +96,29 @@ def alpha_grid(
 
 def default_grid(problem, estimator, n_alphas, eps):
     """Return the grid of `alpha_grid` for the problem of an estimator."""
-    check_count(n_alphas, "n_alphas")
-    check_real(eps, "eps", minimum=0.0, strict=True)
-    if eps >= 1:
-        raise ValueError(f"eps == {eps!r}, must be < 1: a number in (0, 1)")
-    if problem.penalty.is_gauge:
-        largest = alpha_max_of(problem, estimator)
-        shape = np.geomspace(1.0, float(eps), n_alphas)
-    else:
-        largest = float(np.mean(problem.square_norms))
-        shape = np.geomspace(1e3, 1e-3, n_alphas)
+    largest = largest_strength(problem, estimator)
     if largest <= 0:
         raise ValueError(
             "there is no scale for the strengths: X has no feature that varies with y"
         )
-    return largest * shape
+    return grid_below(largest, problem, n_alphas, eps)
+
+
+def largest_strength(problem, estimator):
+    """Return the largest leading strength of the grid of `alpha_grid`; 0: none."""
+    if problem.penalty.is_gauge:
+        return alpha_max_of(problem, estimator)
+    return 1e3 * float(np.mean(problem.square_norms))
+
+
+def grid_below(largest, problem, n_alphas, eps):
+    """Return a grid from the largest strength down, as `alpha_grid` does."""
+    check_count(n_alphas, "n_alphas")
+    check_real(eps, "eps", minimum=0.0, strict=True)
+    if eps >= 1:
+        raise ValueError(f"eps == {eps!r}, must be < 1: a number in (0, 1)")
+    smallest = float(eps) if problem.penalty.is_gauge else 1e-6
+    return largest * np.geomspace(1.0, smallest, n_alphas)
 
 
 def check_grid(values, name):

@@ -11,7 +11,7 @@ from mtlreg import (
     GroupLassoRegressorCV,
     MeanRegularizedRegressorCV,
 )
-from tests.estimators.cases import CV_ESTIMATORS, draw
+from tests.estimators.cases import CV_ESTIMATORS, CV_REGRESSORS, draw
 from tests.estimators.loops import SPLITS, N, double_loop, kind_of, search_of
 
 every_search = pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__name__)
@@ -118,6 +118,28 @@ def test_strengths_are_sorted():
     )
     np.testing.assert_array_equal(up.alphas_, [[1.0, 0.3, 0.1]] * 2)
     np.testing.assert_array_equal(up.score_path_, down.score_path_)
+
+
+@pytest.mark.parametrize("cls", CV_REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("layout", ["rows", "columns", "single"])
+def test_a_constant_target_is_fitted_with_a_warning(cls, layout):
+    X, y, tasks = draw(layout=layout)
+    y = np.zeros_like(y) + 0.1 + (0.0 if tasks is None else tasks)
+    search = small(cls, alphas=4)
+    with pytest.warns(UserWarning, match="no feature varies with y: all coeff") as w:
+        search.fit(X, y, tasks=tasks)
+    assert len(w) == 1
+    assert w[0].filename == __file__
+    assert not search.coef_.any()
+    keywords = {} if tasks is None else {"tasks": tasks}
+    np.testing.assert_allclose(search.predict(X, **keywords), y, rtol=1e-12)
+
+
+def test_features_that_are_constant_are_fitted_with_a_warning():
+    X, y, tasks = draw("classifier")
+    with pytest.warns(UserWarning, match="no feature varies with y"):
+        search = small(GroupLassoClassifierCV).fit(X**0, y, tasks=tasks)
+    assert not search.coef_.any()
 
 
 FOLDS = [

@@ -1,6 +1,8 @@
 """What all estimators share: fit, prediction input, warnings, callbacks."""
 
 import functools
+import inspect
+import types
 import warnings
 from abc import abstractmethod
 from typing import ClassVar
@@ -41,6 +43,13 @@ def restores_on_failure(method):
 
 class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     """Base of all estimators: a subclass names its loss and its penalty."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        inherited = cls.__init__
+        if "__init__" not in vars(cls) and inspect.isfunction(inherited):
+            # Python names the function in its errors, so that it is the class's own
+            cls.__init__ = _renamed(inherited, f"{cls.__qualname__}.__init__")
 
     __metadata_request__fit: ClassVar = {"tasks": True}
     __metadata_request__predict: ClassVar = {"tasks": True}
@@ -179,6 +188,22 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.string = self.task_column is not None
         tags.input_tags.categorical = self.task_column is not None
         return tags
+
+
+def _renamed(function, qualname):
+    """Return a copy of a function with another name in errors."""
+    other = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    functools.update_wrapper(other, function)
+    other.__kwdefaults__ = function.__kwdefaults__
+    other.__qualname__ = qualname
+    del other.__wrapped__
+    return other
 
 
 class _Progress:

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from tests.estimators.cases import ESTIMATORS, draw, is_classifier
+from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS, draw, is_classifier
 
 NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", "0.1", None, 1j, [0.1], True]
 NOT_A_CHOICE = ["other", None, 1, ["l2"]]
@@ -116,3 +116,16 @@ def test_every_parameter_is_tried():
     names = {name for cls in ESTIMATORS for name in cls().get_params()}
     assert names == REFUSED.keys()
     assert names == ACCEPTED.keys() | {"task_column"}
+
+
+@pytest.mark.parametrize("cls", [*ESTIMATORS, *CV_ESTIMATORS], ids=lambda c: c.__name__)
+def test_errors_of_calls_name_the_public_class(cls):
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\.__init__\(\) got an unexp"):
+        cls(strength=1.0)
+
+    class Own(cls):
+        pass
+
+    assert Own().get_params() == cls().get_params()
+    with pytest.raises(TypeError, match=r"Own\.__init__\(\) got an unexpected"):
+        Own(strength=1.0)

@@ -204,7 +204,8 @@ def read_predict_input(estimator, X, tasks):
     if unseen.size and estimator.unseen_task == "error":
         raise ValueError(
             f"{unseen.size} task(s) not seen in fit: {listed(unseen)}. Fit with rows "
-            "of them, or set unseen_task='mean' to predict with the mean of the "
+            "of them (mtlreg.model_selection.TaskKFold keeps rows of every task in "
+            "training), or set unseen_task='mean' to predict with the mean of the "
             "fitted tasks."
         )
     return X, codes

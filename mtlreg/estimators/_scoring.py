@@ -3,15 +3,20 @@
 import copy
 import functools
 import inspect
+from difflib import get_close_matches
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, indexable
 
+from mtlreg._labels import is_missing
 from mtlreg.estimators._fit import task_scale
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
+from mtlreg.metrics._scorer import TaskScorer
 
+_NAMES = [name for name in METRICS if name != "task_scorer"]
 _TAKE_TASKS = (
     "predict",
     "decision_function",
@@ -83,9 +88,18 @@ class ScorerScore:
         kwargs = {name: _take(value, rows) for name, value in self._metadata.items()}
         if self._tasks is not None:
             fitted = _with_tasks(fitted, _take(self._tasks, rows))
-        return self._scorer(
-            fitted, _take(self._X, rows), _take(self._y, rows), **kwargs
-        )
+        y = _take(self._y, rows)
+        try:
+            return self._scorer(fitted, _take(self._X, rows), y, **kwargs)
+        except ValueError as error:
+            missing = np.ndim(y) == 2 and is_missing(y).any()
+            if not missing or isinstance(self._scorer, TaskScorer):
+                raise
+            name = "task_accuracy" if is_classifier(fitted) else "task_r2"
+            raise ValueError(
+                f"the scorer cannot score the targets of y that are not observed "
+                f"({error}); use a metric by task, such as scoring={name!r}"
+            ) from error
 
 
 def _with_tasks(model, tasks):
@@ -102,11 +116,23 @@ def _with_tasks(model, tasks):
 
 def make_scorer(estimator, scoring):
     """Return the scorer that the parameter ``scoring`` asks for."""
-    if isinstance(scoring, str) and scoring in METRICS and scoring != "task_scorer":
+    if isinstance(scoring, str) and scoring in _NAMES:
         return task_scorer(scoring, task_column=estimator.task_column)
     if not (isinstance(scoring, str) or callable(scoring)):
         raise ValueError(f"scoring must be one name or callable, got {scoring!r}")
+    if isinstance(scoring, str) and scoring not in get_scorer_names():
+        raise ValueError(
+            f"the 'scoring' parameter {scoring!r} is not known"
+            f"{_did_you_mean(scoring)}: use a metric of mtlreg.metrics, one of "
+            f"{_NAMES}, or one of sklearn.metrics.get_scorer_names()"
+        )
     return check_scoring(estimator, scoring=scoring)
+
+
+def _did_you_mean(scoring):
+    near = [f"task_{scoring}"] if f"task_{scoring}" in _NAMES else []
+    near = near or get_close_matches(scoring, [*_NAMES, *get_scorer_names()], n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def scorer_metadata(scorer, given):

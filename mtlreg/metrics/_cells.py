@@ -9,7 +9,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_consistent_length
 
 from mtlreg._frames import column_names, listed
-from mtlreg._labels import encode, label_array, unique_labels
+from mtlreg._labels import encode, label_array, read_classes, unique_labels
 from mtlreg.tasks import read_target
 
 _AGGREGATES = ["raw_values", "uniform_average", "size_weighted"]
@@ -97,6 +97,32 @@ def read_scores(y_true, y_score, tasks, sample_weight, labels, name):
             f"{np.asarray(labels).tolist()}. Pass the two classes of y_true."
         )
     return cells, positive, known
+
+
+def one_vs_rest(y_true, y_score, labels):
+    """Return a column of y for each class, and its labels, where scores are by class.
+
+    That is a 1-D y with more than two columns of scores; all else is as it was.
+    """
+    shape = np.shape(y_score) if _is_column(y_true) else ()
+    if len(shape) != 2 or shape[1] <= 2:
+        return y_true, labels
+    y, _, _ = read_classes(y_true)
+    classes = np.unique(y) if labels is None else np.asarray(labels)
+    if classes.shape != shape[1:]:
+        raise ValueError(
+            f"the prediction has shape {shape}, but there are {len(classes)} classes, "
+            f"such as {listed(classes, 3)}. Pass a column for every class, and all "
+            f"classes as labels=."
+        )
+    members = y[:, None] == classes
+    foreign = ~members.any(axis=1)
+    if foreign.any():
+        raise ValueError(
+            f"y_true holds {listed(y[foreign], 1)}, which is not among labels="
+            f"{classes.tolist()}. Pass all classes of y_true."
+        )
+    return members.astype(np.int64), [0, 1]
 
 
 def read_cells(y_true, z, tasks, sample_weight, names, *, classifier):
@@ -223,8 +249,18 @@ def _second_column(y_true, z, name):
             )
         z = np.stack([part[:, 1] for part in z], axis=1)
     z = _as_floats(z, name)
-    one_column = np.shape(y_true)[1:] in [(), (1,)]
-    return z[:, 1] if one_column and z.shape[1:] == (2,) else z
+    if not _is_column(y_true) or z.shape[1:] in [(), (1,)]:
+        return z
+    if z.shape[1:] != (2,):
+        raise ValueError(
+            f"y_true has one column, but the prediction has shape {z.shape}. Pass two "
+            "columns, one per class; of more classes, use task_accuracy or task_auc."
+        )
+    return z[:, 1]
+
+
+def _is_column(y):
+    return np.shape(y)[1:] in [(), (1,)]
 
 
 def _pair(values):

@@ -5,7 +5,7 @@ from scipy.special import xlogy
 
 from mtlreg._frames import column_names, listed
 from mtlreg._labels import read_classes
-from mtlreg.metrics._cells import aggregate, read_cells, read_scores
+from mtlreg.metrics._cells import aggregate, one_vs_rest, read_cells, read_scores
 
 
 def task_auc(
@@ -27,14 +27,16 @@ def task_auc(
     y_true : array-like of shape (n_samples,) or (n_samples, n_tasks)
         Classes, two for all tasks, or two in each column; NaN or None in a 2-D y: not
         observed.
-    y_score : array-like of the shape of y_true, or (n_samples, 2) with a 1-D y
+    y_score : array-like of the shape of y_true, or (n_samples, n_classes)
         Decisions or probabilities of the second class, in the second column of two;
-        also the list of such arrays, one per column of a 2-D y.
+        also the list of such arrays, one per column of a 2-D y. With a 1-D y of more
+        classes a column for each, which is one task then: the class against the rest.
     tasks, sample_weight, multioutput
         As in `task_rmse`.
     labels : array-like of shape (2,) or (n_tasks, 2), optional
         First and second class, of every column of a 2-D y if they differ; by default
-        those of y_true, sorted, where a lone 0 or -1 goes with 1.
+        those of y_true, sorted, where a lone 0 or -1 goes with 1. Of more classes all,
+        shape (n_classes,), in the order of the columns of y_score.
 
     Returns
     -------
@@ -52,6 +54,7 @@ def task_auc(
     >>> task_auc(y, [0.1, 0.9, 0.5, 0.4, 0.6], tasks=tasks)
     0.75
     """
+    y_true, labels = one_vs_rest(y_true, y_score, labels)
     cells, positive, _ = read_scores(
         y_true, y_score, tasks, sample_weight, labels, "y_score"
     )

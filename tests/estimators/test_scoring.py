@@ -7,14 +7,22 @@ import pytest
 from scipy import sparse
 from sklearn import config_context
 from sklearn import metrics as reference
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 
 from mtlreg import (
     GroupLassoClassifierCV,
+    GroupLassoRegressor,
     GroupLassoRegressorCV,
     MeanRegularizedClassifierCV,
 )
-from mtlreg.metrics import task_accuracy, task_auc, task_r2, task_rmse, task_scorer
+from mtlreg.metrics import (
+    task_accuracy,
+    task_auc,
+    task_log_loss,
+    task_r2,
+    task_rmse,
+    task_scorer,
+)
 from tests.estimators.cases import KINDS, draw, school_table
 from tests.estimators.loops import (
     SPLITS,
@@ -225,12 +233,14 @@ def test_scorers_that_take_no_weights_get_none():
     assert np.all(weighted.score_path_ < 0)
 
 
-@pytest.mark.parametrize(("kind", "factor"), [("regressor", 2.0), ("classifier", 1.0)])
-def test_the_default_is_minus_the_loss(kind, factor):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_default_of_rows_that_count_alike_is_minus_their_mean_loss(kind):
     X, y, tasks = draw(kind)
-    search = search_of(SEARCHES[kind]).fit(X, y, tasks=tasks)
+    params = {"task_weight": "proportional"}
+    search = search_of(SEARCHES[kind], **params).fit(X, y, tasks=tasks)
     scoring = {"regressor": "neg_mean_squared_error", "classifier": "neg_log_loss"}
-    named = search_of(SEARCHES[kind], scoring=scoring[kind]).fit(X, y, tasks=tasks)
+    named = search_of(SEARCHES[kind], scoring=scoring[kind], **params)
+    named.fit(X, y, tasks=tasks)
     np.testing.assert_allclose(search.score_path_, named.score_path_, rtol=1e-10)
     assert hasattr(search, "mse_path_") == (kind == "regressor")
     if kind == "regressor":
@@ -302,3 +312,91 @@ def test_refused_scoring(scoring, message):
     with pytest.raises(ValueError, match=message):
         search.fit(X, y, tasks=tasks)
     assert vars(search) == before
+
+
+@pytest.mark.parametrize(
+    ("scoring", "message"),
+    [
+        ("nmse", r"'nmse' is not known, did you mean 'task_nmse'\?.*'task_rmse'"),
+        ("taskrmse", r"did you mean 'task_rmse'\?"),
+        ("r_2", r"did you mean 'r2'\?"),
+        ("xyz", "'xyz' is not known: use a metric of mtlreg.metrics"),
+    ],
+)
+def test_unknown_names_are_told_like_ones(scoring, message):
+    X, y, tasks = draw()
+    with pytest.raises(ValueError, match=message):
+        GroupLassoRegressorCV(scoring=scoring).fit(X, y, tasks=tasks)
+
+
+# accuracy_score counts NaN among the classes before it refuses it
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("kind", KINDS)
+def test_scorers_that_take_no_missing_targets_name_one_that_does(kind):
+    X, Y, _ = draw(kind, layout="columns")
+    scoring, instead = {
+        "regressor": ("r2", "task_r2"),
+        "classifier": ("accuracy", "task_accuracy"),
+    }[kind]
+    search = search_of(SEARCHES[kind], scoring=scoring, tol=1e-4)
+    with pytest.raises(ValueError, match=f"not observed .*scoring='{instead}'"):
+        search.fit(X, punched(Y))
+    search.set_params(scoring=instead).fit(X, punched(Y))
+
+
+def test_unseen_tasks_in_scorers_name_the_folds_that_keep_them():
+    table, y, column = school_table("pandas", "regressor")
+    model = GroupLassoRegressor(task_column=column)
+    folds, groups = GroupKFold(3), table[column]
+    with pytest.raises(ValueError, match=r"not seen in fit.*TaskKFold"):
+        cross_val_score(model, table, y, cv=folds, groups=groups, error_score="raise")
+
+
+@pytest.mark.parametrize("labels", [None, "classes"])
+def test_auc_of_many_classes_is_the_mean_of_each_against_the_rest(labels):
+    X, y = draw(layout="columns")[0], np.array(["p", "q", "r"])[multiclass()]
+    search = search_of(MeanRegularizedClassifierCV, scoring="task_auc")
+    search.fit(X, y)
+    plain = plain_at(search, search.alpha_, search.ratio_).fit(X, y)
+    z = plain.decision_function(X)
+    w = integer_weights()
+    found = task_auc(
+        y,
+        z,
+        sample_weight=w,
+        multioutput="raw_values",
+        labels=None if labels is None else plain.classes_,
+    )
+    expected = [
+        reference.roc_auc_score(y == k, column, sample_weight=w)
+        for k, column in zip(plain.classes_, z.T, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    best = [
+        np.mean(
+            [
+                reference.roc_auc_score(y[test] == k, column)
+                for k, column in zip(
+                    plain.classes_,
+                    plain.fit(X[train], y[train]).decision_function(X[test]).T,
+                    strict=True,
+                )
+            ]
+        )
+        for train, test in SPLITS
+    ]
+    ratio = search.ratios_.tolist().index(search.ratio_)
+    index = search.alphas_[ratio].tolist().index(search.alpha_)
+    np.testing.assert_allclose(search.score_path_[ratio, index], best, rtol=1e-12)
+
+
+def test_auc_of_many_classes_refuses_what_does_not_match():
+    y, z = np.array([0, 1, 2, 1]), np.eye(4)[:, :3]
+    with pytest.raises(
+        ValueError, match=r"has shape \(4, 3\), but there are 2 classes"
+    ):
+        task_auc(y[[0, 1, 1, 1]], z)
+    with pytest.raises(ValueError, match=r"y_true holds \[2\], which is not among"):
+        task_auc(y, z, labels=[0, 1, 3])
+    with pytest.raises(ValueError, match="of more classes, use task_accuracy or"):
+        task_log_loss(y, z)

@@ -20,6 +20,18 @@ class Factored(NamedTuple):
         """The matrix, C-contiguous."""
         return self.left @ self.right.T
 
+    @property
+    def rank(self):
+        """Number of columns of the factors."""
+        return self.left.shape[1]
+
+    @property
+    def balanced(self):
+        """The same matrix, the columns of both factors scaled to equal norms."""
+        left, right = (np.linalg.norm(factor, axis=0) for factor in self)
+        scale = np.sqrt(right / left)
+        return Factored(self.left * scale, self.right / scale)
+
 
 def apply_factored(multiply, A):
     """Return ``multiply(A)`` for a map that acts on columns, of a matrix or factors.

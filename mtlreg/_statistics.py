@@ -152,6 +152,19 @@ class Statistics:
         rounding = 10 * values.shape[1] * _EPS * values.max(axis=1, keepdims=True)
         return np.where(values > rounding, values, 0.0), vectors, moments
 
+    def mean(self):
+        """Return the mean of the H_t, (n_features, n_features)."""
+        if self.scale is not None:
+            return self.gram * np.mean(self.scale)
+        return np.mean(self.gram, axis=2)
+
+    def compressed(self, U):
+        """Return the ``U'H_t U``, (n_tasks, r, r)."""
+        if self.scale is not None:
+            return self.scale[:, None, None] * (U.T @ self.gram @ U)
+        half = np.tensordot(U, self.gram, (0, 0))
+        return np.moveaxis(np.tensordot(U, half, (0, 1)), 2, 0)
+
     def diagonal(self):
         """Return the diagonals of the H_t, shape (n_features, n_tasks)."""
         if self.scale is None:

@@ -5,6 +5,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
+from mtlreg._curvature import (
+    compressed_grams,
+    pooled_gram,
+    pooling_pays,
+    spectrum,
+)
 from mtlreg._factored import apply_factored, as_array
 from mtlreg.design import make_design
 
@@ -162,6 +168,29 @@ class DataTerm:
         bent = self.bent(Z)
         return lambda D: self.design.adjoint(bent(D))
 
+    def pooled_spectrum(self, n_products):
+        """Return eigenvalues and vectors of the mean over tasks of bounds of Hessians.
+
+        Or its diagonal without vectors (None), where so many products with the Hessian
+        take less time than the matrix.
+        """
+        share = self.loss.curvature / self.design.n_tasks
+        if not pooling_pays(self.design, n_products):
+            return share * self.design.square_norms.sum(axis=1), None
+        values, vectors = self._pooled_spectrum
+        return share * values, vectors
+
+    @cached_property
+    def _pooled_spectrum(self):
+        return spectrum(pooled_gram(self.design))
+
+    def compressed_hessian(self, U, Z):
+        """Return ``U'H_t U`` with the Hessians H_t at the image Z, (n_tasks, r, r)."""
+        weight = None
+        if not self.loss.quadratic:
+            weight = self.loss.hessian(self.predictions(Z), self.y, self.v)
+        return compressed_grams(self.design, U, weight)
+
     @cached_property
     def lipschitz(self):
         """A Lipschitz constant of the gradient, ``kappa max_t lambda_max(H_t)``."""
@@ -220,6 +249,18 @@ class StatisticsTerm:
     def hessian(self, Z):
         """Return the Hessian as a function of a direction, whatever Z."""
         return self.statistics.multiply
+
+    def pooled_spectrum(self, n_products):
+        """As in `DataTerm`."""
+        return self._pooled_spectrum
+
+    @cached_property
+    def _pooled_spectrum(self):
+        return spectrum(self.statistics.mean())
+
+    def compressed_hessian(self, U, Z):
+        """As in `DataTerm`, whatever Z."""
+        return self.statistics.compressed(U)
 
     @cached_property
     def lipschitz(self):

@@ -15,7 +15,7 @@ LAYERS = [
     {"losses", "penalties", "_rows"},
     {"_grams"},
     {"design"},
-    {"_statistics"},
+    {"_curvature", "_statistics"},
     {"terms"},
     {"_free"},
     {"problem"},

@@ -28,7 +28,10 @@ class Penalty(ABC):
     n_blocks : int
         Number of stacked blocks of the variable.
     has_tangent : bool
-        Whether `tangent` and `factored_prox` are there.
+        Whether `tangent` and `factored_prox` are there, and `factor_strength`.
+    factor_strength : float or None
+        Of a penalty that is ``min s/2 (||L||_F^2 + ||R||_F^2)`` over ``A = L R'``, the
+        strength s.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -36,6 +39,7 @@ class Penalty(ABC):
     row_separable = False
     n_blocks = 1
     has_tangent = False
+    factor_strength: float | None = None
 
     @abstractmethod
     def value(self, A):
@@ -56,7 +60,7 @@ class Penalty(ABC):
         """
 
     def factored_prox(self, A, step):
-        """Return the prox as `Factored`, in the precision of A."""
+        """Return the prox as `Factored`, with orthogonal columns and A's precision."""
         raise NotImplementedError(f"{type(self).__name__} has no factors")
 
     def tangent(self, A, step):

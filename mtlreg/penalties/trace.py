@@ -40,6 +40,10 @@ class TraceNorm(Penalty):
     def __post_init__(self):
         check_strengths(self)
 
+    @property
+    def factor_strength(self):
+        return self.alpha
+
     def tangent(self, A, step):
         return FixedRank(A, step, self.alpha)
 

@@ -5,11 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
+from mtlreg.solvers._factors import FactoredNewton
+
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
 _SHARES = 1, 2, 4  # of the budget of a linear system, after which its step is tried
 _LEAST_PRODUCTS = 5  # for one; to try a step takes as long
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
 _NEAR = 0.15  # and that a step may make without being dropped
+_MANY_PRODUCTS = 30  # of a linear system: its preconditioner does not know the features
 _FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
 _EPS = np.finfo(np.float64).eps
 
@@ -70,7 +73,8 @@ class Semismooth:
     penalty, by conjugate gradients with the preconditioner ``(sigma + N)^-1``, sigma
     the mean curvature of f. The proximal gradient step from A + D leaves the manifold
     where it has to. A step that ends far off the manifold, or not lower, is dropped:
-    the optimum lies on another one.
+    the optimum lies on another one. After that, or a linear system that takes long, it
+    is the turn of `FactoredNewton`.
 
     Parameters
     ----------
@@ -155,9 +159,16 @@ class Semismooth:
                     break
                 reached = following
                 yield reached.tangent.factors, reached.Z
-            if reached is point:
-                break
+            spent, dropped = self.iteration - iteration, reached is point
             point, iteration = reached, self.iteration
+            if dropped or spent > _MANY_PRODUCTS:
+                break
+        factors = FactoredNewton(self._problem, self._term)
+        start = point.A, point.Z, 1.0 / self._step
+        for found in factors.steps(*start, self.iteration, max_iter):
+            self.iteration = factors.iteration
+            yield found
+        self.iteration = factors.iteration
         self._checks, self._patience = 0, max(2, 2 * self._patience)
 
     def _point(self, A, Z):

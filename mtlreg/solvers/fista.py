@@ -20,8 +20,9 @@ class FISTA(Solver):
 
     Where the penalty has tangent spaces (the trace norm), L starts at the mean
     curvature of the data term, and Newton steps take over once the rank has settled, or
-    at once from a start that is given; there a product with the Hessian counts as an
-    iteration, and every step is checked.
+    at once from a start that is given: on the matrices of one rank, and where that
+    fails, or features of unequal scales make it slow, on the factors of A. There a
+    product with the Hessian counts as an iteration, and every step is checked.
 
     Parameters
     ----------

@@ -1,0 +1,53 @@
+"""The Hessians of the tasks in short, for preconditioners."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from mtlreg._rows import weighted_gram
+from mtlreg.design import MultiTaskData, make_design
+
+_AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
+_SMALL = 1e7  # of which take no time
+
+
+def pooling_pays(design, n_products):
+    """Return whether the spectrum of `pooled_gram` is as fast as so many products."""
+    (n, d), X = design.X.shape, design.X
+    entries = X.nnz if sp.issparse(X) else X.size
+    product = entries * (design.n_tasks if design.cells.offsets is None else 1)
+    return n * d**2 + 10 * d**3 <= max(_AS_FAST * n_products * product, _SMALL)
+
+
+def pooled_gram(design):
+    """Return the sum over tasks of `Design.gram`, (n_features, n_features)."""
+    gram, _ = weighted_gram(design.X, design.v.reshape(len(design.v), -1).sum(axis=1))
+    if design.shift is not None:
+        gram = gram - (design.shift * design.task_weights) @ design.shift.T
+    return gram
+
+
+def spectrum(matrix):
+    """Return the eigenvalues, made >= 0, and the eigenvectors of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.maximum(values, 0.0), vectors
+
+
+def compressed_grams(design, U, weight=None):
+    """Return ``U'H_t U``, (n_tasks, r, r), with H_t the `Design.gram` of a task.
+
+    Parameters
+    ----------
+    design : Design
+    U : ndarray of shape (n_features, r)
+    weight : ndarray over cells, optional
+        As in `Design.grams`.
+    """
+    v, r = design.v, U.shape[1]
+    data = MultiTaskData(design.X @ U, v, v, design.cells.offsets)
+    narrow = make_design(data, v, design.centred)
+    if design.same_rows and weight is None:
+        unit = narrow.gram(0) / design.task_weights[0]
+        return design.task_weights[:, None, None] * unit
+    out = np.empty((r, r, design.n_tasks))
+    narrow.grams(out, weight)
+    return np.moveaxis(out, 2, 0)

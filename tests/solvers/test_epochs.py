@@ -10,19 +10,22 @@ from mtlreg.solvers import BCD
 from tests.problems import Case
 
 
-def separable(penalty, seed, fraction, *, n_tasks=4, intercept=True, dtype=np.float64):
-    """Logistic: 20 correlated binary features that separate the 10 rows of a task."""
+def binary(penalty, seed, shape, noise=0.0, intercept=True, dtype=np.float64):
+    """Logistic: tasks of n rows each, with correlated binary features.
+
+    Without noise the features separate them, if there are more than rows.
+    """
+    n_tasks, n, d = shape
     rng = np.random.default_rng(seed)
-    n, d = 10, 20
     offsets = n * np.arange(n_tasks + 1)
     factors = rng.normal(size=(offsets[-1], 2)) @ rng.normal(size=(2, d))
     X = (factors + 0.5 * rng.normal(size=factors.shape) > 0).astype(dtype)
-    margin = (X @ rng.normal(size=d)).reshape(n_tasks, n)
+    margin = X @ rng.normal(size=d) + noise * rng.logistic(size=len(X))
+    margin = margin.reshape(n_tasks, n)
     y = np.where(margin > np.median(margin, axis=1, keepdims=True), 1.0, -1.0)
     y[:, 0], y[:, 1] = 1.0, -1.0
     data = MultiTaskData(X, y.ravel(), np.ones(y.size), offsets)
-    case = Case(data, Logistic(), penalty, np.ones(n_tasks), intercept)
-    return case.scaled(fraction).problem()
+    return Case(data, Logistic(), penalty, np.ones(n_tasks), intercept)
 
 
 @pytest.mark.parametrize("fraction", [1 / 500, 1e-4])
@@ -40,12 +43,20 @@ def separable(penalty, seed, fraction, *, n_tasks=4, intercept=True, dtype=np.fl
 )
 def test_tasks_that_features_separate_take_few_epochs(penalty, fraction):
     for seed, intercept in enumerate([True, False]):
-        problem = separable(penalty, seed, fraction, intercept=intercept)
+        case = binary(penalty, seed, (4, 10, 20), intercept=intercept)
+        problem = case.scaled(fraction).problem()
         assert BCD(tol=1e-10, max_iter=2000).solve(problem).converged
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_task_that_features_separate_takes_few_epochs(dtype):
     for seed in range(6):
-        problem = separable(L1(1.0), seed, 1e-4, n_tasks=1, dtype=dtype)
+        case = binary(L1(1.0), seed, (1, 10, 20), dtype=dtype)
+        problem = case.scaled(1e-4).problem()
         assert BCD(tol=1e-7, max_iter=400).solve(problem).converged
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_weak_penalties_on_correlated_binary_features_take_few_epochs(seed):
+    problem = binary(Dirty(0.002, 0.002), seed, (4, 60, 20), noise=0.1).problem()
+    assert BCD(tol=1e-10, max_iter=2000).solve(problem).converged

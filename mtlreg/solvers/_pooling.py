@@ -2,23 +2,37 @@
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import blas, lapack, pinvh
+from scipy.linalg import lapack, pinvh
+
+from mtlreg._rows import adjoint_tasks, predict_tasks
+from mtlreg.design import MultiTaskData, make_design
+from mtlreg.losses.base import ratio
+from mtlreg.solvers._systems import (
+    factorise_tasks,
+    orthogonalise_tasks,
+    solve_tasks,
+)
 
 _EPS = np.finfo(np.float64).eps
+_SMALL = 48  # equations up to which compiled passes beat a call of a library a task
+_FEW_DIGITS = 1e-8  # pivots that are a smaller share of the diagonal have lost half
+_LEAST_SHARE = 1e-3  # of alpha that alpha_mean must be for I - (alpha - alpha_mean) K
 
 
 class TaskSystems:
     """The quadratic ``sum_t 1/2 <a_t, H_t a_t> - <q_t, a_t>`` plus mean regularisation.
 
-    With K_t = (H_t + alpha I)^-1 the mean m of the minimiser, and the minimiser::
+    Here for the move D from a point A. With K_t = (H_t + alpha I)^-1, g_t the gradient
+    with its sign changed, and m the mean of the d_t::
 
-        [sum_t R_t] m = sum_t K_t q_t,   R_t = K_t (H_t + alpha_mean I)
-        a_t = K_t (q_t + (alpha - alpha_mean) m)
+        [sum_t R_t] m = sum_t K_t g_t,   R_t = K_t (H_t + alpha_mean I)
+        d_t = K_t (g_t + (alpha - alpha_mean) m)
 
-    By Cholesky factors of the d x d matrices ``H_t + alpha I``, or of the n_t x n_t
-    kernel for tasks with fewer rows than features; where all rows together are fewer,
-    m too comes from a kernel. Tasks whose H_t are multiples of one matrix share its
-    eigenvectors.
+    so that at A a rounding of the factors does not count. By Cholesky factors of the
+    d x d matrices ``H_t + alpha I``, or by orthogonal rows for tasks with fewer rows
+    than features; where all rows together are fewer, m too comes from a kernel. Both
+    take features in any units. Where tasks are many and their systems small no step
+    is taken task by task.
 
     Parameters
     ----------
@@ -27,128 +41,122 @@ class TaskSystems:
         The weights w >= 0 of the rows in H_t; the rows are centred by their mean under
         w if the design is.
     residual : ndarray over cells
-        r, of sum 0 in every task if the design is centred; q_t = X_t'r_t.
+        r, of sum 0 in every task if the design is centred; X_t'r_t is minus the
+        gradient of the data term at A.
+    A : ndarray of shape (n_features, n_tasks)
     alpha : float
     alpha_mean : float
     """
 
-    def __init__(self, design, bend, residual, alpha, alpha_mean):
-        self._design, self._bend, self._residual = design, bend, residual
-        self._alpha, self._alpha_mean = alpha, alpha_mean
-        self._constants = design.square_norms.T == 0
-        self._has_constants = self._constants.any(axis=1)
-        # dense rows come centred by their mean under v
-        stored = bend is design.v and not sp.issparse(design.X)
-        self._centres = design.centred and not (stored and design.shift is None)
+    def __init__(self, design, bend, residual, A, alpha, alpha_mean):
+        self._design, self._residual = design, residual
+        self._bend = None if bend is design.v else bend
+        self._strengths = alpha, alpha_mean
+        mean, self._outside = A.mean(axis=1, keepdims=True), alpha_mean / alpha
+        self._mean = mean[:, 0]
+        # of the penalty's gradient alpha times this, where nothing cancels
+        self._pull = (A - mean) + self._outside * mean
 
     def solve(self):
-        """Return the minimiser, shape (n_features, n_tasks)."""
-        design = self._design
-        if design.same_rows and self._bend is design.v:
-            return self._solve_same_rows()
-        d, n_tasks = design.n_features, design.n_tasks
-        sizes = np.array([len(design.select(design.v, t)) for t in range(n_tasks)])
+        """Return the move, shape (n_features, n_tasks)."""
+        d, sizes = self._design.n_features, _sizes(self._design)
         if np.sum(sizes) < d:
-            tasks = [self._by_kernel(t) for t in range(n_tasks)]
-            m = self._mean_of_few_rows(tasks)
+            every = self._by_rows(np.full(len(sizes), True))
+            m = self._mean_of_few_rows(every)
+            return np.ascontiguousarray(every.columns(m))
+        kinds = (self._by_rows, sizes < d), (self._by_grams, sizes >= d)
+        parts = [(make(tasks), tasks) for make, tasks in kinds if tasks.any()]
+        pooled = sum(part.pooled for part, _ in parts)
+        m = _mean(pooled, sum(part.alone.sum(axis=1) for part, _ in parts))
+        out = np.empty((d, len(sizes)))
+        for part, tasks in parts:
+            out[:, tasks] = part.columns(m)
+        return out
+
+    def _mean_of_few_rows(self, every):
+        """Return the mean by ``W'[(1 - o) W W' + o T I]^+``, o = alpha_mean / alpha."""
+        W, o = every.W, self._outside
+        kernel = (1.0 - o) * (W @ W.T)
+        kernel.reshape(-1)[:: len(W) + 1] += self._pull.shape[1] * o
+        target = every.y + (1.0 - o) * (W @ self._mean)
+        return W.T @ _minimum_norm(kernel, target) - self._mean
+
+    def _by_grams(self, tasks):
+        """Return the systems of tasks with many rows."""
+        design, bend, residual = self._restricted(tasks)
+        gradient = design.adjoint(residual) - self._strengths[0] * self._pull[:, tasks]
+        grams = empty_grams(*gradient.shape)
+        design.grams(grams, bend)
+        return GramSystems(grams, gradient, *self._strengths)
+
+    def _by_rows(self, tasks):
+        """Return the systems of tasks with few rows."""
+        design, bend, residual = self._restricted(tasks)
+        bend, sizes = design.v if bend is None else bend, _sizes(design)
+        if design.cells.offsets is None:
+            used, X = design.v.T > 0, design.X
+            taken = np.nonzero(used)[1]
+            rows = sp.csr_array(X)[taken] if sp.issparse(X) else X[taken]
+            weight, residual = bend.T[used], residual.T[used]
         else:
-            tasks, pooled = self._factorised(sizes < d)
-            m = _minimum_norm(pooled, sum(task.alone for task in tasks))
-        return np.stack([task.column(m) for task in tasks], axis=1)
+            rows, weight = design.X, bend
+        rows = rows.toarray() if sp.issparse(rows) else rows
+        rows = rows.astype(np.float64)
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        if design.centred:
+            total = np.add.reduceat(weight, offsets[:-1])[:, None]
+            means = adjoint_tasks(rows, offsets, weight)
+            means /= np.where(total > 0, total, 1.0)
+            rows -= np.repeat(means, sizes, axis=0)
+        root = np.sqrt(weight)
+        rows *= root[:, None]
+        constant = design.square_norms.T == 0
+        if constant.any():
+            rows[np.repeat(constant, sizes, axis=0)] = 0.0
+        pull = self._pull[:, tasks]
+        return _RowSystems(rows, offsets, ratio(residual, root), pull, *self._strengths)
 
-    def _solve_same_rows(self):
-        """Solve where the H_t are multiples of one matrix, in its eigenvectors."""
-        weights = self._design.task_weights
-        rows, v = self._design.rows(0)
-        if rows.shape[0] < rows.shape[1]:
-            half = self._half(0, rows, v)
-            _, sigma, vectors = np.linalg.svd(half, full_matrices=False)
-            values, U = sigma**2, vectors.T
-        else:
-            values, U = np.linalg.eigh(self._design.gram(0))
-        values = np.maximum(values, 0.0) * (weights / weights[0])[:, None]
-        moments = self._design.adjoint(self._residual).T @ U
-        spectra = values, U[:, None], moments
-        return solve_spectra(*spectra, self._alpha, self._alpha_mean)
+    def _restricted(self, tasks):
+        """Return the design of some tasks, and bend and residual there."""
+        design, cells = self._design, (self._bend, self._residual)
+        if tasks.all():
+            return design, *cells
+        offsets, X = design.cells.offsets, design.X
+        held = (slice(None), tasks)
+        if offsets is not None:
+            sizes = _sizes(design)
+            held = np.repeat(tasks, sizes)
+            offsets, X = np.concatenate([[0], np.cumsum(sizes[tasks])]), X[held]
+        v = design.v[held]
+        part = make_design(MultiTaskData(X, v, v, offsets), v, design.centred)
+        return part, *(None if values is None else values[held] for values in cells)
 
-    def _mean_of_few_rows(self, tasks):
-        """Return ``m = W'[(1 - o) W W' + o T I]^+ y``, with o = alpha_mean / alpha.
 
-        W and y are those of all tasks below each other.
-        """
-        W = np.vstack([task.W for task in tasks])
-        y = np.concatenate([task.y for task in tasks])
-        outside = self._alpha_mean / self._alpha
-        kernel = (1.0 - outside) * (W @ W.T)
-        kernel.reshape(-1)[:: len(y) + 1] += len(tasks) * outside
-        return W.T @ _minimum_norm(kernel, y)
+def _sizes(design):
+    """Return how many rows of positive weight each task has."""
+    if design.cells.offsets is None:
+        return np.count_nonzero(design.v > 0, axis=0)
+    return np.diff(design.cells.offsets)
 
-    def _factorised(self, thin):
-        """Return the systems of the tasks, and the sum of the R_t."""
-        d, n_tasks = self._design.n_features, self._design.n_tasks
-        moments = self._design.adjoint(self._residual).T
-        pooled, tasks = np.zeros((d, d), order="F"), []
-        # in one piece: the fresh pages of many cost as much as the arithmetic
-        grams = iter(np.empty((n_tasks - sum(thin), d, d)))
-        for t in range(n_tasks):
-            if thin[t]:
-                tasks.append(self._by_kernel(t))
-                tasks[t].add_to(pooled)
-            else:
-                tasks.append(self._by_gram(t, moments[t], next(grams), pooled))
-        return tasks, np.triu(pooled) + np.triu(pooled, 1).T
 
-    def _by_gram(self, t, q, gram, pooled):
-        """Return the system of task t, held in ``gram``; add R_t, an upper triangle."""
-        alpha, alpha_mean = self._alpha, self._alpha_mean
-        self._write_gram(t, gram)
-        diagonal = gram.reshape(-1)[:: len(q) + 1]
-        cancels = alpha > diagonal.max()
-        target = gram.copy() if cancels else None
-        diagonal += alpha
-        factor, info = lapack.dpotrf(gram.T, clean=0, overwrite_a=1)
-        if info:
-            # alpha is below the rounding of a singular H_t
-            self._write_gram(t, gram)
-            system = _Spectrum(gram, q, alpha, alpha_mean)
-            pooled += system.ratio()
-            return system
-        if cancels:
-            # I - (alpha - alpha_mean) K would
-            target.reshape(-1)[:: len(q) + 1] += alpha_mean
-            pooled += lapack.dpotrs(factor, target.T, overwrite_b=1)[0]
-        else:
-            pooled += (alpha_mean - alpha) * lapack.dpotri(factor)[0]
-            pooled.reshape(-1, order="F")[:: len(q) + 1] += 1.0
-        return _Cholesky(factor, q, alpha - alpha_mean)
-
-    def _by_kernel(self, t):
-        """Return the system of a task with few rows."""
-        bend = self._design.select(self._bend, t)
-        half, root = self._half(t, self._design.rows(t)[0], bend), np.sqrt(bend)
-        residual = self._design.select(self._residual, t)
-        r = np.divide(residual, root, out=np.zeros_like(root), where=root > 0)
-        return _Thin(half, r, self._alpha, self._alpha_mean)
-
-    def _write_gram(self, t, out):
-        rows, _ = self._design.rows(t)
-        bend = self._design.select(self._bend, t)
-        if sp.issparse(rows):
-            out[:] = self._design.gram(t, bend)
-        else:
-            half = self._half(t, rows, bend)
-            np.matmul(half.T, half, out=out)
-
-    def _half(self, t, rows, bend):
-        """Return the centred rows, each times the root of its weight."""
-        half = rows.toarray() if sp.issparse(rows) else rows
-        half = half.astype(np.float64, copy=False)
-        if self._centres:
-            half = half - bend @ half / np.sum(bend)
-        half = np.sqrt(bend)[:, None] * half
-        if self._has_constants[t]:
-            half[:, self._constants[t]] = 0.0
-        return half
+def same_rows_point(design, residual, alpha, alpha_mean):
+    """Return the minimiser where the H_t are multiples of one matrix."""
+    weights = design.task_weights
+    rows, v = design.rows(0)
+    if rows.shape[0] < rows.shape[1]:
+        rows = rows.toarray() if sp.issparse(rows) else rows
+        half = rows.astype(np.float64, copy=False)
+        if design.centred:
+            half = half - v @ half / np.sum(v)
+        half = np.sqrt(v)[:, None] * half
+        half[:, design.square_norms[:, 0] == 0] = 0.0
+        _, sigma, vectors = np.linalg.svd(half, full_matrices=False)
+        values, U = sigma**2, vectors.T
+    else:
+        values, U = np.linalg.eigh(design.gram(0))
+    values = np.maximum(values, 0.0) * (weights / weights[0])[:, None]
+    moments = design.adjoint(residual).T @ U
+    return solve_spectra(values, U[:, None], moments, alpha, alpha_mean)
 
 
 def solve_spectra(values, vectors, moments, alpha, alpha_mean):
@@ -179,71 +187,151 @@ def pooled_sum(values, vectors, alpha, alpha_mean):
     return (wide * ratio.ravel()) @ wide.T
 
 
-class _Cholesky:
-    """``H + alpha I`` by its factor; the task's right side is ``q + pull m``."""
-
-    def __init__(self, factor, q, pull):
-        self._factor, self._q, self._pull = factor, q, pull
-        self.alone = lapack.dpotrs(factor, q)[0]
-
-    def column(self, m):
-        return lapack.dpotrs(self._factor, self._q + self._pull * m)[0]
+def empty_grams(d, n_tasks):
+    """Return an array (d, d, n_tasks) for Gram matrices in the order of their use."""
+    if d <= _SMALL:
+        return np.empty((d, d, n_tasks))
+    return np.moveaxis(np.empty((n_tasks, d, d)), 0, 2)
 
 
-class _Spectrum:
-    """The same for a singular H, by its eigenvectors."""
+class GramSystems:
+    """The systems ``H_t + alpha I`` of some tasks by their Cholesky factors.
 
-    def __init__(self, gram, q, alpha, alpha_mean):
-        values, self._U = np.linalg.eigh(gram)
-        self._values = np.maximum(values, 0.0)
-        self._q, self._alpha, self._alpha_mean = q, alpha, alpha_mean
-        self.alone = self.column(0.0)
+    Attributes
+    ----------
+    alone : ndarray of shape (n_features, n_tasks)
+        The ``K_t g_t``.
+    pooled : ndarray of shape (n_features, n_features)
+        The sum of the R_t.
 
-    def ratio(self):
-        """Return R."""
-        shifted = self._values + self._alpha
-        return (self._U * ((self._values + self._alpha_mean) / shifted)) @ self._U.T
-
-    def column(self, m):
-        q = self._q + (self._alpha - self._alpha_mean) * m
-        return self._U @ ((self._U.T @ q) / (self._values + self._alpha))
-
-
-class _Thin:
-    """``H = V'V`` of few rows V and ``q = V'r``, by the kernel ``V V' + alpha I``.
-
-    With its Cholesky factor L, W = L^-1 V and y = L^-1 r::
-
-        K H = W'W,   K q = W'y,   alpha K = I - W'W
+    Parameters
+    ----------
+    grams : ndarray of shape (n_features, n_features, n_tasks)
+        The H_t, which may be overwritten.
+    gradient : ndarray of shape (n_features, n_tasks)
+        The g_t.
+    alpha, alpha_mean : float
     """
 
-    def __init__(self, V, r, alpha, alpha_mean):
-        kernel, both = V @ V.T, np.column_stack([V, r])
-        shifted = kernel.copy()
-        shifted.reshape(-1)[:: len(r) + 1] += alpha
-        factor, info = lapack.dpotrf(shifted.T, lower=1, overwrite_a=1)
-        if info:
-            # alpha is below the rounding of a singular kernel
-            values, U = np.linalg.eigh(kernel)
-            held = values > _cutoff(values) * values[-1]
-            root = np.sqrt(values[held] + alpha)
-            both = (U[:, held].T @ both) / root[:, None]
+    def __init__(self, grams, gradient, alpha, alpha_mean):
+        size = np.einsum("jjt->j", grams)
+        self._gradient, self._pull = gradient, alpha - alpha_mean
+        if len(grams) <= _SMALL:
+            self._factors = grams
+            pooled = factorise_tasks(grams, alpha, alpha_mean)
         else:
-            both = lapack.dtrtrs(factor, both, lower=1)[0]
-        self.W, self.y = np.asfortranarray(both[:, :-1]), both[:, -1]
-        self.alone = self.W.T @ self.y
+            self._factors = np.ascontiguousarray(np.moveaxis(grams, 2, 0))
+            pooled = np.zeros(grams.shape[:2], order="F")
+            for gram in self._factors:
+                pooled += _factorise(gram, alpha, alpha_mean)
+        # of the two of a pair the one that is exact beside the smaller feature
+        rank = np.argsort(np.argsort(size, kind="stable"))
+        self.pooled = np.where(rank[:, None] >= rank, pooled, pooled.T)
+        self.alone = self._solve(gradient)
+
+    def solve(self):
+        """Return the d_t where these are all tasks."""
+        return self.columns(_mean(self.pooled, self.alone.sum(axis=1)))
+
+    def columns(self, m):
+        """Return the d_t for their mean m."""
+        return self._solve(self._gradient + self._pull * m[:, None])
+
+    def _solve(self, right):
+        if len(right) <= _SMALL:
+            return solve_tasks(self._factors, right)
+        pairs = zip(self._factors, right.T, strict=True)
+        found = [lapack.dpotrs(factor.T, column)[0] for factor, column in pairs]
+        return np.stack(found, axis=1)
+
+
+def _factorise(gram, alpha, alpha_mean):
+    """Make a Gram matrix the Cholesky factor of ``H + alpha I``; return R.
+
+    Of a matrix whose rank is less but for rounding, each diagonal entry is larger by
+    as much.
+    """
+    d, diagonal = len(gram), np.diag(gram).copy()
+    cancels = alpha > diagonal.max() or alpha_mean < _LEAST_SHARE * alpha
+    target = gram.copy() if cancels else None
+    shifted, excess, least = diagonal + alpha, 0.0, d * _EPS
+    while True:
+        gram.reshape(-1)[:: d + 1] = (1.0 + excess) * shifted
+        _, info = lapack.dpotrf(gram.T, clean=0, overwrite_a=1)
+        if not info and (excess or np.all(np.diag(gram) ** 2 > least * shifted)):
+            break
+        excess = max(10 * excess, 2 * least)
+        # the other triangle still holds H
+        below = np.tril_indices(d, -1)
+        gram[below] = gram.T[below]
+    if cancels:
+        # I - (alpha - alpha_mean) K would
+        target.reshape(-1)[:: d + 1] += alpha_mean
+        return lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0]
+    R = np.triu((alpha_mean - alpha) * lapack.dpotri(gram.T)[0])
+    R += np.triu(R, 1).T
+    R[np.diag_indices(d)] += 1.0
+    return R
+
+
+class _RowSystems:
+    """The same for ``H_t = V_t'V_t`` of few rows, from ``W = L^-1 V``, L L' = V V' +
+    alpha I, and y = L^-1 r of the residual r::
+
+        K H = W'W,   K V'r = W'y,   alpha K = I - W'W
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, n_features)
+        The V_t, one after the other; overwritten.
+    offsets : ndarray of shape (n_tasks + 1,)
+    r : ndarray of shape (n,)
+        Overwritten.
+    pull : ndarray of shape (n_features, n_tasks)
+        The gradient of the penalty over alpha.
+    alpha, alpha_mean : float
+    """
+
+    def __init__(self, rows, offsets, r, pull, alpha, alpha_mean):
+        known = np.zeros(len(offsets) - 1, dtype=bool)
+        for t in np.flatnonzero(np.diff(offsets) > _SMALL):
+            part = slice(*offsets[t : t + 2])
+            known[t] = _whiten(rows[part], r[part], alpha)
+        orthogonalise_tasks(rows, offsets, known, alpha, r)
+        self.W, self._offsets = rows, offsets
+        self.y = r
+        if pull.any():
+            self.y = r + predict_tasks(rows, offsets, np.ascontiguousarray(pull.T))
+        self.alone = self._adjoint(self.y) - pull
         self._outside = alpha_mean / alpha
 
-    def add_to(self, pooled):
-        """Add R, an upper triangle: ``W'W + outside (I - W'W)``."""
-        blas.dsyrk(
-            1.0 - self._outside, self.W, trans=1, beta=1.0, c=pooled, overwrite_c=1
-        )
-        pooled.reshape(-1, order="F")[:: len(pooled) + 1] += self._outside
+    @property
+    def pooled(self):
+        """``sum_t W'W + outside (I - W'W)``."""
+        pooled = (1.0 - self._outside) * (self.W.T @ self.W)
+        n_tasks = len(self._offsets) - 1
+        pooled.reshape(-1)[:: len(pooled) + 1] += n_tasks * self._outside
+        return pooled
 
-    def column(self, m):
-        rest = m - self.W.T @ (self.W @ m)
+    def columns(self, m):
+        rest = m[:, None] - self._adjoint(self.W @ m)
         return self.alone + (1.0 - self._outside) * rest
+
+    def _adjoint(self, r):
+        return adjoint_tasks(self.W, self._offsets, r).T
+
+
+def _whiten(V, r, alpha):
+    """Make V ``L^-1 V`` and r ``L^-1 r``, unless the factor L has lost its digits."""
+    kernel = V @ V.T
+    kernel.reshape(-1)[:: len(r) + 1] += alpha
+    diagonal = np.diag(kernel).copy()
+    factor, info = lapack.dpotrf(kernel.T, lower=1, overwrite_a=1)
+    if info or np.any(np.diag(factor) ** 2 <= _FEW_DIGITS * diagonal):
+        return False
+    both = lapack.dtrtrs(factor, np.column_stack([V, r]), lower=1)[0]
+    V[:], r[:] = both[:, :-1], both[:, -1]
+    return True
 
 
 def _cutoff(values):
@@ -251,13 +339,29 @@ def _cutoff(values):
     return 10 * len(values) * _EPS
 
 
-def _minimum_norm(matrix, target):
-    """Return the solution of least norm of a positive semidefinite system."""
+def _minimum_norm(matrix, target, unit=1.0):
+    """Return the solution of least norm of a positive semidefinite system.
+
+    What counts as rounding is decided after a division of rows and columns by units.
+    """
     cutoff = _cutoff(target)
-    factor, info = lapack.dpotrf(matrix)
-    if not info and lapack.dpocon(factor, np.linalg.norm(matrix, 1))[0] > cutoff:
-        return lapack.dpotrs(factor, target)[0]
-    return pseudo_inverse(matrix) @ target
+    unit = np.broadcast_to(unit, target.shape)
+    scaled, right = matrix / np.outer(unit, unit), target / unit
+    factor, info = lapack.dpotrf(scaled)
+    if not info and lapack.dpocon(factor, np.linalg.norm(scaled, 1))[0] > cutoff:
+        return lapack.dpotrs(factor, right)[0] / unit
+    values, U = np.linalg.eigh(scaled)
+    held = values > cutoff * values[-1]
+    found = U[:, held] @ ((U[:, held].T @ right) / values[held]) / unit
+    # of the solutions that differ by what the matrix does not see
+    free, _ = np.linalg.qr(U[:, ~held] / unit[:, None])
+    return found - free @ (free.T @ found)
+
+
+def _mean(pooled, target):
+    """Return the mean of the moves, for features in any units."""
+    diagonal = np.sqrt(np.maximum(np.diag(pooled), 0.0))
+    return _minimum_norm(pooled, target, np.where(diagonal > 0, diagonal, 1.0))
 
 
 def pseudo_inverse(matrix):

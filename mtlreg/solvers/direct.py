@@ -7,12 +7,19 @@ import numpy as np
 
 from mtlreg.penalties import MeanRegularization
 from mtlreg.problem import StatisticsProblem
-from mtlreg.solvers._pooling import TaskSystems, solve_spectra
+from mtlreg.solvers._pooling import (
+    GramSystems,
+    TaskSystems,
+    empty_grams,
+    same_rows_point,
+    solve_spectra,
+)
 from mtlreg.solvers.base import GapCheck, Solver
 
 _EPS = np.finfo(np.float64).eps
 _FLATTEST = _EPS**2  # share of v that a saturated cell keeps as its curvature
 _HALVINGS = 40
+_PAYS = 0.5  # share of the gap that one more step has to take off
 _SUFFICIENT = 1e-4  # share of the fall that the slope promises
 _MOST_LINEAR = 20  # steps in a row at linear pace until no minimiser is expected
 
@@ -21,13 +28,14 @@ _MOST_LINEAR = 20  # steps in a row at linear pace until no minimiser is expecte
 class Direct(Solver):
     """Direct solve of `MeanRegularization`: one linear system for the squared loss.
 
-    For any other loss Newton's method, damped, a system a step. With w the second
+    For any other loss Newton's method, damped, a system a step; for the squared one
+    further steps only where rounding leaves more than the tolerance. With w the second
     derivatives of the loss (v for the squared one), H_t the Gram matrix of task t under
-    w, centred if there is an intercept, q_t = H_t a_t - gradient_t at the iterate,
-    K_t = (H_t + alpha I)^-1 and m the mean of the next a_t::
+    w, centred if there is an intercept, g_t minus the gradient of F at the iterate,
+    K_t = (H_t + alpha I)^-1 and m the mean of the moves d_t::
 
-        [sum_t K_t (H_t + alpha_mean I)] m = sum_t K_t q_t
-        a_t = K_t (q_t + (alpha - alpha_mean) m)
+        [sum_t K_t (H_t + alpha_mean I)] m = sum_t K_t g_t
+        d_t = K_t (g_t + (alpha - alpha_mean) m)
 
     in this form, so that nothing cancels for a large ``alpha``; ``alpha_mean = 0``
     gives the mean of minimum norm. A step takes O(T d^2 min(n_t, d) + d^3) operations
@@ -75,7 +83,7 @@ class Direct(Solver):
             if check(0, A, image):
                 return check.solution()
         if problem.loss.quadratic:
-            check(1, _least_squares_point(problem))
+            self._refine(problem, _least_squares_point(problem), check)
             return check.solution()
         point, falls = _Point.at(problem, A), []
         # quadratic convergence: the gap of a step is about the square of its fall, so
@@ -91,6 +99,21 @@ class Direct(Solver):
             if (near_end or last) and (check(iteration, point.A, point.Z) or last):
                 break
         return check.solution()
+
+    def _refine(self, problem, A, check):
+        """Check the solution of the linear system; take rounding off while it pays."""
+        best, gap = A, np.inf
+        for iteration in range(1, self.max_iter + 1):
+            if iteration > 1:
+                A = best + _newton_move(problem, best)
+            if check(iteration, A):
+                break
+            before, gap = gap, check.certificate.gap
+            if not gap < before:
+                check(iteration, best)
+            if not gap < _PAYS * before:
+                break
+            best = A
 
 
 @dataclass(frozen=True)
@@ -110,7 +133,7 @@ class _Point:
 def _descend(problem, point):
     """Return the Newton point, or one on the way there where F falls as it should."""
     slopes = problem.term.slopes(point.Z)
-    A = _newton_point(problem, point.Z, slopes)
+    A = point.A + _newton_move(problem, point.A, point.Z)
     Z = problem.term.image(A)
     uphill = np.vdot(problem.penalty.gradient(point.A), A - point.A)
     slope = min(float(np.vdot(slopes, Z - point.Z) + uphill), 0.0)
@@ -137,31 +160,36 @@ def _on_a_tail(falls):
 
 def _least_squares_point(problem):
     """Return the minimiser for the squared loss."""
+    zero = np.zeros(problem.shape)
+    strengths = problem.penalty.alpha, problem.penalty.alpha_mean
     if isinstance(problem, StatisticsProblem):
-        spectra = problem.term.statistics.spectra
-        return solve_spectra(
-            *spectra, problem.penalty.alpha, problem.penalty.alpha_mean
-        )
-    Z = problem.term.image(np.zeros(problem.shape))
-    return _newton_point(problem, Z, problem.term.slopes(Z))
+        return solve_spectra(*problem.term.statistics.spectra, *strengths)
+    if problem.design.same_rows:
+        slopes = problem.term.slopes(problem.term.image(zero))
+        return same_rows_point(problem.design, -slopes, *strengths)
+    return _newton_move(problem, zero)
 
 
-def _newton_point(problem, Z, slopes):
-    """Return the minimiser of the penalty plus the data term's second order at Z.
+def _newton_move(problem, A, Z=None):
+    """Return the move to the minimum of the penalty and the data term's second order.
 
     Parameters
     ----------
-    Z, slopes : ndarrays over cells
-        An image and ``v loss'`` there.
+    problem : Problem
+    A : ndarray of shape (n_features, n_tasks)
+    Z : ndarray, optional
+        The image of A, where it is at hand.
     """
-    term, design, penalty = problem.term, problem.design, problem.penalty
-    bend = design.v
-    if not term.loss.quadratic:
-        z = Z + term.cells.spread(term.intercept(Z))
-        bend = np.maximum(term.loss.hessian(z, term.y, term.v), _FLATTEST * term.v)
-    inner = Z
-    if term.fit_intercept:
-        means = term.cells.sum(bend * Z) / term.cells.sum(bend)
-        inner = Z - term.cells.spread(means)
+    term, penalty = problem.term, problem.penalty
     strengths = float(penalty.alpha), float(penalty.alpha_mean)
-    return TaskSystems(design, bend, bend * inner - slopes, *strengths).solve()
+    Z = term.image(A) if Z is None else Z
+    if isinstance(problem, StatisticsProblem):
+        gradient = term.gradient(Z) + penalty.gradient(A)
+        grams = empty_grams(*A.shape)
+        grams[:] = term.statistics.stacked()
+        return GramSystems(grams, -gradient, *strengths).solve()
+    bend = problem.design.v
+    if not term.loss.quadratic:
+        bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
+        bend = np.maximum(bend, _FLATTEST * term.v)
+    return TaskSystems(problem.design, bend, -term.slopes(Z), A, *strengths).solve()

@@ -1,6 +1,7 @@
 """The direct solver: Newton's method, thin tasks, extreme strengths, no minimiser."""
 
 import itertools
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -262,3 +263,91 @@ def test_gaps_bound_the_suboptimality_in_extended_precision(
         solution = Direct().solve(problem)
         short = exact_suboptimality(case, solution) - solution.gap
         assert short <= 8 * np.finfo(float).eps * problem.scale
+
+
+@every_loss
+@both_intercepts
+@pytest.mark.parametrize("alpha_mean", [0.05, 1e-5])
+@pytest.mark.parametrize("layout", ["stacked-dense", "stacked-sparse"])
+def test_tasks_with_many_and_with_few_rows(loss, layout, intercept, alpha_mean):
+    """Of more features than compiled passes take, and of few."""
+    for d in (6, 60):
+        case = shaped_case(loss, layout, "tall", 0.3, alpha_mean, intercept=intercept)
+        data = random_data(loss, layout, n=3 * d, d=d, weighted=True)
+        sizes = np.diff(data.offsets)
+        keep = np.ones(len(data.y), dtype=bool)
+        keep[data.offsets[1] + d // 2 : data.offsets[2]] = False
+        sizes[1] = d // 2
+        data = replace(
+            data,
+            X=data.X[keep],
+            y=data.y[keep],
+            weight=data.weight[keep],
+            offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        )
+        problem = replace(case, data=data).problem()
+        solution = Direct(tol=1e-12).solve(problem)
+        assert solution.converged
+        assert solution.n_iter <= (1 if loss == "squared" else 20)
+
+
+def counted(function):
+    """Return how many calls of Python functions there are in a call."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    function()
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@every_loss
+@pytest.mark.parametrize("alpha_mean", [0.05, 1e-5])
+@pytest.mark.parametrize(("n", "d"), [(4, 1), (6, 3), (3, 7)])
+def test_no_step_is_taken_task_by_task(loss, n, d, alpha_mean):
+    calls = []
+    for n_tasks in (50, 500):
+        data = random_data(
+            loss, "stacked-dense", n=n, d=d, n_tasks=n_tasks, weighted=False
+        )
+        penalty = MeanRegularization(0.3, alpha_mean)
+        problem = Case(data, LOSSES[loss](), penalty, np.ones(n_tasks)).problem()
+        # the same number of steps, whatever the data
+        calls.append(counted(lambda p=problem: Direct(max_iter=1).solve(p)))
+    # intercepts may take a step more
+    assert calls[1] < calls[0] + 100
+
+
+SCALES = {
+    "large": [1e8, 1, 1, 1, 1],
+    "small": [1, 1e-8, 1, 1, 1],
+    "both": [1e8, 1e-8, 1, 1, 1],
+    "many": [1e6, 1e-6, 1e3, 1e-3, 1],
+}
+
+
+@pytest.mark.parametrize(
+    ("alpha_mean", "duplicated"), [(1e-3, True), (1e-3, False), (0.0, False)]
+)
+@pytest.mark.parametrize("n", [30, 4])
+@pytest.mark.parametrize("scale", SCALES)
+@both_intercepts
+def test_features_in_any_units(intercept, scale, n, alpha_mean, duplicated):
+    data = random_data("squared", "stacked-dense", n=n, d=5, n_tasks=8, weighted=False)
+    X = data.X * np.array(SCALES[scale])
+    X[:, 4] = X[:, 0] if duplicated else 3.0
+    X[: data.offsets[4], 3] = 1.0
+    penalty = MeanRegularization(0.1, alpha_mean)
+    case = Case(replace(data, X=X), LOSSES["squared"](), penalty, np.ones(8))
+    problem = replace(case, fit_intercept=intercept).problem()
+    solution = Direct().solve(problem)
+    assert solution.converged
+    assert solution.n_iter <= 4

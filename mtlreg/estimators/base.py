@@ -155,12 +155,14 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _warn_not_converged(self, fit, solution):
         target = fit.problem.gap_target(self.tol)
+        # more iterations are no help to a solver that stopped by itself
+        more = f"max_iter={self.max_iter}, " * (solution.n_iter >= self.max_iter)
         warnings.warn(
             f"{type(self).__name__} did not converge: after {solution.n_iter} "
             f"iterations the duality gap is {solution.gap:.3g}, the target is "
             f"{target:.3g} (tol={self.tol:g}). Scale the features (StandardScaler in a "
             f"ColumnTransformer, so that a task column stays as it is), or increase "
-            f"max_iter={self.max_iter}, tol, or the strength of the penalty.",
+            f"{more}tol, or the strength of the penalty.",
             ConvergenceWarning,
             stacklevel=levels_to_caller(),
         )

@@ -161,3 +161,16 @@ def test_max_iter(max_iter):
     with pytest.warns(ConvergenceWarning, match=f"after {max_iter} iterations"):
         est.fit(X, y, tasks=tasks)
     assert est.n_iter_ == max_iter
+
+
+def test_a_solver_that_stops_by_itself_is_not_told_to_go_on():
+    X, y, tasks = draw("regressor", n=90, d=4)
+    X[:, 0] *= 1e16
+    X[:, 1] = X[:, 0]
+    est = MeanRegularizedRegressor(solver="direct")
+    with pytest.warns(ConvergenceWarning) as caught:
+        est.fit(X, y, tasks=tasks)
+    message = str(caught[0].message)
+    assert "StandardScaler" in message
+    assert "max_iter" not in message
+    assert est.n_iter_ < 10

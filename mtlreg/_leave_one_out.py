@@ -6,13 +6,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._folds import take_rows, task_totals
+from mtlreg._numba import njit_sums
 from mtlreg._statistics import Statistics
 from mtlreg.penalties import MeanRegularization
 from mtlreg.problem import Problem
-from mtlreg.solvers._pooling import pooled_sum, pseudo_inverse
+from mtlreg.solvers._pooling import pooled_sum, pseudo_inverse, pseudo_inverses
 from mtlreg.solvers.direct import Direct
 
 _MOST_BYTES = 2**30  # that the eigenvectors may take
+_BATCH_ENTRIES = 2**22  # of the matrices that are inverted together
 _NEAR_SINGULAR = 1e-6  # determinant of I - M V below which a row is fitted without
 
 
@@ -30,6 +32,26 @@ class _Group:
 
     factors: np.ndarray
     blocks: list
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows of tasks with rows of their own, alike in a cell: of one task and weight.
+
+    Attributes
+    ----------
+    tasks, factors : ndarrays of shape (n_cells,)
+        The task, and by which its weights v grow without a row.
+    common : float
+        By which those of the other tasks do.
+    rows, cells : ndarrays of int, shape (n_rows,)
+    """
+
+    tasks: np.ndarray
+    factors: np.ndarray
+    common: float
+    rows: np.ndarray
+    cells: np.ndarray
 
 
 class LeaveOneOut:
@@ -83,10 +105,17 @@ class LeaveOneOut:
         several = vectors.shape[1] > 1
         self._bases = [vectors[:, t if several else 0] for t in range(n_tasks)]
         self._targets = term.intercept(np.zeros_like(term.y))
-        self._groups = list(self._make_groups())
+        if data.offsets is None:
+            self._groups = list(self._make_groups())
+        else:
+            self._batches = list(self._make_batches())
+            columns = [design.predict(vectors[..., k]) for k in range(vectors.shape[2])]
+            self._rotated = np.stack(columns, axis=1)
 
     def residuals(self, alpha, alpha_mean):
         """Return the residuals, an array over cells; 0 where nothing is observed."""
+        if self._data.offsets is not None:
+            return self._residuals_of_own_rows(alpha, alpha_mean)
         out = np.zeros(self._data.y.shape)
         values, vectors, moments = self._spectra
         pooled = pooled_sum(values, vectors, alpha, alpha_mean)
@@ -116,10 +145,46 @@ class LeaveOneOut:
                 )
                 for row in np.flatnonzero(close):
                     found[row] = self._refit(tasks, rows[row], alpha, alpha_mean)
-                if out.ndim == 1:
-                    out[rows] = found[:, 0]
-                else:
-                    out[np.ix_(rows, tasks)] = found
+                out[np.ix_(rows, tasks)] = found
+        return out
+
+    def _residuals_of_own_rows(self, alpha, alpha_mean):
+        """Return the residuals of tasks with rows of their own, all tasks at once.
+
+        In the eigenvectors U_t of H_t only the sum of the R_u is no diagonal.
+        """
+        values, vectors, moments = self._spectra
+        data, design, free = self._data, self._problem.design, alpha - alpha_mean
+        out = np.empty(len(data.y))
+        for batch in self._batches:
+            t, f, common = batch.tasks, batch.factors[:, None], batch.common
+            before, shifted = common * values + alpha, f * values[t] + alpha
+            moved = (f - common) / (shifted * before[t])
+            pooled = pooled_sum(common * values, vectors, alpha, alpha_mean)
+            target = np.einsum("jtk,tk->j", vectors, common * moments / before)
+            U = np.moveaxis(vectors, 1, 0)[t]
+            systems = U.transpose(0, 2, 1) @ (pooled @ U)
+            diagonal = np.arange(values.shape[1])
+            systems[:, diagonal, diagonal] += free * values[t] * moved
+            inverses = pseudo_inverses(systems)
+            right = target @ U + alpha * moments[t] * moved
+            m = np.einsum("cjk,ck->cj", inverses, right)
+            fits = (f * moments[t] + free * m) / shifted
+            rows, cells = batch.rows, batch.cells
+            x = self._rotated[rows]
+            left = data.y[rows] - self._targets[t][cells]
+            left -= np.einsum("ij,ij->i", x, fits[cells])
+            inner = x / shifted[cells]
+            M = np.einsum("ij,ij->i", x, inner)
+            M += free * _quadratic_forms(inverses, cells, inner)
+            if self._problem.term.fit_intercept:
+                M += 1 / (design.task_weights[t] * batch.factors)[cells]
+            rest = 1.0 - M * (batch.factors[cells] * design.v[rows])
+            close = np.abs(rest) < _NEAR_SINGULAR
+            out[rows] = left / np.where(close, 1.0, rest)
+            for i in np.flatnonzero(close):
+                task = (int(t[cells[i]]),)
+                out[rows[i]] = self._refit(task, rows[i], alpha, alpha_mean)[0]
         return out
 
     def _rotate(self, coordinates, tasks=None):
@@ -201,23 +266,67 @@ class LeaveOneOut:
                 self._scale_without(kept) / kept * totals / self._scale_without(totals)
             )
 
-        weight, offsets = self._data.weight, self._data.offsets
-        if offsets is None:
-            patterns, codes = np.unique(weight, axis=0, return_inverse=True)
-            for k, pattern in enumerate(patterns):
-                block = (
-                    tuple(np.flatnonzero(pattern)),
-                    np.flatnonzero(codes.ravel() == k),
-                )
-                yield _Group(factors(pattern), [block])
-            return
-        tasks = np.repeat(np.arange(len(totals)), np.diff(offsets))
-        seen = {}
-        for t, w in sorted({*zip(tasks.tolist(), weight.tolist(), strict=True)}):
-            removed = np.where(np.arange(len(totals)) == t, w, 0.0)
-            rows = np.flatnonzero((tasks == t) & (weight == w))
+        patterns, codes = np.unique(self._data.weight, axis=0, return_inverse=True)
+        for k, pattern in enumerate(patterns):
+            tasks = tuple(np.flatnonzero(pattern))
+            rows = np.flatnonzero(codes.ravel() == k)
+            yield _Group(factors(pattern), [(tasks, rows)])
+
+    def _make_batches(self):
+        """Yield rows of tasks with rows of their own, as many as memory takes."""
+        totals, weight = task_totals(self._data), self._data.weight
+        tasks = np.repeat(np.arange(len(totals)), np.diff(self._data.offsets))
+        kinds, codes = np.unique(weight, return_inverse=True)
+        if self._proportional:
             # c_t that follow the weights grow alike whatever the task of the row
-            key = w if self._proportional else (t, w)
-            group = seen.setdefault(key, _Group(factors(removed), []))
-            group.blocks.append(((t,), rows))
-        yield from seen.values()
+            for k, common in enumerate(totals.sum() / (totals.sum() - kinds)):
+                rows = np.flatnonzero(codes == k)
+                keys, cells = np.unique(tasks[rows], return_inverse=True)
+                yield from self._split(
+                    _Batch(keys, np.full(len(keys), common), common, rows, cells)
+                )
+            return
+        keys, cells = np.unique(tasks * len(kinds) + codes, return_inverse=True)
+        held, removed = keys // len(kinds), kinds[keys % len(kinds)]
+        factors = totals[held] / (totals[held] - removed)
+        yield from self._split(
+            _Batch(held, factors, 1.0, np.arange(len(weight)), cells)
+        )
+
+    def _split(self, batch):
+        """Yield a batch in parts whose matrices are no larger than is handy."""
+        step = max(1, _BATCH_ENTRIES // self._problem.design.n_features**2)
+        order = np.argsort(batch.cells, kind="stable")
+        bounds = np.arange(0, len(batch.tasks) + step, step)
+        for first, rows in zip(
+            bounds,
+            np.split(order, np.searchsorted(batch.cells[order], bounds[1:-1])),
+            strict=False,
+        ):
+            part = slice(first, first + step)
+            yield _Batch(
+                batch.tasks[part],
+                batch.factors[part],
+                batch.common,
+                batch.rows[rows],
+                batch.cells[rows] - first,
+            )
+
+
+@njit_sums
+def _add_forms(matrices, cells, vectors, out):
+    for i in range(cells.size):
+        matrix, total = matrices[cells[i]], 0.0
+        for j in range(vectors.shape[1]):
+            inner = 0.0
+            for k in range(vectors.shape[1]):
+                inner += matrix[j, k] * vectors[i, k]
+            total += inner * vectors[i, j]
+        out[i] = total
+
+
+def _quadratic_forms(matrices, cells, vectors):
+    """Return ``z_i' B z_i`` with B the matrix of the cell of row i, (n_rows,)."""
+    out = np.empty(len(cells))
+    _add_forms(matrices, cells, vectors, out)
+    return out

@@ -1,5 +1,6 @@
 """Small random problems, and their objective and certificate written out naively."""
 
+import sys
 from dataclasses import dataclass, replace
 
 import cvxpy as cp
@@ -210,3 +211,21 @@ def random_case(
     scale = np.linspace(0.5, 2.0, n_tasks) if scale is None else scale
     case = Case(data, LOSSES[loss](), PENALTY_CASES[penalty], scale, intercept)
     return case.scaled(fraction)
+
+
+def counted(function):
+    """Return how many calls of Python functions there are in a call."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    function()
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls

@@ -367,3 +367,17 @@ def _mean(pooled, target):
 def pseudo_inverse(matrix):
     """Return the inverse of a positive semidefinite matrix, but for its rounding."""
     return pinvh(matrix, rtol=_cutoff(matrix))
+
+
+def pseudo_inverses(matrices):
+    """Return the same of a stack of matrices, (n, d, d)."""
+    cutoff = _cutoff(matrices[0])
+    try:
+        inverses = np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(matrices, rcond=cutoff, hermitian=True)
+    sizes = np.abs(matrices).sum(axis=2).max(axis=1)
+    bad = np.abs(inverses).sum(axis=2).max(axis=1) * sizes * cutoff > 1.0
+    if bad.any():
+        inverses[bad] = np.linalg.pinv(matrices[bad], rcond=cutoff, hermitian=True)
+    return inverses

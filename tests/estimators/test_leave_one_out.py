@@ -10,7 +10,9 @@ from mtlreg import (
     MeanRegularizedClassifierCV,
     MeanRegularizedRegressor,
     MeanRegularizedRegressorCV,
+    _leave_one_out,
 )
+from tests.problems import counted
 
 ALPHAS, RATIOS = [10.0, 0.5, 0.01], [0.01, 1.0]
 LAYOUTS = ["rows", "columns", "missing", "single"]
@@ -156,6 +158,28 @@ def test_an_offset_of_the_targets_changes_no_score(layout):
     found, expected = (search().fit(X, target, tasks=tasks) for target in (far, near))
     np.testing.assert_allclose(found.score_path_, expected.score_path_, rtol=1e-9)
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("task_weight", ["equal", "proportional"])
+def test_rows_in_several_parts(task_weight, monkeypatch):
+    X, y, tasks = draw("rows")
+    weight = np.random.default_rng(1).integers(1, 3, len(y)).astype(float)
+    whole = search(task_weight=task_weight).fit(X, y, weight, tasks=tasks)
+    monkeypatch.setattr(_leave_one_out, "_BATCH_ENTRIES", 2 * X.shape[1] ** 2)
+    parts = search(task_weight=task_weight).fit(X, y, weight, tasks=tasks)
+    np.testing.assert_allclose(parts.score_path_, whole.score_path_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("task_weight", ["equal", "proportional"])
+def test_no_step_is_taken_task_by_task(task_weight):
+    rng = np.random.default_rng(0)
+    calls = []
+    for n_tasks in (50, 500):
+        tasks = np.repeat(np.arange(n_tasks), 5)
+        X, y = rng.normal(size=(len(tasks), 2)), rng.normal(size=len(tasks))
+        model = search(task_weight=task_weight)
+        calls.append(counted(lambda m=model, d=(X, y), t=tasks: m.fit(*d, tasks=t)))
+    assert calls[1] < calls[0] + 100
 
 
 def test_refused():

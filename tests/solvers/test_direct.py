@@ -1,7 +1,6 @@
 """The direct solver: Newton's method, thin tasks, extreme strengths, no minimiser."""
 
 import itertools
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from mtlreg import solvers
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import MeanRegularization
 from mtlreg.solvers import FISTA, Direct, choose_solver
-from tests.problems import Case, random_case, random_data
+from tests.problems import Case, counted, random_case, random_data
 from tests.solvers.combinations import assert_solution, every_layout
 
 # rows a task and features: more rows, fewer rows, fewer rows in all than features
@@ -289,24 +288,6 @@ def test_tasks_with_many_and_with_few_rows(loss, layout, intercept, alpha_mean):
         solution = Direct(tol=1e-12).solve(problem)
         assert solution.converged
         assert solution.n_iter <= (1 if loss == "squared" else 20)
-
-
-def counted(function):
-    """Return how many calls of Python functions there are in a call."""
-    calls = 0
-
-    def count(frame, event, argument):
-        nonlocal calls
-        calls += event == "call"
-
-    function()
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 @every_loss

@@ -1,5 +1,7 @@
 """Directions that nothing penalises: the optimum of the data term over them."""
 
+import itertools
+
 import numpy as np
 from scipy.linalg import pinvh
 
@@ -107,14 +109,25 @@ class FreeDirections:
         return self._constant
 
     def _hessian(self, Z):
-        """Return the Hessian of the data term by M at the image Z, (d k, d k)."""
-        term, design = self._term, self._term.design
+        """Return the Hessian of the data term by M at the image Z, (d k, d k).
+
+        By features or by tasks, whichever are fewer.
+        """
+        term, design, patterns = self._term, self._term.design, self._patterns
+        d, (n_tasks, k) = design.n_features, patterns.shape
+        if d * k < n_tasks:
+            image, columns = term.hessian(Z), []
+            for j, pattern in itertools.product(range(d), patterns.T):
+                direction = np.zeros((d, n_tasks))
+                direction[j] = np.where(design.square_norms[j] > 0, pattern, 0.0)
+                columns.append((image(direction) @ patterns).ravel())
+            return 0.5 * (np.array(columns) + np.array(columns).T)
         curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
         return sum(
             np.kron(
                 design.gram(t, design.select(curved, t)), np.outer(pattern, pattern)
             )
-            for t, pattern in enumerate(self._patterns)
+            for t, pattern in enumerate(patterns)
         )
 
 

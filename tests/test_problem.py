@@ -553,3 +553,32 @@ def test_the_rounding_of_intercepts_is_in_the_gap(penalty, dtype, size):
         assert lost > 1e-4 * np.finfo(dtype).eps ** 2 * offset**2
         rounding = 1e-6 * near + 0.2 * lost
         assert certificate.gap == pytest.approx(near + lost, abs=rounding)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("layout", ["stacked-dense", "stacked-sparse", "shared-dense"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_hessian_of_free_directions(loss, layout, intercept):
+    """By features where tasks are more, the same as the sum over tasks."""
+    data = random_data(loss, layout, n_tasks=9, d=4)
+    X = data.X.toarray() if "sparse" in layout else data.X
+    X[:, 3] = 2.0
+    data = replace(data, X=sp.csr_array(X) if "sparse" in layout else X)
+    patterns = np.column_stack([np.ones(9), np.linspace(-1, 1, 9)])
+    penalty = MeanRegularization(0.1, 0.0)
+    case = Case(data, LOSSES[loss](), penalty, np.ones(9), intercept)
+    problem = case.problem()
+    free = _free.FreeDirections(problem.term, patterns)
+    Z = problem.term.image(np.random.default_rng(0).normal(size=problem.shape))
+    term, design = problem.term, problem.design
+    w = term.loss.hessian(term.predictions(Z), term.y, term.v)
+    expected = sum(
+        np.kron(design.gram(t, design.select(w, t)), np.outer(pattern, pattern))
+        for t, pattern in enumerate(patterns)
+    )
+    found = free._hessian(Z)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)
+    dead = np.diag(expected) == 0
+    assert dead.any() == intercept
+    assert not found[dead].any()

@@ -291,7 +291,7 @@ def test_tasks_with_many_and_with_few_rows(loss, layout, intercept, alpha_mean):
 
 
 @every_loss
-@pytest.mark.parametrize("alpha_mean", [0.05, 1e-5])
+@pytest.mark.parametrize("alpha_mean", [0.05, 1e-5, 0.0])
 @pytest.mark.parametrize(("n", "d"), [(4, 1), (6, 3), (3, 7)])
 def test_no_step_is_taken_task_by_task(loss, n, d, alpha_mean):
     calls = []
@@ -303,8 +303,8 @@ def test_no_step_is_taken_task_by_task(loss, n, d, alpha_mean):
         problem = Case(data, LOSSES[loss](), penalty, np.ones(n_tasks)).problem()
         # the same number of steps, whatever the data
         calls.append(counted(lambda p=problem: Direct(max_iter=1).solve(p)))
-    # intercepts may take a step more
-    assert calls[1] < calls[0] + 100
+    # intercepts may take some steps more, but a loop over tasks 450 calls
+    assert calls[1] < calls[0] + 300
 
 
 SCALES = {

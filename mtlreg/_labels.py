@@ -245,7 +245,13 @@ def check_target(wrong, what):
 
 def read_classes(y):
     """Class labels of y, where they are observed, and the names of the columns."""
-    names, cells = column_names(y), target_columns(y)
+    names, block = column_names(y), plain_columns(y)
+    if block is not None:
+        missing = is_missing(block)
+        check_target(np.isinf(block), "infinity")
+        names = np.arange(block.shape[1]) if names is None else names
+        return fill_missing(block, missing), ~missing, names
+    cells = target_columns(y)
     columns = cells if isinstance(cells, list) else [cells]
     missing = [is_missing(column) for column in columns]
     found = [
@@ -298,6 +304,32 @@ def read_numbers(y):
     if missing.any():
         y = np.where(missing, 0.0, y)
     return y, ~missing, names
+
+
+def plain_columns(y):
+    """A 2-D y of several columns of numbers or booleans as one array, or None."""
+    if not hasattr(y, "__array__") or isinstance(y, np.ma.MaskedArray):
+        return None
+    y = np.asarray(y)
+    plain = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf"
+    return y if plain else None
+
+
+def fill_missing(y, missing):
+    """A 2-D y with its first observed value in the other cells of a column, or 0."""
+    first = y[np.argmin(missing, axis=0), np.arange(y.shape[1])]
+    filler = np.where(missing.all(axis=0), y.dtype.type(0), first)
+    return np.where(missing, filler, y)
+
+
+def two_valued(y):
+    """The least and the largest value of every column, and whether it has no others.
+
+    Of whole numbers or booleans; a column of others is said to have more.
+    """
+    low, high = y.min(axis=0), y.max(axis=0)
+    whole = np.all(np.floor(y) == y, axis=0)
+    return low, high, whole & np.all((y == low) | (y == high), axis=0)
 
 
 def target_columns(y):
@@ -366,32 +398,38 @@ def encode_classes(y, weight, *, by_task):
 
 def encode_columns(y, observed, weight, tasks):
     """A 2-D y as -1/+1, with the pair of classes of every column."""
-    pairs = []
-    for t, task in enumerate(tasks.tolist()):
+    classes, others = np.empty((len(tasks), 2), dtype=y.dtype), np.arange(len(tasks))
+    if y.dtype.kind in "biuf":
+        classes[:, 0], classes[:, 1], plain = two_valued(y)
+        others = np.flatnonzero(~plain)
+    for t in others:
         seen = observed[:, t]
         values = unify(y[seen, t], "y")
-        classes = _classes(values, weight[seen, t])
+        found = _classes(values, weight[seen, t])
         continuous = values.dtype.kind == "f" and (values % 1 != 0).any()
-        if len(classes) > 2 and not continuous:
+        if len(found) > 2 and not continuous:
             raise ValueError(
-                f"column {task!r} of y has {len(classes)} classes; every column of a "
-                "2-D y needs two. Pass y as 1-D, or make the column binary."
+                f"column {tasks.tolist()[t]!r} of y has {len(found)} classes; every "
+                "column of a 2-D y needs two. Pass y as 1-D, or make the column binary."
             )
         check_classification_targets(values)
-        pairs.append(classes.tolist())
-    full = {tuple(pair) for pair in pairs if len(pair) == 2}
-    shared = next(iter(full)) if len(full) == 1 else ()
-    for t, pair in enumerate(pairs):
-        if len(pair) == 1:
-            pairs[t] = _complete(pair[0], shared, tasks.tolist()[t])
-    classes = np.array(pairs, dtype=y.dtype)
+        classes[t] = found[[0, -1]]
+    single = classes[:, 0] == classes[:, 1]
+    _complete(classes, single, tasks)
     return np.where(y == classes[:, 1], 1.0, -1.0), classes
 
 
-def _complete(value, shared, task):
-    if value not in shared:
+def _complete(classes, single, tasks):
+    """Give columns with one class the pair that all others share."""
+    pairs = classes[~single]
+    shared = pairs[0] if len(pairs) and np.all(pairs == pairs[0]) else classes[:0, 0]
+    foreign = np.flatnonzero(single & ~np.isin(classes[:, 0], shared))
+    if foreign.size:
+        t = foreign[0]
         raise ValueError(
-            f"column {task!r} of y has one class only, {value!r}, and the other columns"
-            " do not share one pair of classes with it. Leave the column out."
+            f"column {tasks.tolist()[t]!r} of y has one class only, "
+            f"{classes[t].tolist()[0]!r}, and the other columns do not share one pair "
+            "of classes with it. Leave the column out."
         )
-    return shared
+    if single.any():
+        classes[single] = shared

@@ -11,10 +11,13 @@ from sklearn.utils import check_random_state, indexable
 from mtlreg._frames import check_task_column, column_names, listed
 from mtlreg._labels import (
     encode,
+    fill_missing,
     is_missing,
     label_array,
+    plain_columns,
     target_columns,
     task_labels,
+    two_valued,
     unify,
     unique_labels,
 )
@@ -183,7 +186,13 @@ class TaskKFold(BaseCrossValidator):
                 " one task label per row, or set task_column (or use KFold for the "
                 "rows of a single task)."
             )
-        observed = np.column_stack([~is_missing(column) for column in targets])
+        block = plain_columns(y)
+        if block is None:
+            missing = np.column_stack([is_missing(column) for column in targets])
+            block = np.column_stack([_class_codes(column) for column in targets])
+        else:
+            missing = is_missing(block)
+        observed = ~missing
         names = column_names(y)
         names = np.arange(len(targets)) if names is None else names
         self._warn_small(observed.sum(axis=0), names)
@@ -191,7 +200,7 @@ class TaskKFold(BaseCrossValidator):
             # dealt like the rows of one task; those without a target are another
             unseen = (~observed[:, 0]).astype(np.intp)
             return self._deal_tasks(unseen, _class_codes(targets), rng)
-        return self._deal_columns(observed, _memberships(targets), rng)
+        return self._deal_columns(observed, _memberships(block, observed), rng)
 
     def _labels(self, X, groups):
         if self.task_column is None:
@@ -231,14 +240,18 @@ class TaskKFold(BaseCrossValidator):
         """Deal rows of the rarest set first, and at last those of no set."""
         fold = np.full(len(observed), -1)
         order = self._order(len(fold), rng)
-        for member in [*sorted(members, key=np.sum), np.ones(len(fold), dtype=bool)]:
+        members = np.concatenate([members, np.ones((1, len(fold)), dtype=bool)])
+        # a row is placed with the first set that it is in; other sets place none
+        for member in members[np.unique(np.argmax(members, axis=0))]:
             placed = fold >= 0
             rows = order[(member & ~placed)[order]]
             have = np.bincount(fold[member & placed], minlength=self.n_splits)
             size = np.bincount(fold[placed], minlength=self.n_splits)
             fold[rows] = _level(have, size, len(rows))
-        for rows in map(np.flatnonzero, observed.T):
-            # a column whose targets are all in one test part: one stays in training
+        # a column whose targets are all in one test part: one stays in training
+        least = np.min(np.where(observed, fold[:, None], self.n_splits), axis=0)
+        most = np.max(np.where(observed, fold[:, None], -1), axis=0)
+        for rows in map(np.flatnonzero, observed[:, least == most].T):
             if rows.size and fold[rows[0]] >= 0 and np.ptp(fold[rows]) == 0:
                 fold[rows[0]] = -1
         return fold
@@ -280,14 +293,12 @@ def _class_codes(target):
     return codes
 
 
-def _memberships(columns):
-    """Rows of every observed column, of its classes where it has two."""
-    members = []
-    for column in columns:
-        seen, codes = ~is_missing(column), _class_codes(column)
-        if codes.max() == 1:
-            members.append(seen & (codes == 1))
-            seen = seen & (codes == 0)
-        if seen.any():
-            members.append(seen)
-    return members
+def _memberships(block, observed):
+    """Rows of every observed column, of its classes where it has two; rarest first."""
+    low, high, plain = two_valued(fill_missing(block, ~observed))
+    second = observed & (block == high) & (plain & (low != high))
+    sets = np.stack([second.T, (observed & ~second).T], axis=1)
+    sets = sets.reshape(-1, len(block))
+    sizes = np.count_nonzero(sets, axis=1)
+    order = np.argsort(sizes, kind="stable")
+    return sets[order[sizes[order] > 0]]

@@ -60,22 +60,18 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         y, weight = read_score_target(self, y, sample_weight, z.shape)
         if z.ndim == 1:
             return r2_score(y, z, sample_weight=weight)
-        scores = []
-        for observed, target, prediction, w in zip(
-            (weight > 0).T, y.T, z.T, weight.T, strict=True
-        ):
-            if observed.sum() >= 2:
-                scores.append(
-                    r2_score(
-                        target[observed],
-                        prediction[observed],
-                        sample_weight=w[observed],
-                    )
-                )
-        if not scores:
+        several = np.count_nonzero(weight, axis=0) >= 2
+        if not several.any():
             raise ValueError(
                 "R2 needs at least two observed targets in some column of y"
             )
+        y, z, weight = y[:, several], z[:, several], weight[:, several]
+        mean = np.sum(weight * y, axis=0) / np.sum(weight, axis=0)
+        left = np.sum(weight * (y - z) ** 2, axis=0)
+        varied = np.sum(weight * (y - mean) ** 2, axis=0)
+        # of a constant target, as scikit-learn has it
+        scores = np.where(left > 0, 0.0, 1.0)
+        np.divide(varied - left, varied, out=scores, where=varied > 0)
         return float(np.mean(scores))
 
     def __sklearn_tags__(self):

@@ -40,12 +40,6 @@ class Cells:
         """Return the weighted sum over the cells of every task."""
         return np.bincount(self.code, self.weight * values, len(self.tasks))
 
-    def rows(self):
-        """Return the cells of every task, as positions."""
-        counts = np.bincount(self.code, minlength=len(self.tasks))
-        order = np.argsort(self.code, kind="stable")
-        return np.split(order, np.cumsum(counts)[:-1])
-
     @cached_property
     def size(self):
         """Sum W_t of the weights of every task, NaN where there is no cell."""
@@ -83,8 +77,7 @@ def read_scores(y_true, y_score, tasks, sample_weight, labels, name):
     _check_finite(cells.z, name)
     pairs = np.empty((len(cells.tasks), 2), dtype=object)
     if labels is None:
-        groups = cells.rows() if cells.by_column else [slice(None)]
-        pairs[:] = [_pair(cells.y[rows]) for rows in groups]
+        pairs[:] = _pairs(cells) if cells.by_column else _pair(cells.y)
     else:
         pairs[:] = _check_pairs(labels, len(pairs) if cells.by_column else 1)
     known = pairs[:, 1] != None  # noqa: E711 - elementwise
@@ -261,6 +254,27 @@ def _second_column(y_true, z, name):
 
 def _is_column(y):
     return np.shape(y)[1:] in [(), (1,)]
+
+
+def _pairs(cells):
+    """The `_pair` of every task, one for all tasks with the same classes."""
+    if len(set(map(type, cells.y.tolist()))) > 1:
+        # columns of several types, which have no order
+        tasks = np.arange(len(cells.tasks))
+        return np.array([_pair(cells.y[cells.code == t]) for t in tasks], dtype=object)
+    classes, codes = np.unique(cells.y, return_inverse=True)
+    first = np.full(len(cells.tasks), len(classes))
+    last = np.full(len(cells.tasks), -1)
+    np.minimum.at(first, cells.code, codes)
+    np.maximum.at(last, cells.code, codes)
+    more = (codes != first[cells.code]) & (codes != last[cells.code])
+    if more.any():
+        _pair(cells.y[cells.code == cells.code[more][0]])  # raises
+    ends = np.stack([first, last], axis=1)
+    kinds, which = np.unique(ends, axis=0, return_inverse=True)
+    pairs = np.empty((len(kinds), 2), dtype=object)
+    pairs[:] = [_pair(classes[kind[kind < len(classes)]]) for kind in kinds]
+    return pairs[which.reshape(-1)]
 
 
 def _pair(values):

@@ -10,6 +10,8 @@ import scipy.sparse as sp
 from sklearn.base import is_classifier
 
 import mtlreg
+from mtlreg.metrics import task_auc, task_log_loss, task_r2, task_rmse
+from mtlreg.model_selection import TaskKFold
 
 pytestmark = [
     pytest.mark.skipif(
@@ -20,6 +22,7 @@ pytestmark = [
 
 N_TASKS, N_ROWS = 20, 6
 FEW, MANY = 2, 20  # copies of the tasks
+SCORES = {False: [task_rmse, task_r2], True: [task_auc, task_log_loss]}
 
 
 def models(copies):
@@ -60,10 +63,24 @@ def copied_rows(copies, classes, sparse, n_features):
     return (sp.csr_array(X) if sparse else X), np.tile(y, copies), tasks
 
 
+def copied_columns(copies, classes, missing):
+    """Copies of the columns of Y, on one X."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5 * N_ROWS, 5))
+    Y = X[:, :2] @ rng.normal(1, 0.3, size=(2, N_TASKS))
+    Y += rng.normal(size=Y.shape)
+    if classes:
+        Y = np.where(np.median(Y, axis=0) < Y, 1.0, 0.0)
+    Y[rng.random(Y.shape) < missing] = np.nan
+    return X, np.tile(Y, (1, copies)), None
+
+
 LAYOUTS = {
     "rows": lambda *how: copied_rows(*how, sparse=False, n_features=5),
     "wide": lambda *how: copied_rows(*how, sparse=False, n_features=70),
     "sparse": lambda *how: copied_rows(*how, sparse=True, n_features=5),
+    "columns": lambda *how: copied_columns(*how, missing=0.0),
+    "missing": lambda *how: copied_columns(*how, missing=0.1),
 }
 
 
@@ -122,3 +139,23 @@ def test_nothing_loops_over_tasks(name, layout):
     few = {what: lines_run(step) for what, step in steps(name, layout, FEW)}
     for what, step in steps(name, layout, MANY):
         assert_no_loop(few[what], lines_run(step))
+
+
+def folds_and_scores(layout, copies, classes):
+    """Folds by task, and the scores of each task."""
+    X, y, tasks = LAYOUTS[layout](copies, classes)
+    z = np.random.default_rng(0).uniform(size=y.shape)
+    yield "folds", lambda: list(TaskKFold(3).split(X, y, groups=tasks))
+    for metric in SCORES[classes]:
+        yield metric.__name__, lambda: metric(y, z, tasks=tasks)  # noqa: B023
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_fold_or_score_loops_over_tasks(layout, classes):
+    few = folds_and_scores(layout, FEW, classes)
+    for (_, fewer), (_, more) in zip(
+        few, folds_and_scores(layout, MANY, classes), strict=True
+    ):
+        fewer()
+        assert_no_loop(lines_run(fewer), lines_run(more))

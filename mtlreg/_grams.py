@@ -10,6 +10,7 @@ from mtlreg._rows import (
     chunks,
     equal_tasks,
     scale_rows,
+    squares_of,
     take_columns,
 )
 
@@ -144,13 +145,12 @@ def gram_tasks(X, offsets, weight, features, centred, out):
         return
     for tasks, rows in equal_tasks(offsets, k):
         if len(tasks) == 1:
-            part = slice(*offsets[tasks[0] : tasks[0] + 2])
-            grams, sums = weighted_gram(X[part], weight[part], features)
-            grams, sums = grams[None], sums[None, :, None]
+            gram, sums = weighted_gram(X[rows][0], weight[rows][0], features)
+            grams, sums = gram[None], sums[None, :, None]
         else:
             root = np.sqrt(weight[rows])[:, :, None]
-            half = root * X[rows[:, :, None], features]
-            grams, sums = half.swapaxes(1, 2) @ half, half.swapaxes(1, 2) @ root
+            half = (root * np.take(X[rows], features, axis=2)).swapaxes(1, 2)
+            grams, sums = squares_of(half), half @ root
         if centred:
             total = np.sum(weight[rows], axis=1)
             share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
@@ -198,8 +198,9 @@ def kernel_tasks(X, rows, weight, centred, live):
     Parameters
     ----------
     X : ndarray or csr_array of shape (n, d)
-    rows : ndarray of int, shape (m, size)
-    weight : ndarray like rows
+    rows : tuple
+        Of `equal_tasks`, of more than one.
+    weight : ndarray of shape (m, size)
     centred : bool
     live : ndarray of bool, shape (m, d)
         Of the features of each task; the others count as 0.
@@ -208,18 +209,18 @@ def kernel_tasks(X, rows, weight, centred, live):
     -------
     ndarray of shape (m, k, k), with k the number of rows or of features
     """
-    part = X[rows.ravel()]
+    part = X[rows[0].ravel()]
     if sp.issparse(part):
         used = np.unique(part.indices)
         part, live = part[:, used].toarray(), live[:, used]
-    part = part.reshape(*rows.shape, -1).astype(np.float64, copy=False)
+    part = part.reshape(*weight.shape, -1).astype(np.float64, copy=False)
     root = np.sqrt(weight)[:, :, None]
     if centred:
         mean = weight[:, None, :] @ part / np.sum(weight, axis=1)[:, None, None]
         part = part - mean
     half = root * part * live[:, None, :]
-    other = half.swapaxes(1, 2)
-    return half @ other if part.shape[1] < part.shape[2] else other @ half
+    wide = half.shape[1] < half.shape[2]
+    return squares_of(half if wide else half.swapaxes(1, 2))
 
 
 def inner_products(X):

@@ -9,6 +9,7 @@ from mtlreg._numba import njit, njit_sums
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 BATCH_ENTRIES = 2**18  # of tasks that are treated at once
+_LARGE_TASK = 2**14  # entries of a task whose products take far longer than calls
 _CACHED_ENTRIES = 2**15  # entries of a chunk that stays in the cache between two uses
 
 
@@ -16,30 +17,42 @@ def equal_tasks(bounds, width, then=None):
     """Yield tasks with as many rows as each other, to be treated all at once.
 
     A library then loops over the tasks, which costs far less than a call for each.
+    Large tasks come alone, without a copy.
 
     Parameters
     ----------
     bounds : ndarray of shape (n_tasks + 1,)
         Task t owns the rows ``bounds[t]:bounds[t + 1]``.
     width : int
-        Numbers a row takes, by which tasks are so many as fit into the cache.
+        Numbers a row takes; tasks are so many as fit into the cache.
     then : ndarray of shape (n_tasks,), optional
         What tasks with as many rows are to be alike in.
 
     Yields
     ------
     tasks : ndarray of int, shape (m,)
-    rows : ndarray of int, shape (m, size)
-        Those of each.
+    rows : tuple
+        ``values[rows]`` are those of an array over rows, (m, size, ...).
     """
     sizes = np.diff(bounds)
     order = np.lexsort((sizes,) if then is None else (then, sizes))
     for group in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
-        size = sizes[group[0]] if group.size else 0
-        step = max(1, BATCH_ENTRIES // max(size * width, 1))
+        entries = sizes[group[0]] * width if group.size else 0
+        step = BATCH_ENTRIES // max(entries, 1) if entries <= _LARGE_TASK else 1
         for start in range(0, group.size, step):
             tasks = group[start : start + step]
-            yield tasks, bounds[tasks, None] + np.arange(size)
+            if len(tasks) == 1:
+                yield tasks, (None, slice(*bounds[tasks[0] : tasks[0] + 2]))
+            else:
+                yield tasks, (bounds[tasks, None] + np.arange(sizes[tasks[0]]),)
+
+
+def squares_of(parts):
+    """Return ``part part'`` of matrices (m, k, n), (m, k, k)."""
+    if len(parts) == 1:
+        # of one matrix a library computes a half
+        return (parts[0] @ parts[0].T)[None]
+    return parts @ parts.swapaxes(1, 2)
 
 
 def block_diagonal(X, tasks, n_tasks):

@@ -8,7 +8,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._factored import apply_factored, as_array
 from mtlreg._numba import njit, njit_sums
-from mtlreg._rows import equal_tasks
+from mtlreg._rows import equal_tasks, squares_of
 
 _EPS = np.finfo(np.float64).eps
 _MOST_BYTES = 2**30  # that Gram matrices may take
@@ -31,8 +31,9 @@ def _image_factors(factor, bounds, A, out):
     for j in range(factor.shape[0]):
         for t in range(bounds.size - 1):
             share = A[j, t]
-            for i in range(bounds[t], bounds[t + 1]):
-                out[i] += share * factor[j, i]
+            if share != 0.0:
+                for i in range(bounds[t], bounds[t + 1]):
+                    out[i] += share * factor[j, i]
 
 
 @njit_sums
@@ -272,11 +273,11 @@ class StackedFactors(Statistics):
 
     def stacked(self):
         k, n_tasks = self._shape
-        grams = np.empty((k, k, n_tasks), dtype=self.factor.dtype)
+        grams = np.empty((n_tasks, k, k), dtype=self.factor.dtype)
         for tasks, cells in equal_tasks(self.bounds, k):
-            part = self.factor[:, cells].transpose(1, 0, 2)
-            grams[:, :, tasks] = np.moveaxis(part @ part.transpose(0, 2, 1), 0, 2)
-        return grams
+            parts = self.factor[:, *cells].swapaxes(0, 1)
+            grams[tasks] = squares_of(parts)
+        return np.ascontiguousarray(np.moveaxis(grams, 0, 2))
 
     def diagonal(self):
         out = np.empty(self._shape, dtype=self.factor.dtype)
@@ -284,12 +285,20 @@ class StackedFactors(Statistics):
         return out
 
 
-def statistics_pay(design, n_products):
-    """Return whether so many products are faster on statistics than on the rows."""
+def statistics_pay(design, n_products, n_kept=1):
+    """Return whether so many products are faster on statistics than on the rows.
+
+    Parameters
+    ----------
+    design : Design
+    n_products : int
+    n_kept : int
+        How many times the Gram matrices of all tasks are in memory at once.
+    """
     d, n_tasks = design.n_features, design.n_tasks
     shared = design.cells.offsets is None
     grams = 1 if design.same_rows else n_tasks
-    if grams * d * d * 8 > _MOST_BYTES:
+    if n_kept * grams * d * d * 8 > _MOST_BYTES:
         return False
     entries = design.X.nnz if sp.issparse(design.X) else design.X.size
     building = d * entries * (grams if shared else 1)

@@ -92,9 +92,10 @@ def test_tasks_come_with_those_of_their_size():
     sizes = np.array([3, 1, 3, 0, 1, 3])
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     seen = {}
+    row = np.arange(bounds[-1])
     for tasks, rows in equal_tasks(bounds, 4, then=np.array([2, 0, 1, 0, 0, 0])):
-        seen[rows.shape[1]] = tasks.tolist()
-        for t, positions in zip(tasks, rows, strict=True):
+        seen[row[rows].shape[1]] = tasks.tolist()
+        for t, positions in zip(tasks, row[rows], strict=True):
             np.testing.assert_array_equal(positions, np.arange(*bounds[t : t + 2]))
     assert seen == {0: [3], 1: [1, 4], 3: [5, 2, 0]}
     assert [len(tasks) for tasks, _ in equal_tasks(bounds, 2**18)] == [1] * 6

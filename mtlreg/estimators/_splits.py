@@ -126,7 +126,11 @@ def make_folds(fit, splits, n_points):
         for number, (train, test) in enumerate(splits)
     ]
     n_products = CHECKS_A_POINT * n_points * len(folds)
-    if not problem.loss.quadratic or not statistics_pay(problem.design, n_products):
+    # the test parts, what is merged of those after each, and of those before
+    n_kept = 2 * len(folds) + 1
+    if not problem.loss.quadratic or not statistics_pay(
+        problem.design, n_products, n_kept
+    ):
         return folds
     tested = np.sum([fold.test for fold in folds], axis=0)
     apart = tested.max() == 1 and all(np.all(f.train != f.test) for f in folds)

@@ -12,10 +12,12 @@ import scipy.sparse as sp
 from mtlreg._numba import njit
 from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
+from mtlreg.solvers._newton import is_common
 
 _BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
 _BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
 _BYTES = 2**28  # most that columns may take that are written out for a step
+_GRAM_BYTES = 2**30  # most that factors of the Gram matrices of tasks may take
 _BY_GRAMS = 0.75  # of the samples of a task: with fewer rows Gram matrices are cheaper
 
 
@@ -38,19 +40,19 @@ class GramHessian:
         """Return the `Statistics` of some rows."""
         return self._all.restrict(rows)
 
-    def cost(self, free, bordered):
+    def cost(self, face, bordered):
         """Return what a step costs.
 
         Parameters
         ----------
-        free : ndarray of shape (k, n_tasks)
-            Of the `Face` of the rows that move.
+        face : Face
+            Of the rows that move.
         bordered : int
             How many of them join the tasks.
         """
-        if self._all.scale is None or not free.all():
-            return _cost_by_grams(*free.shape, bordered)
-        k = len(free)
+        if not is_common(self._all, face):
+            return _cost_by_grams(face.free, bordered)
+        k = len(face.free)
         return k**2 * (2 * k + k / 3) / _BLAS
 
 
@@ -69,12 +71,12 @@ class SharedHessian:
             return Factors(factor, columns.scale)
         return Statistics(factor @ factor.T, columns.scale, None)
 
-    def cost(self, free, bordered):
-        k, n = len(free), _n_entries(self._columns)
-        if not _fits(self._columns, k * n * free.itemsize):
+    def cost(self, face, bordered):
+        k, n = len(face.free), _n_entries(self._columns)
+        if not _fits(self._columns, k * n * face.free.itemsize):
             return np.inf
-        if not free.all():
-            return _cost_by_grams(*free.shape, bordered)
+        if not is_common(Statistics(None, self._columns.scale, None), face):
+            return _cost_by_grams(face.free, bordered)
         return k**2 * (2 * min(k, n) + k / 3) / _BLAS
 
 
@@ -91,12 +93,13 @@ class TaskHessian:
             return Statistics(factors.stacked(), None, None)
         return factors
 
-    def cost(self, free, bordered):
+    def cost(self, face, bordered):
+        free = face.free
         n, k = self._counts, len(free)
         if not _fits(self._columns, k * n.sum() * free.itemsize):
             return np.inf
         if self._by_grams(k):
-            return n.sum() * k**2 / 2 + _cost_by_grams(*free.shape, bordered)
+            return n.sum() * k**2 / 2 + _cost_by_grams(free, bordered)
         some = np.count_nonzero(free, axis=0)
         each = n * (n * (n + some + bordered) + bordered**2 / 2)
         return (np.sum(each) + bordered**3 / 3) / _BLAS_BY_MEMORY
@@ -155,7 +158,11 @@ def _write_factor(dense, means, weight, bounds, starts, out):
                     last += 1
 
 
-def _cost_by_grams(k, n_tasks, bordered):
+def _cost_by_grams(free, bordered):
+    k, n_tasks = free.shape
+    # the factors of all tasks, and the border
+    if k * (k + bordered) * n_tasks * free.itemsize > _GRAM_BYTES:
+        return np.inf
     return n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
 
 

@@ -495,5 +495,5 @@ class RowModel:
         steps = _EXPECTED_STEPS[0 if face.free.all() else 1]
         steps = _STEPS_FOR_MOMENTUM if self._rolls else steps
         bordered = np.count_nonzero(np.any(face.direction + face.tied, axis=1))
-        step = self._hessian.cost(face.free, bordered)
+        step = self._hessian.cost(face, bordered)
         return steps * step <= np.log(gap / target) / rate * epoch

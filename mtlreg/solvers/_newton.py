@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
-from mtlreg._rows import equal_tasks
+from mtlreg._rows import equal_tasks, squares_of
 from mtlreg._statistics import StackedFactors
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
@@ -134,10 +134,10 @@ class _SampleInverse:
         moving = np.count_nonzero(self._free, axis=0)
         for tasks, cells in equal_tasks(hessian.bounds, len(free), moving):
             half = self._half(tasks, cells)
-            part = self._border[:, cells] * self._along[rows][:, tasks, None]
+            part = self._border[:, *cells] * self._along[rows][:, tasks, None]
             # (row, task, cell) and back, a product a task
             part = part.swapaxes(0, 1) @ half.swapaxes(1, 2)
-            self._border[:, cells] = part.swapaxes(0, 1)
+            self._border[:, *cells] = part.swapaxes(0, 1)
             self._halves.append((cells, half))
         schur = self._border @ self._border.T
         schur[np.diag_indices_from(schur)] += 1.0
@@ -153,10 +153,13 @@ class _SampleInverse:
         # rows that move first, for each task
         moving = np.argsort(free == 0, axis=0, kind="stable")[:most]
         root = np.sqrt(np.take_along_axis(free, moving, axis=0))
-        part = self._hessian.factor[moving[:, :, None], cells] * root[:, :, None]
-        part = part.swapaxes(0, 1)
-        matrix = part.swapaxes(1, 2) @ part
-        matrix += np.eye(cells.shape[1], dtype=matrix.dtype)
+        if len(tasks) == 1:
+            part = self._hessian.factor[moving[:, 0], cells[1]][:, None]
+        else:
+            part = self._hessian.factor[moving[:, :, None], cells[0]]
+        part *= root[:, :, None]
+        matrix = squares_of(part.transpose(1, 2, 0))
+        matrix += np.eye(matrix.shape[1], dtype=matrix.dtype)
         return np.linalg.inv(np.linalg.cholesky(matrix))
 
     def _bent(self, r):

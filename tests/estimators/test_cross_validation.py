@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV
+from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV, _statistics
 from mtlreg._statistics import statistics_pay
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
 from mtlreg.estimators import _splits
@@ -265,6 +265,18 @@ def test_statistics_serve_many_rows_by_themselves(cls, shared, monkeypatch):
     search = search_of(cls, cv=splits)
     assert_is_loop(search, data.X, data.y, None, tasks, splits)
     assert counter.n_on_statistics == 3
+
+
+@pytest.mark.parametrize("n_fit", [6, 7])
+def test_statistics_of_all_folds_have_to_fit_into_memory(n_fit, monkeypatch):
+    data = make_multitask_regression(3, 400, 5, random_state=2)
+    # of three test parts, what comes after two of them, what came before, and one more
+    monkeypatch.setattr(_statistics, "_MOST_BYTES", n_fit * 8 * 3 * 5 * 5)
+    counter = Counter(monkeypatch, None)
+    monkeypatch.setattr(_splits, "statistics_pay", statistics_pay)
+    search = GroupLassoRegressorCV(alphas=3, cv=3)
+    search.fit(data.X, data.y, tasks=data.tasks)
+    assert counter.n_on_statistics == (3 if n_fit == 7 else 0)
 
 
 @every_regressor

@@ -8,7 +8,9 @@ from mtlreg._statistics import Factors, StackedFactors, Statistics
 from mtlreg.design import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
-from mtlreg.solvers import BCD, _newton
+from mtlreg.solvers import BCD, _hessians, _newton
+from mtlreg.solvers._blocks import SharedGram
+from mtlreg.solvers._hessians import make_hessian
 from mtlreg.solvers._models import RowModel
 from mtlreg.solvers._newton import newton_step
 from tests.penalties.test_faces import CASES, structured
@@ -65,6 +67,22 @@ def test_kinds_of_statistics_agree():
         whole = found[kind].stacked()[:, :, 0] + np.diag(np.arange(1.0, 10.0))
         np.testing.assert_allclose(inverse @ whole, np.eye(9), atol=1e-9)
         np.testing.assert_allclose(apply(A), inverse @ A)
+
+
+def test_factors_of_tasks_that_do_not_fit_are_not_made(monkeypatch):
+    rng = np.random.default_rng(0)
+    k, n_tasks = 5, 30
+    A, gram = rng.normal(size=(k, n_tasks)), np.eye(k)
+    face = L21(1.0).face(A)
+
+    def cost(scale):
+        return make_hessian(SharedGram(gram, scale, A)).cost(face, k)
+
+    one, several = np.ones(n_tasks), np.linspace(1, 2, n_tasks)
+    # one matrix for all tasks, or one for each
+    assert cost(one) < cost(several) < np.inf
+    monkeypatch.setattr(_hessians, "_GRAM_BYTES", 8 * 2 * k * k * n_tasks - 1)
+    assert cost(one) < cost(several) == np.inf
 
 
 def collinear(penalty, shared, n=60, d=15, kind="dense"):

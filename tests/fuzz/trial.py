@@ -163,7 +163,7 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
     check_intercept(judge, A, intercept[kept], verdict)
     check_left_out(drawn, model, coef, intercept, kept)
     better = clone(model).set_params(
-        tol=1e-13, max_iter=4000, warm_start=False, solver="auto"
+        tol=max(1e-12, 1e-4 * model.tol), max_iter=2000, warm_start=False, solver="auto"
     )
     with warnings.catch_warnings(action="ignore"):
         better.fit(drawn.X, drawn.y, **drawn.keywords)

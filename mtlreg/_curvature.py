@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg._rows import weighted_gram
+from mtlreg._grams import weighted_gram
 from mtlreg.design import MultiTaskData, make_design
 
 _AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X

@@ -28,7 +28,9 @@ solver : {"auto", "fista", "bcd", "direct"}, default="auto"
     "auto": the fastest that applies.""",
     "search": """The strength is chosen from a grid: every fold is fitted along it, each
 fit started from the last, and scored on the rows it leaves out. The strength with the
-best mean over the folds then serves a fit of all rows.""",
+best mean over the folds then serves a fit of all rows. A warning tells of a best
+strength or ratio at an end of its grid, unless the model hardly changes beyond it: at
+`mtlreg.alpha_max`, or at the ends of the default ratios.""",
     "cv_parameters": """alphas : int or array-like of shape (n_alphas,), default=100
     Leading strengths to choose from (they are sorted, largest first), or the size of
     the grid of `mtlreg.alpha_grid`, one for each ratio.

@@ -63,6 +63,10 @@ class CrossValidatedModel(MultiTaskLinearModel):
     def _ratio_grid(self, n_tasks):
         """Return the ratios of strengths to try; [None] where there is one strength."""
 
+    def _ratio_limits(self, n_tasks):
+        """Return the ratios below and above which the model hardly changes."""
+        return 0.0, np.inf
+
     def _models(self, n_tasks):
         """Return a model with a leading strength of 1 for every ratio."""
         known = self._model_class._get_param_names()
@@ -130,10 +134,11 @@ class CrossValidatedModel(MultiTaskLinearModel):
         plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
         models = self._models(len(read.tasks))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
-            alphas, jobs = self._prepare(plan, read, models)
+            alphas, tops, jobs = self._prepare(plan, read, models)
             found = self._run(jobs, alphas.size, context, inputs)
             del jobs  # which may hold all rows
         chosen = self._record(models, alphas, *found)
+        self._warn_of_ends(models, alphas, tops, found)
         self._solve(Fit(chosen, read, warn=False), None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
@@ -162,7 +167,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
         return read_splits(splitter, given.X, given.y, read, params), by_scorer
 
     def _prepare(self, plan, read, models):
-        """Return the strengths (n_ratios, n_alphas), and the jobs of `_jobs`."""
+        """Return the strengths (n_ratios, n_alphas), limits to them, and the jobs."""
         whole = Fit(models[0], read)
         fits = [whole.with_penalty(model) for model in models]
         if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
@@ -173,7 +178,7 @@ class CrossValidatedModel(MultiTaskLinearModel):
             )
         tops = [largest_strength(fit.problem, fit.model) for fit in fits]
         alphas = np.stack([self._grid(*pair) for pair in zip(fits, tops, strict=True)])
-        return alphas, self._jobs(plan, whole, models, alphas)
+        return alphas, tops, self._jobs(plan, whole, models, alphas)
 
     def _jobs(self, plan, whole, models, alphas):
         """Return functions that score some folds each.
@@ -311,6 +316,58 @@ class CrossValidatedModel(MultiTaskLinearModel):
             self.mse_path_ = -scores
         return chosen
 
+    def _warn_of_ends(self, models, alphas, tops, found):
+        """Tell where the best is at an end of a grid beyond which it may be better.
+
+        Parameters
+        ----------
+        models, alphas
+            As in `_jobs`.
+        tops : list of float
+            The largest strength of each ratio that makes sense.
+        found : tuple
+            Of `_run`.
+        """
+        scores, task_scores, shares = found
+        rows, columns = np.nonzero(_best(scores, shares)[1])
+        row = rows[0]
+        automatic = not np.ndim(self.alphas) and models[row]._penalty().is_gauge
+        smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
+        strengths, n_tasks = alphas[row], task_scores.shape[3]
+        leading = models[row]._strengths[0]
+        self._warn_of_end(
+            leading,
+            strengths,
+            strengths[columns[rows == row]],
+            (0.0, tops[row]),
+            (smaller, "extend alphas"),
+        )
+        ratios = self._ratio_grid(n_tasks)
+        if ratios[0] is not None:
+            name = "l1_ratio" if hasattr(self, "l1_ratio") else "ratios"
+            limits = self._ratio_limits(n_tasks)
+            best = np.asarray(ratios)[rows]
+            self._warn_of_end("ratio", ratios, best, limits, (f"extend {name}",) * 2)
+
+    def _warn_of_end(self, name, grid, best, limits, remedies):
+        """Warn if the best values are one end of a grid that is inside the limits."""
+        smallest, largest = np.min(grid), np.max(grid)
+        if smallest == largest:
+            return
+        inside = (1 + _ROUNDING) * limits[0], (1 - _ROUNDING) * limits[1]
+        if np.max(best) == smallest > inside[0]:
+            end, value, remedy = "smallest", smallest, remedies[0]
+        elif np.min(best) == largest < inside[1]:
+            end, value, remedy = "largest", largest, remedies[1]
+        else:
+            return
+        warnings.warn(
+            f"the best {name}={value:.3g} is the {end} of its grid, and others beyond "
+            f"it may score better: {remedy}",
+            UserWarning,
+            stacklevel=levels_to_caller(),
+        )
+
     def get_metadata_routing(self):
         """Return what splitter and scorer request of the arguments of `fit`.
 
@@ -365,14 +422,20 @@ def _select(scores, selection, shares=None):
 
     Of equal scores that of the largest strength, which comes first.
     """
-    means, n_folds = np.average(scores, axis=2, weights=shares), scores.shape[2]
-    best = means.max()
-    equal = means >= best - _ROUNDING * abs(best)
+    means, equal = _best(scores, shares)
+    n_folds = scores.shape[2]
     ratio, index = np.unravel_index(np.argmax(equal), means.shape)
     if selection == "one_se" and n_folds > 1:
         error = _standard_error(scores[ratio, index], shares)
         index = np.argmax(means[ratio] >= means[ratio, index] - error)
     return int(ratio), int(index)
+
+
+def _best(scores, shares=None):
+    """Return the means over the folds, and which of them are as good as the best."""
+    means = np.average(scores, axis=2, weights=shares)
+    best = means.max()
+    return means, means >= best - _ROUNDING * abs(best)
 
 
 def _standard_error(scores, shares=None):

@@ -209,6 +209,13 @@ class _DirtyModelCV(CrossValidatedModel):
     def _ratio_grid(self, n_tasks):
         if self.ratios is not None:
             return check_ratios(self.ratios, "ratios")
+        return self._default_ratios(n_tasks)
+
+    def _ratio_limits(self, n_tasks):
+        # one step from the models with one block
+        return self._default_ratios(n_tasks)[[0, -1]]
+
+    def _default_ratios(self, n_tasks):
         # from the ratio where S is zero to the one where B is
         largest = n_tasks if self.norm == "linf" else np.sqrt(n_tasks)
         return np.geomspace(1.0, largest, 5)[1:-1] if n_tasks > 1 else np.ones(1)

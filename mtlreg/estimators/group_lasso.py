@@ -211,6 +211,9 @@ class _GroupLassoCV(CrossValidatedModel):
         several = np.ndim(self.l1_ratio) > 0
         return check_ratios(self.l1_ratio if several else [self.l1_ratio], "l1_ratio")
 
+    def _ratio_limits(self, n_tasks):
+        return 0.0, 1.0
+
 
 @document
 class GroupLassoRegressorCV(_GroupLassoCV, MultiTaskRegressor):

@@ -193,6 +193,10 @@ class _MeanRegularizedCV(CrossValidatedModel):
     def _ratio_grid(self, n_tasks):
         return check_ratios(self.ratios, "ratios")
 
+    def _ratio_limits(self, n_tasks):
+        # the mean as good as free, and every task on its own
+        return 0.01, 1.0
+
 
 @document
 class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):

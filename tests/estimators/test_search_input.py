@@ -219,9 +219,10 @@ def test_a_fold_with_one_class_in_a_task_is_named(n_jobs):
     message = r"one class only in the tasks \[2\] in the training part of fold 1"
     with pytest.warns(UserWarning, match=message) as caught:
         search.fit(X, y, tasks=tasks)
-    assert len(caught) == 1
+    told = [w for w in caught if "the best" not in str(w.message)]
+    assert len(told) == 1
     if n_jobs is None:
-        assert caught[0].filename == __file__
+        assert told[0].filename == __file__
     with pytest.warns(UserWarning, match=r"one class only in the tasks \[2\]"):
         loop = double_loop(search, X, y, SPLITS, None, tasks)
     np.testing.assert_allclose(search.score_path_, loop.scores, rtol=1e-6)

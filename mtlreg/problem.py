@@ -115,6 +115,12 @@ class Problem:
         other._set_penalty(penalty)
         return other
 
+    def in_double_precision(self):
+        """Return the same problem with coefficients and intercepts in float64."""
+        other = copy.copy(self)
+        other.dtype, other._at_zero = np.dtype(np.float64), None
+        return other
+
     def _set_penalty(self, penalty):
         self.penalty = penalty
         d, n_tasks = self.square_norms.shape

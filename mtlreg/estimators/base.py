@@ -155,14 +155,24 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _warn_not_converged(self, fit, solution):
         target = fit.problem.gap_target(self.tol)
-        # more iterations are no help to a solver that stopped by itself
-        more = f"max_iter={self.max_iter}, " * (solution.n_iter >= self.max_iter)
+        if solution.rounded:
+            advice = (
+                f"The rest is the rounding of coefficients and intercepts to "
+                f"{fit.problem.dtype}: convert X to float64, or centre the features "
+                f"and the target, or increase tol."
+            )
+        else:
+            # more iterations are no help to a solver that stopped by itself
+            more = f"max_iter={self.max_iter}, " * (solution.n_iter >= self.max_iter)
+            advice = (
+                f"Scale the features (StandardScaler in a ColumnTransformer, so that a "
+                f"task column stays as it is), or increase {more}tol, or the strength "
+                f"of the penalty."
+            )
         warnings.warn(
             f"{type(self).__name__} did not converge: after {solution.n_iter} "
             f"iterations the duality gap is {solution.gap:.3g}, the target is "
-            f"{target:.3g} (tol={self.tol:g}). Scale the features (StandardScaler in a "
-            f"ColumnTransformer, so that a task column stays as it is), or increase "
-            f"{more}tol, or the strength of the penalty.",
+            f"{target:.3g} (tol={self.tol:g}). {advice}",
             ConvergenceWarning,
             stacklevel=levels_to_caller(),
         )

@@ -26,6 +26,9 @@ class Solution:
         Whether the gap reached its target.
     history : list of (int, float)
         Iteration and gap of every check.
+    rounded : bool
+        Whether the gap missed its target by the rounding of (A, intercept) to the
+        precision of X alone.
     """
 
     A: np.ndarray
@@ -34,6 +37,7 @@ class Solution:
     gap: float
     converged: bool
     history: list
+    rounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,9 @@ class GapCheck:
     ----------
     certificate : Certificate
         Of the last check.
+    rounded : bool
+        Whether its point had half of the target before it was rounded, which ends the
+        run.
     """
 
     def __init__(self, problem, tol, monitor, estimate=None):
@@ -135,6 +142,7 @@ class GapCheck:
         self.monitor = monitor
         self.history = []
         self.estimate = estimate
+        self.rounded = False
 
     def __call__(self, iteration, A, Z=None, last=False):
         """Certify A, rounded to the precision of X; return whether to stop.
@@ -160,8 +168,12 @@ class GapCheck:
             # frees the gradient before the next is made
             Z = self.certificate = None
         gap = self._certify(iteration, A, Z, value)
+        if gap > self.target and A.dtype != self._A.dtype:
+            exact = self.problem.in_double_precision().certificate(A, Z, value)
+            # closer to the target the next points may still make up for their rounding
+            self.rounded = bool(2 * exact.gap <= self.target)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
-        return stopped or not self.target < gap < np.inf
+        return stopped or self.rounded or not self.target < gap < np.inf
 
     def _passed(self, iteration, A, value):
         """Note an estimated gap above the target; return whether to stop."""
@@ -197,4 +209,5 @@ class GapCheck:
             gap,
             bool(gap <= self.target),
             self.history,
+            self.rounded,
         )

@@ -183,7 +183,11 @@ class RowPenalty(Penalty):
 
 
 def check_strengths(penalty, allow_zero=()):
-    """Raise ValueError unless the strengths are finite and > 0 (or 0 where allowed)."""
+    """Raise ValueError unless the strengths are finite and > 0 (or 0 where allowed).
+
+    They become floats: a NumPy scalar of another precision would bring all that it
+    multiplies to its own.
+    """
     for name in penalty.strengths:
         value = getattr(penalty, name)
         bound = "0 or more" if name in allow_zero else "more than 0"
@@ -197,6 +201,7 @@ def check_strengths(penalty, allow_zero=()):
                 f"{name} of {type(penalty).__name__} must be a finite number, {bound}; "
                 f"got {value!r}"
             )
+        object.__setattr__(penalty, name, float(value))
 
 
 def sorted_magnitudes(G):

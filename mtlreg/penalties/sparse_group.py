@@ -78,6 +78,7 @@ class SparseGroup(RowPenalty):
                 f"l1_ratio must lie strictly between 0 and 1, got {self.l1_ratio!r}; "
                 f"use L1, L21 or L1Linf for the ends"
             )
+        object.__setattr__(self, "l1_ratio", float(self.l1_ratio))
         if self.norm not in NORMS:
             raise ValueError(f"norm must be one of {list(NORMS)}, got {self.norm!r}")
 

@@ -184,6 +184,19 @@ def test_other_parameters_are_checked(name, bad, message):
         PENALTIES[name](*bad)
 
 
+@every_single_penalty
+def test_strengths_of_another_precision_do_not_lend_it(name):
+    penalty = PENALTY_CASES[name]
+    numbers = {n: v for n, v in vars(penalty).items() if isinstance(v, float)}
+    single = {n: np.float32(v) for n, v in numbers.items()}
+    found = replace(penalty, **single)
+    expected = replace(penalty, **{n: float(v) for n, v in single.items()})
+    A = matrix(penalty, 5, 4, np.random.default_rng(0))
+    assert numbers
+    assert found.value(A) == expected.value(A)
+    np.testing.assert_array_equal(found.prox(A, 0.3), expected.prox(A, 0.3))
+
+
 def test_penalties_cannot_be_changed():
     for penalty in PENALTY_CASES.values():
         field = fields(penalty)[0].name

@@ -139,31 +139,31 @@ def _solve_l2_row(params, z, curvature, row, scratch):
     # z - curvature a is the g in {||g||_2 <= shared, |g| <= specific} nearest to z in
     # the metric of 1 / curvature: |g| = min(specific, |z| / (1 + lam curvature))
     cap, radius = params.specific, params.shared
+    # squares are those of shares of the radius, against overflow
     total = 0.0
     for t in range(row.size):
-        total += min(abs(z[t]), cap) ** 2
+        total += (min(abs(z[t]), cap) / radius) ** 2
     lam = 0.0
-    if total > radius * radius:
+    if total > 1.0:
         lower, upper = 0.0, np.inf
         while True:
             squares = 0.0
             slope = 0.0
             for t in range(row.size):
                 size_t = abs(z[t]) / (1.0 + lam * curvature[t])
-                if size_t >= cap:
-                    squares += cap * cap
-                else:
-                    squares += size_t * size_t
-                    slope += size_t * size_t * curvature[t] / (1.0 + lam * curvature[t])
+                share = min(size_t, cap) / radius
+                squares += share * share
+                if size_t < cap:
+                    slope += share * share * curvature[t] / (1.0 + lam * curvature[t])
             norm = np.sqrt(squares)
-            if norm > radius:
+            if norm > 1.0:
                 lower = lam
             else:
                 upper = lam
             # Newton's method on 1 / norm, inside a bracket
             following = np.inf
             if slope > 0.0:
-                following = lam + (norm / radius - 1.0) * squares / slope
+                following = lam + (norm - 1.0) * squares / slope
             if abs(following - lam) <= 1e-15 * lam:
                 break
             if following <= lower or following >= upper:
@@ -228,6 +228,11 @@ class Dirty(RowPenalty):
         return group(self.alpha_shared), L1(self.alpha_specific)
 
     @property
+    def _ratio(self):
+        # of Python's floats, which overflow to inf in silence
+        return float(self.alpha_shared) / float(self.alpha_specific)
+
+    @property
     def row_params(self):
         row = DirtyLinfRow if self.norm == "linf" else DirtyL2Row
         return row(float(self.alpha_shared), float(self.alpha_specific))
@@ -237,10 +242,9 @@ class Dirty(RowPenalty):
             # the largest entries of a row cost alpha_specific each while alpha_shared
             # lasts, the next one what is left of it, and the others nothing
             larger = np.arange(A.shape[1] - 1, -1, -1)
-            prices = self.alpha_shared - self.alpha_specific * larger
-            weights = np.minimum(np.maximum(prices, 0), self.alpha_specific)
+            weights = np.clip(self._ratio - larger, 0, 1)
             ascending = np.sort(np.abs(np.asarray(A, dtype=np.float64)), axis=1)
-            return float(np.sum(ascending @ weights))
+            return self.alpha_specific * float(np.sum(ascending @ weights))
         return sum(
             part.value(block)
             for part, block in zip(self._parts, self.split(A), strict=True)
@@ -307,7 +311,7 @@ class Dirty(RowPenalty):
     def _clip_levels(self, A):
         a = sorted_magnitudes(A)
         n_rows, n_tasks = a.shape
-        ratio = self.alpha_shared / self.alpha_specific
+        ratio = self._ratio
         if self.norm == "linf":
             # slope in tau: alpha_shared - alpha_specific #{|a| > tau} >= 0
             above = int(min(ratio, n_tasks))
@@ -320,8 +324,8 @@ class Dirty(RowPenalty):
         following = np.concatenate([a[:, 1:], ends], axis=1)
         m = np.arange(1, n_tasks + 1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            root = np.sqrt(tails / (ratio**2 - m))
+            root = np.sqrt(tails / (ratio * ratio - m))
         root[tails == 0] = 0.0
         level = np.maximum(root, following)
-        level[(level > a) | (m > ratio**2)] = np.inf
+        level[(level > a) | (m > ratio * ratio)] = np.inf
         return np.minimum(level.min(axis=1), a[:, 0])

@@ -113,13 +113,17 @@ class SparseGroup(RowPenalty):
 
         Here ``l = alpha l1_ratio``, ``m = alpha (1 - l1_ratio)``, and q* is dual to q.
         """
-        entry, group = (part.alpha for part in self._parts)
+        # in units of alpha and of the largest entry, against overflow
+        entry, group = float(self.l1_ratio), 1.0 - float(self.l1_ratio)
         g = sorted_magnitudes(G)
+        largest = np.max(g, axis=1, initial=0.0)
+        g /= np.where(largest > 0, largest, 1.0)[:, None]
+        unit = largest / self.alpha
         counts = np.arange(1, g.shape[1] + 1)
         sums = np.cumsum(g, axis=1)
         if self.norm == "linf":
             # sum_{i <= k} (g_i - s l) = s m; every k gives a lower bound, one the root
-            return np.max(sums / (counts * entry + group), axis=1, initial=0.0)
+            return unit * np.max(sums / (counts * entry + group), axis=1, initial=0.0)
         squares = np.cumsum(g**2, axis=1)
         # the k entries above s l at the root are those with slack < 0 at s = g_k / l
         slack = np.sqrt(np.maximum(squares - 2 * g * sums + counts * g**2, 0.0))
@@ -131,4 +135,4 @@ class SparseGroup(RowPenalty):
         disc = np.maximum(first**2 - (k * entry**2 - group**2) * second, 0.0)
         roots = np.zeros(len(g))
         roots[rows] = second / (first + np.sqrt(disc))
-        return roots
+        return unit * roots

@@ -44,6 +44,9 @@ def test_polar_is_that_of_the_oracle(name, shape):
         for scale in [1e-100, 1e100]:
             scaled = penalty.polar(scale * G)
             assert scaled == pytest.approx(scale * expected, rel=1e-13)
+        for factor in [1e-200, 1e200]:
+            scaled = factor * penalty.scaled(factor).polar(G)
+            assert scaled == pytest.approx(expected, rel=1e-13)
         single = penalty.polar(G.astype(np.float32))
         assert single == pytest.approx(expected, rel=3e-7)
     assert penalty.polar(np.zeros(shape)) == 0

@@ -50,13 +50,15 @@ def solve_path(problem, solver, factors):
     for factor in factors:
         start = time.perf_counter()
         here = base.with_penalty(penalty.scaled(factor))
-        A, Z = _warm_start(solver, here, past.at(factor))
+        # in units of the first, whose powers neither overflow nor underflow
+        share = factor / factors[0]
+        A, Z = _warm_start(solver, here, past.at(share))
         solution = solver.solve(here, A, image=Z)
         last_iteration, _ = solution.history[-1]
         if last_iteration > 0:
             # a start that was left as it is knows nothing that those before do not
             matrix = penalty.combine(solution.A.astype(np.float64, copy=False))
-            past.add(factor, solution.A, base.term.image(matrix))
+            past.add(share, solution.A, base.term.image(matrix))
         yield PathPoint(solution, time.perf_counter() - start)
 
 

@@ -22,6 +22,8 @@ from mtlreg.losses import Squared
 from mtlreg.terms import DataTerm, StatisticsTerm
 
 _EPS = np.finfo(np.float64).eps
+# squares from here to the inverse keep their digits in sums
+_LEAST_SQUARE = np.finfo(np.float64).tiny / _EPS
 _FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
 _ROUNDING = 4096 * _EPS  # by which long sums may be off, as a share of their sizes
 
@@ -92,7 +94,8 @@ class Problem:
     Raises
     ------
     ValueError
-        If the squares of the features or targets overflow.
+        If squares of the features, the targets or what is made of them overflow or
+        underflow.
     """
 
     def __init__(self, data, loss, penalty, task_scale, fit_intercept=True):
@@ -106,6 +109,7 @@ class Problem:
             self._means, self._origin = self.design.means, self.term.origin
             self._task_scale = self.design.task_weights
             self.scale = self.term.scale
+            self._check_underflow(data)
             self._statistics, self._null_models = {}, {}
             self._set_penalty(penalty)
 
@@ -132,11 +136,16 @@ class Problem:
             self._null_models[key] = self._finite(self._null_model())
         self._null = self._null_models[key]
         self.null_value = self._null.value
+        # a power of two, in units of which the squares of G do not underflow
+        unit = 2.0 ** np.frexp(np.max(np.abs(self._null.G), initial=0.0))[1]
         if penalty.is_gauge:
-            self.alpha_factor = penalty.polar(self._null.G)
+            self.alpha_factor = unit * penalty.polar(self._null.G / unit)
         else:
-            self.alpha_factor = np.inf if penalty.conjugate(self._null.G) > 0 else 0.0
+            positive = penalty.conjugate(self._null.G / unit) > 0
+            self.alpha_factor = np.inf if positive else 0.0
         self._at_zero = None
+        if not self.is_null:
+            self._check_range()
 
     def _finite(self, null):
         """Return the null model, or raise ValueError where squares overflow."""
@@ -147,6 +156,44 @@ class Problem:
                 "rescale the features and the target"
             )
         return null
+
+    def _check_underflow(self, data):
+        """Raise ValueError where nothing is left of the squares of X or y."""
+        lost = self.scale < _LEAST_SQUARE and data.y.any()
+        if not lost and self.square_norms.max(initial=0.0) < _LEAST_SQUARE:
+            # but for columns that are constant
+            lost = 0 < abs(data.X).max() < np.sqrt(_LEAST_SQUARE)
+        if lost:
+            raise ValueError(
+                "X or y holds values so small that their squares underflow; "
+                "rescale the features and the target"
+            )
+
+    def _check_range(self):
+        """Raise ValueError where squares of what is to be computed lose their digits.
+
+        With x and y the root mean squares of the largest feature and the target, G is
+        of the size x y, A of y / x. As F <= F0, a gauge of strength lam allows for an A
+        of y^2 / lam, and its optimum has a G of lam. What a quadratic penalty of
+        curvature q leaves of its gradient in rounding is q times that of A.
+        """
+        G, x2, y2 = self._null.G, float(self.square_norms.max()), float(self.scale)
+        a2 = y2 / x2 if x2 > 0 else np.inf
+        squares = [x2, y2, x2 * y2, a2]
+        if self.penalty.is_gauge:
+            lam2 = float(np.vdot(G, G)) / self.alpha_factor / self.alpha_factor
+            squares += [lam2, y2 / lam2 * y2 if lam2 > 0 else np.inf]
+            largest = max(squares)
+        else:
+            q = float(np.max(np.abs(self.penalty.gradient(np.eye(1, G.shape[1])))))
+            largest = max(*squares, q * x2, q * a2 * q, self.penalty.conjugate(G))
+        if not _LEAST_SQUARE <= min(squares) <= largest <= 1 / _LEAST_SQUARE:
+            raise ValueError(
+                f"squares underflow or overflow: the largest feature is of the size "
+                f"{np.sqrt(x2):.2g}, the target of {np.sqrt(y2):.2g}, the penalty is "
+                f"{self.penalty}; rescale the features and the target, or choose other "
+                f"strengths"
+            )
 
     def _null_model(self):
         Z = np.broadcast_to(0.0, self.term.y.shape)

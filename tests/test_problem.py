@@ -11,7 +11,7 @@ from mtlreg import _free
 from mtlreg.design import MultiTaskData, StackedDesign
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import L21, MeanRegularization
-from mtlreg.solvers import FISTA, Direct
+from mtlreg.solvers import BCD, FISTA, Direct
 from tests import oracles
 from tests.problems import (
     GAUGE_CASES,
@@ -418,13 +418,70 @@ def test_overflow_is_refused(loss, size, layout):
             replace(case, data=replace(data, y=data.y * size)).problem()
 
 
+@every_loss
+@pytest.mark.parametrize("size", [1e-150, 1e-160, 1e-200, 1e-300])
+@every_layout
+def test_underflow_is_refused(loss, size, layout):
+    data = random_data(loss, layout)
+    case = Case(data, LOSSES[loss](), L21(size), np.ones(3))
+    with pytest.raises(ValueError, match="squares underflow; rescale"):
+        replace(case, data=replace(data, X=data.X * size)).problem()
+    if loss == "squared":
+        with pytest.raises(ValueError, match="squares underflow; rescale"):
+            replace(case, data=replace(data, y=data.y * size)).problem()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "penalty"),
+    [
+        (1e-90, 1e-90, L21(1e-181)),  # squares of gradients
+        (1e-90, 1e90, L21(1e-1)),  # of coefficients
+        (1e90, 1e-90, L21(1e-1)),
+        (1.0, 1.0, L21(1e-160)),
+        (1.0, 1.0, MeanRegularization(1e-300, 1e-3)),
+        (1.0, 1.0, MeanRegularization(1e308, 1e-3)),
+        (1.0, 1.0, MeanRegularization(1e-3, 1e308)),
+        (1.0, 1.0, MeanRegularization(1e308, 0.0)),
+    ],
+)
+@every_layout
+def test_units_far_apart_are_refused(x, y, penalty, layout):
+    data = random_data("squared", layout)
+    data = replace(data, X=data.X * x, y=data.y * y)
+    with pytest.raises(ValueError, match=r"squares underflow or overflow.*strengths"):
+        Case(data, LOSSES["squared"](), penalty, np.ones(3)).problem()
+
+
+@every_gauge
+@every_layout
+def test_a_strength_near_overflow_leaves_nothing(penalty, layout):
+    case = random_case("squared", penalty, layout)
+    penalty = case.penalty.scaled(1e307)
+    problem = replace(case, penalty=penalty).problem()
+    assert problem.is_null
+    certificate = problem.certificate(problem.null_point())
+    assert certificate.gap <= problem.gap_target(0.0)
+
+
+@every_layout
+def test_constants_may_be_small(layout):
+    data = random_data("squared", layout)
+    far = replace(data, X=np.full(data.X.shape, 0.1), y=0 * data.y)
+    problem = Case(far, LOSSES["squared"](), L21(1.0), np.ones(3)).problem()
+    assert problem.is_null
+
+
 @every_layout
 def test_vanishing_features_are_dead(layout):
     data = random_data("squared", layout)
-    data = replace(data, X=data.X * 1e-200)
-    problem = Case(data, LOSSES["squared"](), L21(1.0), np.ones(3)).problem()
-    assert problem.is_null
-    assert np.isfinite(problem.null_value)
+    units = np.array([1.0] + [1e-200] * (data.X.shape[1] - 1))
+    X = data.X * units
+    data = replace(data, X=sp.csr_array(X) if sp.issparse(data.X) else X)
+    problem = Case(data, LOSSES["squared"](), L21(1e-3), np.ones(3)).problem()
+    solution = BCD(tol=1e-9).solve(problem)
+    assert solution.converged
+    assert solution.A[0].any()
+    assert not solution.A[1:].any()
 
 
 def test_gap_target():

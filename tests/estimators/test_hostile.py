@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
-from mtlreg import MeanRegularizedClassifier
-from tests.estimators.cases import KINDS, PENALTIES, draw, make
+from mtlreg import MeanRegularizedClassifier, regularization_path
+from tests.estimators.cases import GAUGES, KINDS, PENALTIES, draw, make, scaled
 from tests.estimators.naive import NaiveProblem
 
-# the squares of the last two are beyond float64
-SCALES = [1e-60, 1e-30, 1e-8, 1.0, 1e8, 1e30, 1e60, 1e160, 1e250]
+# the squares of the first two and the last two are beyond float64
+SCALES = [1e-250, 1e-160, 1e-60, 1e-30, 1e-8, 1.0, 1e8, 1e30, 1e60, 1e160, 1e250]
 
 
 @st.composite
@@ -61,7 +61,7 @@ def assert_finite(estimator):
     assert 0 <= estimator.dual_gap_ < np.inf
 
 
-CLEAN = "squares overflow|one class|no observed target"
+CLEAN = "squares (over|under)flow|one class|no observed target"
 
 
 def check(penalty, kind, strength, table, layout="rows", **params):
@@ -81,7 +81,7 @@ def check(penalty, kind, strength, table, layout="rows", **params):
     assert np.isfinite(est.predict(X, tasks=tasks)).all()
 
 
-STRENGTHS = st.sampled_from([1e-6, 1e-2, 1.0, 1e6])
+STRENGTHS = st.sampled_from([1e-200, 1e-6, 1e-2, 1.0, 1e6, 1e200, 1e307])
 
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])
@@ -132,6 +132,48 @@ def test_scales_that_can_be_fitted(penalty, kind, scale):
     naive = NaiveProblem(unit, X, y, None, tasks)
     found = naive.objective(est.coef_ * scale, est.intercept_)
     assert abs(found - naive.objective()) <= 2e-10 * naive.null_value()
+
+
+UNITS = [1e-170, 1e-120, 1e-70, 1.0, 1e70, 1e120, 1e170]
+
+
+@pytest.mark.parametrize("x", UNITS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_units_are_refused_or_do_not_matter(penalty, kind, x):
+    X, y, tasks = draw(kind)
+    unit = make(penalty, kind, 0.3, tol=1e-10).fit(X, y, tasks=tasks)
+    naive = NaiveProblem(unit, X, y, None, tasks)
+    accepted = 0
+    for u in UNITS if kind == "regressor" else [1.0]:
+        # in steps, as x u may underflow
+        est = scaled(make(penalty, kind, 0.3, tol=1e-10), x)
+        est = scaled(est, x if penalty == "mean" else u)
+        target = u * y if kind == "regressor" else y
+        try:
+            fit_quietly(est, x * X, target, tasks=tasks)
+        except ValueError as error:
+            if not re.search("squares|must be", str(error)):
+                raise
+            continue
+        accepted += 1
+        assert_finite(est)
+        found = naive.objective(est.coef_ / u * x, est.intercept_ / u)
+        assert abs(found - naive.objective()) <= 2e-10 * naive.null_value()
+    assert accepted > 0 or x not in UNITS[2:-2]
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e120])
+@pytest.mark.parametrize("penalty", GAUGES)
+def test_paths_in_any_unit(penalty, scale):
+    # from one strength to the next solutions are extrapolated, over differences of them
+    X, y, tasks = draw()
+    estimator = make(penalty, "regressor")
+    path = regularization_path(estimator, scale * X, y, tasks=tasks, alphas=7)
+    plain = regularization_path(estimator, X, y, tasks=tasks, alphas=7)
+    np.testing.assert_allclose(path.alphas, scale * plain.alphas, rtol=1e-12)
+    null_value = sum(np.var(y[tasks == task]) / 2 for task in path.tasks)
+    assert np.all(path.gap <= (1 + 1e-12) * estimator.tol * null_value)
 
 
 @pytest.mark.parametrize("kind", KINDS)

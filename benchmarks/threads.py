@@ -3,7 +3,8 @@
     python benchmarks/threads.py
 
 The time of a product with all threads over that with one, on the machine as it is and
-beside one process a core that computes. The limit of `mtlreg._threads` comes from it.
+beside one process a core that computes. The limit of `mtlreg.problem.threads` comes
+from it.
 """
 
 import contextlib
@@ -16,8 +17,9 @@ import numpy as np
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from mtlreg import MeanRegularizedClassifier, _threads
-from mtlreg._threads import largest_product
+from mtlreg import MeanRegularizedClassifier
+from mtlreg.problem import threads as _threads
+from mtlreg.problem.threads import largest_product
 
 SHAPES = [(300, 50), (1000, 100), (2000, 200), (5000, 300), (20_000, 300), (5000, 1000)]
 ROUNDS = 5

@@ -21,7 +21,7 @@ from mtlreg.estimators import (
     alpha_max,
     regularization_path,
 )
-from mtlreg.tasks import stack_tasks
+from mtlreg.inputs.stack import stack_tasks
 
 __version__ = "0.1.0"
 

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state, indexable
 
-from mtlreg._frames import check_task_column, column_names, listed
-from mtlreg._labels import (
+from mtlreg.inputs.frames import check_task_column, column_names, listed
+from mtlreg.inputs.labels import (
     encode,
     fill_missing,
     is_missing,

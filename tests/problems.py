@@ -7,7 +7,6 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import (
     L1,
@@ -21,6 +20,7 @@ from mtlreg.penalties import (
     TraceNorm,
 )
 from mtlreg.problem import Problem
+from mtlreg.problem.data import MultiTaskData
 from tests import oracles
 
 PENALTY_CASES = {

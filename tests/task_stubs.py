@@ -9,11 +9,8 @@ import pyarrow as pa
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from mtlreg.tasks import (
-    read_fit_input,
-    read_predict_input,
-    read_score_target,
-)
+from mtlreg.inputs.read import read_fit_input, read_predict_input
+from mtlreg.inputs.targets import read_score_target
 
 N, D = 12, 3
 FEATURES = ["a", "b", "c"]

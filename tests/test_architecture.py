@@ -11,28 +11,19 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # from the bottom up: a module imports from the groups before its own, and from itself
 LAYERS = [
-    {"_factored", "_numba", "_threads"},
-    {"losses", "penalties", "_rows"},
-    {"_grams"},
-    {"design"},
-    {"_curvature", "_statistics"},
-    {"terms"},
-    {"_free"},
+    {"_numba"},
+    {"losses", "penalties"},
     {"problem"},
     {"solvers"},
-    {"_folds", "path"},
-    {"_leave_one_out"},
-    {"_frames"},
-    {"_labels"},
-    {"_stack"},
-    {"tasks"},
+    {"sequences"},
+    {"inputs"},
     {"statistics", "model_selection", "metrics"},
     {"estimators"},
     {"inspection", "plotting", "distributed"},
     {"__init__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-CORE = {name for name in RANK if RANK[name] <= RANK["_leave_one_out"]}
+CORE = {name for name in RANK if RANK[name] <= RANK["sequences"]}
 CORE_DEPENDENCIES = {
     *("numpy", "scipy", "numba", "threadpoolctl", "mtlreg"),
     *sys.stdlib_module_names,
@@ -125,17 +116,17 @@ def test_exports_resolve(module):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("mtlreg.design", "from mtlreg.problem import Problem"),
+        ("mtlreg.problem.design", "from mtlreg.solvers import FISTA"),
         ("mtlreg.losses.squared", "import mtlreg.penalties.l1"),
-        ("mtlreg.penalties.l1", "def f():\n    from mtlreg import design"),
+        ("mtlreg.penalties.l1", "def f():\n    from mtlreg import problem"),
         ("mtlreg.solvers.fista", "from mtlreg import alpha_max"),
-        ("mtlreg.tasks", "import mtlreg"),
-        ("mtlreg.tasks", "import mtlreg.helpers"),
-        ("mtlreg.path", "from sklearn.utils import Bunch"),
-        ("mtlreg.problem", "import narwhals.stable.v2 as nw"),
+        ("mtlreg.inputs.read", "import mtlreg"),
+        ("mtlreg.inputs.read", "import mtlreg.helpers"),
+        ("mtlreg.sequences.path", "from sklearn.utils import Bunch"),
+        ("mtlreg.problem.data", "import narwhals.stable.v2 as nw"),
         ("mtlreg.solvers.fista", "from .base import solve"),
         ("mtlreg.estimators.base", "from mtlreg.datasets import make"),
-        ("mtlreg.datasets", "from mtlreg.design import MultiTaskData"),
+        ("mtlreg.datasets", "from mtlreg.problem import MultiTaskData"),
         ("mtlreg.helpers", ""),
     ],
 )
@@ -146,7 +137,10 @@ def test_forbidden_imports_are_found(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("mtlreg.problem", "import scipy.sparse\nfrom mtlreg.losses import Squared"),
+        (
+            "mtlreg.problem.terms",
+            "import scipy.sparse\nfrom mtlreg.losses import Squared",
+        ),
         ("mtlreg.penalties.dirty", "from mtlreg.penalties.l1 import L1"),
         ("mtlreg.estimators.base", "from sklearn.base import BaseEstimator"),
         ("mtlreg.__init__", "from mtlreg.estimators import DirtyModelRegressor"),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg._rows import predict_rows
-from mtlreg._statistics import Statistics
-from mtlreg.design import Cells, MultiTaskData, make_design
+from mtlreg.problem.data import Cells, MultiTaskData
+from mtlreg.problem.design import make_design
+from mtlreg.problem.rows import predict_rows
+from mtlreg.problem.statistics import Statistics
 from tests.problems import LAYOUTS, random_data
 
 EPS = np.finfo(float).eps

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg._folds import (
+from mtlreg.losses import LOSSES
+from mtlreg.problem import Problem
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.sequences.folds import (
     HeldOutRows,
     PartStatistics,
     one_gram,
@@ -14,9 +17,6 @@ from mtlreg._folds import (
     task_totals,
     training_statistics,
 )
-from mtlreg.design import MultiTaskData
-from mtlreg.losses import LOSSES
-from mtlreg.problem import Problem
 from tests import oracles
 from tests.problems import LAYOUTS, PENALTY_CASES, random_data
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg._rows import equal_tasks
-from mtlreg.design import MultiTaskData, make_design
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.design import make_design
+from mtlreg.problem.rows import equal_tasks
 from tests.problems import LAYOUTS, random_data
 
 N_TASKS = 40

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
-from mtlreg._labels import encode, label_array, unique_labels
+from mtlreg.inputs.labels import encode, label_array, unique_labels
 from tests.task_stubs import (
     BINARY,
     BOOLS,

@@ -26,7 +26,7 @@ import mtlreg
 from numba.core import event, types
 from numba.core.caching import NullCache
 from numba.core.dispatcher import Dispatcher
-from mtlreg.design import MultiTaskData
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, SparseGroup, TraceNorm
 from mtlreg.problem import Problem
@@ -98,7 +98,7 @@ class Stranger(L1):
 STRANGE = """
 import json
 import numpy as np
-from mtlreg.design import MultiTaskData
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L1
 from mtlreg.problem import Problem

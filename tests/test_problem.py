@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg import _free
-from mtlreg.design import MultiTaskData, StackedDesign
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import L21, MeanRegularization
+from mtlreg.problem import free as _free
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.design import StackedDesign
 from mtlreg.solvers import BCD, FISTA, Direct
 from tests import oracles
 from tests.problems import (

@@ -7,9 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from mtlreg.tasks import (
-    stack_tasks,
-)
+from mtlreg.inputs.stack import stack_tasks
 from tests.task_stubs import (
     BOOLS,
     DATES,

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from mtlreg.tasks import keep_tasks, stack_tasks
+from mtlreg.inputs.read import keep_tasks
+from mtlreg.inputs.stack import stack_tasks
 from tests.task_stubs import (
     FEATURES,
     FRAMES,

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from mtlreg import GroupLassoRegressorCV, MeanRegularizedClassifier, _threads
-from mtlreg._threads import held_threads, largest_product
+from mtlreg import GroupLassoRegressorCV, MeanRegularizedClassifier
 from mtlreg.losses import Squared
 from mtlreg.penalties import TraceNorm
 from mtlreg.problem import Problem
+from mtlreg.problem import threads as _threads
+from mtlreg.problem.threads import held_threads, largest_product
 from mtlreg.solvers import FISTA
 from tests.problems import random_data
 

@@ -22,8 +22,8 @@ def passes(peer, lam, control):
     peer : Mtlreg
     lam, control : float
     """
-    from mtlreg import design as design_module
-    from mtlreg.design import Design, SharedDesign, StackedDesign
+    from mtlreg.problem import design as design_module
+    from mtlreg.problem.design import Design, SharedDesign, StackedDesign
 
     counts = []
 

@@ -5,11 +5,11 @@ import warnings
 
 import numpy as np
 
-from mtlreg._labels import encode, label_array
 from mtlreg.estimators._checks import as_numbers, check_choice, levels_to_caller
-from mtlreg.problem import Problem
+from mtlreg.inputs.labels import encode, label_array
+from mtlreg.inputs.read import keep_tasks
+from mtlreg.problem.problem import Problem
 from mtlreg.solvers import SOLVERS, choose_solver
-from mtlreg.tasks import keep_tasks
 
 
 class Fit:

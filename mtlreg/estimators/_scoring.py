@@ -10,8 +10,8 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, indexable
 
-from mtlreg._labels import is_missing
 from mtlreg.estimators._fit import task_scale
+from mtlreg.inputs.labels import is_missing
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
 from mtlreg.metrics._scorer import TaskScorer

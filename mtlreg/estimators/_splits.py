@@ -7,19 +7,19 @@ import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
-from mtlreg._folds import (
+from mtlreg.estimators._fit import Fit, has_labels, task_scale
+from mtlreg.inputs.frames import listed
+from mtlreg.inputs.read import keep_tasks
+from mtlreg.model_selection import TaskKFold
+from mtlreg.problem.statistics import statistics_pay
+from mtlreg.sequences.folds import (
     HeldOutRows,
     PartStatistics,
     take_rows,
     task_totals,
     training_statistics,
 )
-from mtlreg._frames import listed
-from mtlreg._statistics import statistics_pay
-from mtlreg.estimators._fit import Fit, has_labels, task_scale
-from mtlreg.model_selection import TaskKFold
-from mtlreg.path import CHECKS_A_POINT
-from mtlreg.tasks import keep_tasks
+from mtlreg.sequences.path import CHECKS_A_POINT
 
 _DEFAULT_FOLDS = 5
 

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from mtlreg._rows import predict_rows
 from mtlreg.estimators._callbacks import CallbackSupportMixin, with_callbacks
 from mtlreg.estimators._checks import (
     check_choice,
@@ -21,8 +20,9 @@ from mtlreg.estimators._checks import (
     levels_to_caller,
 )
 from mtlreg.estimators._fit import Fit
+from mtlreg.inputs.read import read_fit_input, read_predict_input
+from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
-from mtlreg.tasks import read_fit_input, read_predict_input
 
 
 def restores_on_failure(method):

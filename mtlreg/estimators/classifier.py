@@ -7,8 +7,8 @@ from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 
 from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.inputs.targets import read_score_target
 from mtlreg.losses import Logistic
-from mtlreg.tasks import read_score_target
 
 
 class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):

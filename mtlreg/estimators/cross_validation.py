@@ -19,7 +19,6 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from mtlreg._threads import held_threads
 from mtlreg.estimators._callbacks import with_callbacks
 from mtlreg.estimators._checks import check_choice, check_count, levels_to_caller
 from mtlreg.estimators._fit import Fit
@@ -37,8 +36,9 @@ from mtlreg.estimators.base import (
     restores_on_failure,
 )
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
-from mtlreg.path import solve_path
-from mtlreg.tasks import read_fit_input
+from mtlreg.inputs.read import read_fit_input
+from mtlreg.problem.threads import held_threads
+from mtlreg.sequences.path import solve_path
 
 _BATCH = 16  # points of a path that are scored together, where they are small
 _ROUNDING = 1e-10  # relative difference of scores that are equal

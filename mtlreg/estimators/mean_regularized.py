@@ -5,8 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from mtlreg._frames import listed
-from mtlreg._leave_one_out import LeaveOneOut
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
@@ -16,7 +14,9 @@ from mtlreg.estimators.cross_validation import (
 )
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_ratios
+from mtlreg.inputs.frames import listed
 from mtlreg.penalties import MeanRegularization
+from mtlreg.sequences.leave_one_out import LeaveOneOut
 
 
 class _MeanRegularized:

@@ -17,7 +17,7 @@ from mtlreg.estimators.strengths import (
     default_grid,
     with_strengths,
 )
-from mtlreg.path import solve_path
+from mtlreg.sequences.path import solve_path
 
 
 @dataclass(frozen=True)

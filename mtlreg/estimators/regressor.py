@@ -7,8 +7,8 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.inputs.targets import read_score_target
 from mtlreg.losses import Squared
-from mtlreg.tasks import read_score_target
 
 
 class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):

@@ -12,8 +12,8 @@ from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import CrossValidatedModel
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.inputs.read import read_features
 from mtlreg.penalties import TraceNorm
-from mtlreg.tasks import read_features
 
 
 class _Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_consistent_length
 
-from mtlreg._frames import column_names, listed
-from mtlreg._labels import encode, label_array, read_classes, unique_labels
-from mtlreg.tasks import read_target
+from mtlreg.inputs.frames import column_names, listed
+from mtlreg.inputs.labels import encode, label_array, read_classes, unique_labels
+from mtlreg.inputs.targets import read_target
 
 _AGGREGATES = ["raw_values", "uniform_average", "size_weighted"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import xlogy
 
-from mtlreg._frames import column_names, listed
-from mtlreg._labels import read_classes
+from mtlreg.inputs.frames import column_names, listed
+from mtlreg.inputs.labels import read_classes
 from mtlreg.metrics._cells import aggregate, one_vs_rest, read_cells, read_scores
 
 

@@ -4,8 +4,8 @@ import inspect
 
 from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from mtlreg._frames import check_task_column
-from mtlreg._labels import task_labels
+from mtlreg.inputs.frames import check_task_column
+from mtlreg.inputs.labels import task_labels
 from mtlreg.metrics._classification import task_accuracy, task_auc, task_log_loss
 from mtlreg.metrics._regression import (
     task_amse,

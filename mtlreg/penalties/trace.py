@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg._factored import Factored
-from mtlreg.penalties._fixed_rank import FixedRank
 from mtlreg.penalties.base import Penalty, check_strengths
+from mtlreg.penalties.factored import Factored
+from mtlreg.penalties.fixed_rank import FixedRank
 
 
 @dataclass(frozen=True)

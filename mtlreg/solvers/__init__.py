@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg.problem import StatisticsProblem
+from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.solvers.base import Solution, Solver
 from mtlreg.solvers.bcd import BCD
 from mtlreg.solvers.direct import Direct

@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit_sums
-from mtlreg._rows import transposed_columns
-from mtlreg._statistics import StackedFactors
-from mtlreg.problem import StatisticsProblem
+from mtlreg.problem.problem import StatisticsProblem
+from mtlreg.problem.rows import transposed_columns
+from mtlreg.problem.statistics import StackedFactors
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._models import RowModel
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtlreg._factored import Factored
+from mtlreg.penalties.factored import Factored
 
 _RESIDUAL = 0.2  # of a linear system, relative, in the norm of its preconditioner
 _LEAST_PRODUCTS = 30  # that one linear system may take, however few came before

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit
-from mtlreg._statistics import Factors, StackedFactors, Statistics
+from mtlreg.problem.statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._newton import is_common
 

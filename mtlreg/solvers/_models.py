@@ -6,9 +6,10 @@ import math
 import numpy as np
 
 from mtlreg._numba import njit, njit_sums, source_digest
-from mtlreg._rows import nonzero_rows
-from mtlreg._statistics import Statistics
-from mtlreg.problem import nonnegative
+from mtlreg.problem.problem import nonnegative
+from mtlreg.problem.rows import nonzero_rows
+from mtlreg.problem.statistics import Statistics
+from mtlreg.problem.terms import StatisticsTerm
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._blocks import (
     gradient_row,
@@ -18,7 +19,6 @@ from mtlreg.solvers._blocks import (
 )
 from mtlreg.solvers._hessians import make_hessian
 from mtlreg.solvers._newton import newton_step
-from mtlreg.terms import StatisticsTerm
 
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2

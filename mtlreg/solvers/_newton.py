@@ -4,8 +4,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
-from mtlreg._rows import equal_tasks, squares_of
-from mtlreg._statistics import StackedFactors
+from mtlreg.problem.rows import equal_tasks, squares_of
+from mtlreg.problem.statistics import StackedFactors
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
 _MOST_PRODUCTS = 20  # with the Hessian, for one step

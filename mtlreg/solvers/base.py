@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg._factored import Factored
-from mtlreg._threads import held_threads
+from mtlreg.penalties.factored import Factored
+from mtlreg.problem.threads import held_threads
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg._rows import nonzero_rows
+from mtlreg.problem.rows import nonzero_rows
 from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
 
@@ -55,7 +55,7 @@ class BCD(Solver):
     Examples
     --------
     >>> import numpy as np
-    >>> from mtlreg.design import MultiTaskData
+    >>> from mtlreg.problem import MultiTaskData
     >>> from mtlreg.losses import Squared
     >>> from mtlreg.penalties import L21
     >>> from mtlreg.problem import Problem

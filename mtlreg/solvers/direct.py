@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.penalties import MeanRegularization
-from mtlreg.problem import StatisticsProblem
-from mtlreg.solvers._pooling import (
+from mtlreg.problem.problem import StatisticsProblem
+from mtlreg.solvers.base import GapCheck, Solver
+from mtlreg.solvers.pooling import (
     GramSystems,
     TaskSystems,
     empty_grams,
     same_rows_point,
     solve_spectra,
 )
-from mtlreg.solvers.base import GapCheck, Solver
 
 _EPS = np.finfo(np.float64).eps
 _FLATTEST = _EPS**2  # share of v that a saturated cell keeps as its curvature
@@ -53,7 +53,7 @@ class Direct(Solver):
     Examples
     --------
     >>> import numpy as np
-    >>> from mtlreg.design import MultiTaskData
+    >>> from mtlreg.problem import MultiTaskData
     >>> from mtlreg.losses import Squared
     >>> from mtlreg.penalties import MeanRegularization
     >>> from mtlreg.problem import Problem

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg._factored import as_array
+from mtlreg.penalties.factored import as_array
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._semismooth import Semismooth
 from mtlreg.solvers.base import GapCheck, Solver
@@ -41,7 +41,7 @@ class FISTA(Solver):
     Examples
     --------
     >>> import numpy as np
-    >>> from mtlreg.design import MultiTaskData
+    >>> from mtlreg.problem import MultiTaskData
     >>> from mtlreg.losses import Squared
     >>> from mtlreg.penalties import L21
     >>> from mtlreg.problem import Problem

@@ -6,11 +6,12 @@ import pytest
 from scipy import sparse
 from sklearn.model_selection import KFold, ShuffleSplit
 
-from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV, _statistics
-from mtlreg._statistics import statistics_pay
+from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
 from mtlreg.estimators import _splits
 from mtlreg.model_selection import TaskKFold
+from mtlreg.problem import statistics as _statistics
+from mtlreg.problem.statistics import statistics_pay
 from tests.datafiles import load_data
 from tests.estimators.cases import (
     CV_CLASSIFIERS,

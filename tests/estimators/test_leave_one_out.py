@@ -10,8 +10,8 @@ from mtlreg import (
     MeanRegularizedClassifierCV,
     MeanRegularizedRegressor,
     MeanRegularizedRegressorCV,
-    _leave_one_out,
 )
+from mtlreg.sequences import leave_one_out as _leave_one_out
 from tests.problems import counted
 
 ALPHAS, RATIOS = [10.0, 0.5, 0.01], [0.01, 1.0]

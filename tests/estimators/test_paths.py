@@ -15,7 +15,7 @@ from mtlreg import (
     regularization_path,
 )
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
-from mtlreg.terms import StatisticsTerm
+from mtlreg.problem.terms import StatisticsTerm
 from tests.estimators.cases import ESTIMATORS, is_classifier
 from tests.estimators.naive import NaiveProblem
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
 
-from mtlreg.design import Cells
 from mtlreg.losses import LOSSES
+from mtlreg.problem.data import Cells
 from tests.oracles import LOSS_ORACLES
 
 EPS = np.finfo(float).eps

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtlreg._factored import Factored, apply_factored, as_array
 from mtlreg.penalties import TraceNorm
+from mtlreg.penalties.factored import Factored, apply_factored, as_array
 from tests import oracles
 from tests.penalties.matrices import (
     QUADRATIC_CASES,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtlreg._statistics import Statistics
 from mtlreg.penalties import L21, TraceNorm
 from mtlreg.problem import StatisticsProblem
+from mtlreg.problem.statistics import Statistics
 from mtlreg.solvers import BCD, FISTA, SOLVERS
 from mtlreg.solvers._columns import make_model
 from tests.problems import random_case

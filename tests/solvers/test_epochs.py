@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import Logistic
 from mtlreg.penalties import L1, L21, Dirty, L1Linf, SparseGroup
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import BCD
 from tests.problems import Case
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mtlreg import TraceNormRegressor, alpha_max
-from mtlreg._curvature import pooled_gram
-from mtlreg._factored import Factored
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import TraceNorm
+from mtlreg.penalties.factored import Factored
+from mtlreg.problem.curvature import pooled_gram
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import FISTA
 from mtlreg.solvers._factors import FactoredNewton, Point, _within_region
 from tests.datafiles import load_data
@@ -60,7 +60,7 @@ def test_pooled_spectrum_is_that_of_the_mean_hessian(layout, intercept):
 
 def test_pooled_spectrum_without_vectors_where_they_cost_more(monkeypatch):
     problem, (term, *_) = terms("squared", "stacked-dense", True)
-    monkeypatch.setattr("mtlreg._curvature._SMALL", 0.0)
+    monkeypatch.setattr("mtlreg.problem.curvature._SMALL", 0.0)
     values, vectors = term.pooled_spectrum(0)
     assert vectors is None
     np.testing.assert_allclose(values, np.diag(pooled_gram(problem.design)) / 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import FISTA, SOLVERS
 from tests.problems import random_case
 from tests.solvers.combinations import (

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES, Squared
 from mtlreg.penalties import L21, L1Linf
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import BCD, _columns, _hessians, _models
 from mtlreg.solvers._models import RowModel
 from tests.problems import Case, random_data

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg._statistics import Factors, StackedFactors, Statistics
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import BCD, _hessians, _newton
 from mtlreg.solvers._blocks import SharedGram
 from mtlreg.solvers._hessians import make_hessian

@@ -7,8 +7,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from mtlreg import GroupLassoRegressor
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import BCD, FISTA, Direct
 from tests.problems import PENALTY_CASES, Case
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtlreg.design import MultiTaskData
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import TraceNorm
-from mtlreg.penalties._fixed_rank import FixedRank
+from mtlreg.penalties.fixed_rank import FixedRank
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import FISTA
 from tests.problems import LAYOUTS, Case, random_case
 

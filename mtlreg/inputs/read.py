@@ -5,36 +5,34 @@ about them is raised here.
 """
 
 import functools
-import numbers
 from dataclasses import dataclass
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
-from sklearn.base import is_classifier
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from mtlreg._frames import (
+from mtlreg.inputs.frames import (
     as_frame,
+    check_rows,
     check_sparse,
     check_task_column,
     listed,
     split_column,
     value_kinds,
 )
-from mtlreg._labels import (
+from mtlreg.inputs.labels import (
     encode,
     encode_classes,
     encode_columns,
     label_array,
     label_kind,
     read_classes,
-    read_numbers,
     unique_labels,
 )
-from mtlreg._stack import stack_tasks
-from mtlreg.design import MultiTaskData
+from mtlreg.inputs.targets import check_weighted, read_numbers, read_weight
+from mtlreg.problem.data import MultiTaskData
 
 __all__ = [
     "FitInput",
@@ -42,9 +40,6 @@ __all__ = [
     "read_features",
     "read_fit_input",
     "read_predict_input",
-    "read_score_target",
-    "read_target",
-    "stack_tasks",
 ]
 
 # what numpy says of strings, of other objects, and of dates beside numbers
@@ -116,7 +111,7 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
         )
     X, labels, names = _read_X(estimator, X, tasks, reset=True)
     y, observed, columns = (read_classes if classifier else read_numbers)(y)
-    _check_rows(X.shape[0], y=y, tasks=labels)
+    check_rows(X.shape[0], y=y, tasks=labels)
     if columns is not None and labels is not None:
         used = "tasks=" if estimator.task_column is None else "task_column"
         raise ValueError(
@@ -124,10 +119,10 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
             f"column) or leave out {used}."
         )
-    weight = _read_weight(sample_weight, observed)
+    weight = read_weight(sample_weight, observed)
     classes = None
     if columns is not None:
-        _check_weighted(weight.sum(axis=0), columns)
+        check_weighted(weight.sum(axis=0), columns)
         if classifier:
             y, classes = encode_columns(y, observed, weight, columns)
     elif classifier:
@@ -191,7 +186,7 @@ def read_predict_input(estimator, X, tasks):
     X, labels, _ = _read_X(estimator, X, tasks, reset=False)
     if labels is None:
         return X, None
-    _check_rows(X.shape[0], tasks=labels)
+    check_rows(X.shape[0], tasks=labels)
     fitted = estimator.tasks_
     if label_kind(labels) != label_kind(fitted):
         raise ValueError(
@@ -225,77 +220,6 @@ def read_features(estimator, X):
     """
     X, _, _ = _read_X(estimator, X, None, reset=False)
     return X
-
-
-def read_score_target(estimator, y, sample_weight, shape):
-    """Check y and weights of ``score`` against a prediction.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-    y : array-like, series or frame of shape (n_rows,) or (n_rows, n_tasks)
-    sample_weight : None, float or array-like of the shape of y or (n_rows,)
-    shape : tuple
-        Shape of the prediction.
-
-    Returns
-    -------
-    y : ndarray of that shape
-        float64, or the labels of a classifier; any finite value or label where a
-        target is not observed.
-    weight : ndarray of that shape
-        0 where a target is not observed.
-
-    Raises
-    ------
-    ValueError
-        If y or sample_weight cannot be used or have another shape.
-    """
-    classifier = is_classifier(estimator)
-    y, weight, columns = read_target(y, sample_weight, shape, classifier=classifier)
-    fitted = estimator.tasks_
-    if columns is not None and "O" in (columns.dtype.kind, fitted.dtype.kind):
-        given, known = columns.tolist(), fitted.tolist()
-        if given != known and set(given) == set(known):
-            raise ValueError(
-                f"the columns of y are {given}, but tasks_ is {known}. Select them in "
-                "the order of tasks_."
-            )
-    return y, weight
-
-
-def read_target(y, sample_weight, shape, *, classifier):
-    """Check y and weights against the shape of a prediction.
-
-    Parameters
-    ----------
-    y, sample_weight, shape
-        As in `read_score_target`.
-    classifier : bool
-        Targets are classes.
-
-    Returns
-    -------
-    y, weight : ndarrays of that shape
-        As `read_score_target` returns them.
-    columns : ndarray of shape (n_tasks,) or None
-        Names or positions of the columns of a 2-D y.
-    """
-    if y is None:
-        raise ValueError("score needs the target, but y is None.")
-    y, observed, columns = (read_classes if classifier else read_numbers)(y)
-    _check_rows(shape[0], y=y)
-    if y.size == np.prod(shape) and 1 in (*y.shape[1:], *shape[1:]):
-        y, observed = y.reshape(shape), observed.reshape(shape)
-    if y.shape != tuple(shape):
-        raise ValueError(
-            f"y has shape {y.shape}, but the prediction has shape {tuple(shape)}. Pass "
-            "one target per prediction."
-        )
-    weight = _read_weight(sample_weight, observed)
-    if not weight.any():
-        raise ValueError("y has no observed target of positive weight to score.")
-    return y, weight, columns
 
 
 def keep_tasks(data, keep):
@@ -391,69 +315,12 @@ def _check_features(X, estimator, formats):
     return X
 
 
-def _check_rows(n_rows, **lengths):
-    for name, values in lengths.items():
-        if values is not None and len(values) != n_rows:
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: X has "
-                f"{n_rows} rows, {name} has {len(values)}. Pass one row of {name} per "
-                "row of X."
-            )
-
-
-def _read_weight(sample_weight, observed):
-    """Weights >= 0 (float64) of the cells of y, 0 where nothing is seen; read-only."""
-    shape = observed.shape
-    if sample_weight is None:
-        return np.broadcast_to(1.0, shape) if observed.all() else observed.astype(float)
-    if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(shape[0], sample_weight, dtype=np.float64)
-    try:
-        if np.ma.is_masked(sample_weight):
-            raise ValueError("it has masked values")
-        if value_kinds(sample_weight, "sample_weight") - {"n"}:
-            raise ValueError("it holds labels; pass those of tasks by name, tasks=...")
-        weight = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"sample_weight must hold finite numbers, one per row: {error}"
-        ) from error
-    _check_rows(shape[0], sample_weight=weight)
-    if weight.ndim == 1:
-        weight = weight.reshape(-1, *[1] * (len(shape) - 1))
-    elif weight.shape != tuple(shape):
-        raise ValueError(
-            f"sample_weight has shape {weight.shape}; it must be a number, one weight "
-            f"per row, shape ({shape[0]},), or have the shape {tuple(shape)} of y."
-        )
-    if (weight < 0).any():
-        raise ValueError(
-            f"sample_weight has negative values, the smallest is {weight.min()}. "
-            "Weights must be >= 0; 0 leaves a row out."
-        )
-    if not weight.any():
-        raise ValueError("sample_weight is zero everywhere. Give rows weights > 0.")
-    weight = np.broadcast_to(weight.copy(), shape)
-    return weight if observed.all() else np.where(observed, weight, 0.0)
-
-
-def _check_weighted(totals, tasks):
-    empty = tasks[totals <= 0]
-    if empty.size:
-        raise ValueError(
-            f"task(s) {listed(empty)} have no observed target in y with "
-            "sample_weight > 0. Leave these tasks out or give them data."
-        )
-
-
 def _by_rows(X, y, weight, codes, tasks):
     """Rows of positive weight, stably sorted by task, and their positions."""
     held = weight > 0
     complete = held.all()
     counts = np.bincount(codes if complete else codes[held], minlength=len(tasks))
-    _check_weighted(counts, tasks)
+    check_weighted(counts, tasks)
     rows = np.arange(len(y))
     if not (complete and np.all(codes[:-1] <= codes[1:])):
         rows = np.argsort(codes, kind="stable")

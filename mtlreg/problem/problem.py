@@ -15,11 +15,11 @@ from functools import cached_property
 
 import numpy as np
 
-from mtlreg._free import FreeDirections
-from mtlreg._statistics import Statistics, statistics_pay
-from mtlreg._threads import held_threads, largest_product
 from mtlreg.losses import Squared
-from mtlreg.terms import DataTerm, StatisticsTerm
+from mtlreg.problem.free import FreeDirections
+from mtlreg.problem.statistics import Statistics, statistics_pay
+from mtlreg.problem.terms import DataTerm, StatisticsTerm
+from mtlreg.problem.threads import held_threads, largest_product
 
 _EPS = np.finfo(np.float64).eps
 # squares from here to the inverse keep their digits in sums
@@ -89,7 +89,7 @@ class Problem:
         What the strengths of a gauge are to be multiplied by for A = 0 to become
         optimal; inf for any other penalty, unless A = 0 is optimal as it stands.
     work : float
-        Multiply-adds of the largest product, see `mtlreg._threads`.
+        Multiply-adds of the largest product, see `mtlreg.problem.threads`.
 
     Raises
     ------

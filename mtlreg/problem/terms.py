@@ -5,14 +5,14 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
-from mtlreg._curvature import (
+from mtlreg.penalties.factored import apply_factored, as_array
+from mtlreg.problem.curvature import (
     compressed_grams,
     pooled_gram,
     pooling_pays,
     spectrum,
 )
-from mtlreg._factored import apply_factored, as_array
-from mtlreg.design import make_design
+from mtlreg.problem.design import make_design
 
 _EPS = np.finfo(np.float64).eps
 _STEPS = 3  # of Newton's method by which intercepts are followed

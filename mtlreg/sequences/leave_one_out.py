@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg._folds import take_rows, task_totals
 from mtlreg._numba import njit_sums
-from mtlreg._statistics import Statistics
 from mtlreg.penalties import MeanRegularization
-from mtlreg.problem import Problem
-from mtlreg.solvers._pooling import pooled_sum, pseudo_inverse, pseudo_inverses
+from mtlreg.problem.problem import Problem
+from mtlreg.problem.statistics import Statistics
+from mtlreg.sequences.folds import take_rows, task_totals
 from mtlreg.solvers.direct import Direct
+from mtlreg.solvers.pooling import pooled_sum, pseudo_inverse, pseudo_inverses
 
 _MOST_BYTES = 2**30  # that the eigenvectors may take
 _BATCH_ENTRIES = 2**22  # of the matrices that are inverted together

@@ -3,8 +3,9 @@
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg._grams import weighted_gram
-from mtlreg.design import MultiTaskData, make_design
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.design import make_design
+from mtlreg.problem.grams import weighted_gram
 
 _AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
 _SMALL = 1e7  # of which take no time

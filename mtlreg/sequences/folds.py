@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from mtlreg._rows import CONSTANT, predict_rows, take_columns
-from mtlreg._statistics import Statistics
-from mtlreg.design import MultiTaskData, make_design
-from mtlreg.problem import StatisticsProblem
-from mtlreg.terms import rounding_of_means
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.design import make_design
+from mtlreg.problem.problem import StatisticsProblem
+from mtlreg.problem.rows import CONSTANT, predict_rows, take_columns
+from mtlreg.problem.statistics import Statistics
+from mtlreg.problem.terms import rounding_of_means
 
 
 def take_rows(data, keep):

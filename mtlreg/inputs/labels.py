@@ -6,16 +6,14 @@ import numbers
 import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from mtlreg._frames import (
+from mtlreg.inputs.frames import (
     as_frame,
     check_sparse,
     column_names,
     read_column,
-    value_kinds,
 )
 
 _KINDS = {
@@ -271,39 +269,6 @@ def read_classes(y):
     if names is None:
         names = np.arange(len(columns))
     return _side_by_side(found, missing), ~missing, names
-
-
-def read_numbers(y):
-    """Targets of a regressor (float64, 0 where missing; read-only), observed, names."""
-    names = column_names(y)
-    try:
-        if isinstance(y, np.ma.MaskedArray):
-            y = y.astype(np.float64).filled(np.nan)
-        if "M" in value_kinds(y, "y"):
-            raise TypeError("it holds dates; give their distance to one of them")
-        check_sparse(y, "y")
-        y = np.asarray(y.toarray() if sparse.issparse(y) else y)
-        if y.dtype.kind == "O":
-            y = np.where(is_missing(y), np.nan, y)
-        y = check_array(
-            y,
-            ensure_2d=False,
-            ensure_all_finite=False,
-            dtype=np.float64,
-            order="C",
-            input_name="y",
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"y of a regressor must hold numbers: {error}") from error
-    missing = np.isnan(y)
-    check_target(np.isinf(y), "infinity or a value too large for dtype('float64')")
-    if y.ndim == 1:
-        check_target(missing, "NaN")
-    elif names is None:
-        names = np.arange(y.shape[1])
-    if missing.any():
-        y = np.where(missing, 0.0, y)
-    return y, ~missing, names
 
 
 def plain_columns(y):

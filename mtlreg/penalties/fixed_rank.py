@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg._factored import Factored
+from mtlreg.penalties.factored import Factored
 
 
 class FixedRank:

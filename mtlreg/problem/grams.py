@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from scipy.linalg import blas
 
 from mtlreg._numba import njit, njit_sums
-from mtlreg._rows import (
+from mtlreg.problem.rows import (
     BATCH_ENTRIES,
     chunks,
     equal_tasks,

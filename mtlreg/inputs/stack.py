@@ -4,8 +4,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
 
-from mtlreg._frames import as_frame, check_sparse, check_task_column
-from mtlreg._labels import as_1d, is_missing, label_array, label_kind, unify
+from mtlreg.inputs.frames import as_frame, check_sparse, check_task_column
+from mtlreg.inputs.labels import as_1d, is_missing, label_array, label_kind, unify
 
 
 def stack_tasks(Xs, ys, *, sample_weights=None, task_column=None):
@@ -43,7 +43,7 @@ def stack_tasks(Xs, ys, *, sample_weights=None, task_column=None):
 
     Examples
     --------
-    >>> from mtlreg.tasks import stack_tasks
+    >>> from mtlreg import stack_tasks
     >>> Xs = {"north": [[1.0, 2.0], [3.0, 4.0]], "south": [[5.0, 6.0]]}
     >>> ys = {"north": [1.0, 2.0], "south": [3.0]}
     >>> X, y, tasks = stack_tasks(Xs, ys)

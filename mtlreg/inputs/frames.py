@@ -170,3 +170,13 @@ def listed(values, most=10):
         values = values.astype(str if values.dtype.kind == "M" else object).tolist()
     more = ", ..." if len(values) > most else ""
     return f"[{', '.join(repr(value) for value in values[:most])}{more}]"
+
+
+def check_rows(n_rows, **lengths):
+    for name, values in lengths.items():
+        if values is not None and len(values) != n_rows:
+            raise ValueError(
+                "Found input variables with inconsistent numbers of samples: X has "
+                f"{n_rows} rows, {name} has {len(values)}. Pass one row of {name} per "
+                "row of X."
+            )

@@ -4,9 +4,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import lapack, pinvh
 
-from mtlreg._rows import adjoint_tasks, predict_tasks
-from mtlreg.design import MultiTaskData, make_design
 from mtlreg.losses.base import ratio
+from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.design import make_design
+from mtlreg.problem.rows import adjoint_tasks, predict_tasks
 from mtlreg.solvers._systems import (
     factorise_tasks,
     orthogonalise_tasks,

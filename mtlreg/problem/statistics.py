@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cholesky, solve_triangular
 
-from mtlreg._factored import apply_factored, as_array
 from mtlreg._numba import njit, njit_sums
-from mtlreg._rows import equal_tasks, squares_of
+from mtlreg.penalties.factored import apply_factored, as_array
+from mtlreg.problem.rows import equal_tasks, squares_of
 
 _EPS = np.finfo(np.float64).eps
 _MOST_BYTES = 2**30  # that Gram matrices may take

@@ -1,0 +1,1 @@
+"""User input, checked once, becomes plain arrays."""

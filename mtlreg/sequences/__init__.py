@@ -1,0 +1,1 @@
+"""Many problems on the same data: paths, folds, leave-one-out."""

@@ -130,7 +130,7 @@ class GapCheck:
     Attributes
     ----------
     certificate : Certificate
-        Of the last check.
+        Of the last check, of its point as it was before it was rounded.
     rounded : bool
         Whether its point had half of the target before it was rounded, which ends the
         run.
@@ -168,10 +168,8 @@ class GapCheck:
             # frees the gradient before the next is made
             Z = self.certificate = None
         gap = self._certify(iteration, A, Z, value)
-        if gap > self.target and A.dtype != self._A.dtype:
-            exact = self.problem.in_double_precision().certificate(A, Z, value)
-            # closer to the target the next points may still make up for their rounding
-            self.rounded = bool(2 * exact.gap <= self.target)
+        # closer to the target the next points may still make up for their rounding
+        self.rounded = bool(2 * self.certificate.gap <= self.target < gap)
         stopped = self.monitor is not None and self.monitor(iteration, self._A, gap)
         return stopped or self.rounded or not self.target < gap < np.inf
 
@@ -186,17 +184,22 @@ class GapCheck:
         return False
 
     def _certify(self, iteration, A, Z, value):
-        self._A = A.astype(self.problem.dtype, copy=False)
-        if self._A.dtype != np.float64:
-            # these are not of what is rounded
-            Z = value = None
-        self.certificate = self.problem.certificate(self._A, Z, value)
-        self.history.append((iteration, self.certificate.gap))
-        return self.certificate.gap
+        problem = self.problem
+        self._A = A.astype(problem.dtype, copy=False)
+        # Z and the value are not of what is rounded
+        known = (Z, value) if self._A.dtype == np.float64 else ()
+        self._returned = self.certificate = problem.certificate(self._A, *known)
+        if A.dtype != self._A.dtype:
+            exact = problem.in_double_precision()
+            self.certificate = exact.certificate(A, Z, value)
+        self.history.append((iteration, self._returned.gap))
+        return self._returned.gap
 
     def stalled(self, checks):
-        """Return whether the last ``checks`` gaps brought nothing."""
+        """Return whether the last ``checks`` gaps brought nothing, or a point stays."""
         gaps = [gap for _, gap in self.history]
+        if len(gaps) > 1 and gaps[-1] == gaps[-2]:
+            return True
         return len(gaps) > checks and min(gaps[-checks:]) > 0.9 * min(gaps[:-checks])
 
     def solution(self):
@@ -204,7 +207,7 @@ class GapCheck:
         iteration, gap = self.history[-1]
         return Solution(
             self._A,
-            self.certificate.intercept,
+            self._returned.intercept,
             max(iteration, 1),
             gap,
             bool(gap <= self.target),

@@ -95,7 +95,7 @@ class BCD(Solver):
             if A.dtype != np.float64 and check.stalled(_PATIENCE):
                 # rounding keeps the gap up, go on from here in float64
                 A, model, value = A.astype(np.float64), None, None
-            gap = check.history[-1][1]
+            gap = check.certificate.gap
             rows, complete = _working_set(inner, A, check.certificate, size, held)
             # whether the model is the problem
             whole = quadratic and len(rows) == len(A)

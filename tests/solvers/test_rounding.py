@@ -55,6 +55,19 @@ def test_a_run_ends_where_only_rounding_is_left(solver, penalty, loss):
     assert (exact.converged, exact.rounded) == (True, False)
 
 
+def test_the_gradient_is_that_of_the_point_before_rounding():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(200, 20)) + 100).astype(np.float32)
+    Z = (X - 100) @ rng.normal(size=(20, 3))
+    data = MultiTaskData(X, np.where(Z > 0, 1.0, -1.0), np.ones(Z.shape))
+    case = Case(data, LOSSES["logistic"](), PENALTY_CASES["l1"], np.ones(3), False)
+    problem = case.scaled(0.01).problem()
+    solution = BCD().solve(problem)
+    # in float64 it takes a third of that
+    assert solution.n_iter < 1000
+    assert solution.rounded
+
+
 @every_way
 def test_single_precision_that_can_be_certified_is(solver, penalty, loss):
     solution = solver().solve(offset_case(loss, penalty, 0.0, 0.1).problem())

@@ -9,9 +9,9 @@ from mtlreg.penalties.factored import Factored
 
 _RESIDUAL = 0.2  # of a linear system, relative, in the norm of its preconditioner
 _LEAST_PRODUCTS = 30  # that one linear system may take, however few came before
-_LEAST_DECREASE = 0.1  # of what the slope along a step promises
+_LEAST_DECREASE = 0.01  # of what the slope along a step promises
 _SHORTEST = 1e-4  # share of a step that is tried
-_WIDER = 3.0  # growth of the region that steps may reach, after a good one
+_WIDER = 2.0  # growth of the region that steps may reach, after a good one
 _MOST_RANK = 64  # beyond, the tasks share one block of the preconditioner
 _EPS = np.finfo(np.float64).eps
 

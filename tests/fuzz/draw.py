@@ -249,7 +249,8 @@ def draw_weights(rng, layout, targets, tame):
     if kind == "none":
         return None, observed * 1.0
     shape = targets.shape if kind == "cells" else (len(targets),)
-    choices = [0.5, 1, 2, 3] if tame or rng.random() < 0.5 else [0, 0.5, 1, 3, 100]
+    positive = tame or layout == "multiclass" or rng.random() < 0.5
+    choices = [0.5, 1, 2, 3] if positive else [0, 0.5, 1, 3, 100]
     given = rng.choice(choices, size=shape)
     given[:4] = 1.0
     full = given if given.ndim == 2 else given[:, None] * np.ones(targets.shape)

@@ -3,36 +3,45 @@
 import ast
 import importlib
 import pathlib
+import re
 import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
+ALONE = "datasets"
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "mtlreg").rglob("*.py"))
+}
+
+
+def read_picture(text):
+    """The layers of CONTRIBUTING.md, from the bottom up, and its captions of files."""
+    section = text.partition("## Layers")[2].partition("\n## ")[0]
+    items = re.split(r"\n(?=\d+\. | +- |\n)", section)
+    items = [re.sub(r"\s+", " ", item).strip() for item in items]
+    layers = [
+        {
+            name.strip("/").removesuffix(".py")
+            for name in re.findall(r"`([\w/.]+)`", item)
+        }
+        for item in items
+        if re.match(r"\d", item)
+    ]
+    found = [re.findall(r"`([\w/]+\.py)`: (.*?)(?= `|$)", item) for item in items]
+    return layers, {f"mtlreg/{name}": text for pairs in found for name, text in pairs}
+
+
 # from the bottom up: a module imports from the groups before its own, and from itself
-LAYERS = [
-    {"_numba"},
-    {"losses", "penalties"},
-    {"problem"},
-    {"solvers"},
-    {"sequences"},
-    {"inputs"},
-    {"statistics", "model_selection", "metrics"},
-    {"estimators"},
-    {"inspection", "plotting", "distributed"},
-    {"__init__"},
-]
+LAYERS, CAPTIONS = read_picture((ROOT / "CONTRIBUTING.md").read_text())
+LAYERS += [{"inspection", "plotting", "distributed"}, {"__init__"}]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 CORE = {name for name in RANK if RANK[name] <= RANK["sequences"]}
 CORE_DEPENDENCIES = {
     *("numpy", "scipy", "numba", "threadpoolctl", "mtlreg"),
     *sys.stdlib_module_names,
-}
-ALONE = "datasets"
-
-SOURCES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for path in sorted((ROOT / "mtlreg").rglob("*.py"))
 }
 
 
@@ -92,6 +101,27 @@ every_module = pytest.mark.parametrize("module", SOURCES)
 @every_module
 def test_imports_point_downwards(module):
     assert not import_faults(module, SOURCES[module].read_text())
+
+
+def test_the_picture_shows_every_file_by_its_first_line():
+    found = {
+        path.relative_to(ROOT).as_posix(): ast.get_docstring(
+            ast.parse(path.read_text())
+        )
+        for path in SOURCES.values()
+        if path.name != "__init__.py" and path.stem != ALONE
+    }
+    assert {k: v.partition("\n")[0] for k, v in found.items()} == CAPTIONS
+
+
+def test_files_of_a_folder_import_those_above_them():
+    order = {name: rank for rank, name in enumerate(CAPTIONS)}
+    for module, path in SOURCES.items():
+        here = path.relative_to(ROOT).as_posix()
+        for name in imported_modules(path.read_text()):
+            other = name.replace(".", "/") + ".py"
+            if here in order and other in order and part_of(module) == part_of(name):
+                assert order[other] < order[here], f"{other} stands below {here}"
 
 
 @every_module

@@ -22,7 +22,6 @@ from mtlreg.solvers._newton import newton_step
 
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2
-_EPOCHS_FOR_MOMENTUM = 20  # to come, which are enough for it to gather
 _GATHERED = 32  # epochs with momentum from one look at their mean rate to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
@@ -125,7 +124,7 @@ class RowModel:
         self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
         self.n_epochs, self._stop = 0, 0
         self._damping, self._gap = _DAMPING, 0.0
-        self._ties, self._slow, self._uphill = penalty.ties(A.shape[1]), False, False
+        self._ties, self._uphill = penalty.ties(A.shape[1]), False
         self._rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self._keep(columns, gradient, loss)
 
@@ -252,8 +251,6 @@ class RowModel:
         while self.n_epochs < self._stop and idle < _PATIENCE:
             before, rest = gap, self._stop - self.n_epochs
             n_epochs = min(self._epochs_to(target, gap, rate), rest)
-            expected = np.log(gap / target) / rate
-            self._slow = self._slow or expected > _EPOCHS_FOR_MOMENTUM
             self.n_epochs += n_epochs
             if self._rolls:
                 values = self._epochs_with_momentum(n_epochs, values or self._values())
@@ -315,7 +312,7 @@ class RowModel:
         Where entries of a row are tied, the pieces of the penalty change too often for
         what takes it to be smooth.
         """
-        return self._ties and self._slow and not self._uphill
+        return self._ties and not self._uphill
 
     def _halt(self):
         """Give up momentum that was gathered."""

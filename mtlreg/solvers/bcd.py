@@ -16,7 +16,9 @@ _FARTHEST = 30  # that the model of one cell alone moves its prediction
 _LEAST_CURVATURE = 1e-16  # of a Newton weight, as a share of the largest possible
 _LEAST_SIZE = 10  # of a working set
 _PRODUCTS = 10  # with the data that are to come when a working set is too small
-_RATE = 0.1  # at which the logarithm of the gap is taken to fall in the first epochs
+# at which the logarithm of the gap is taken to fall in the first epochs from A = 0, and
+# from a start, which is near and has few rows to find
+_RATE, _RATE_OF_STARTS = 0.1, 1.0
 _PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 
@@ -85,7 +87,8 @@ class BCD(Solver):
             A[...] = init
         quadratic = problem.loss.quadratic
         model, held, inner, Z, value = None, None, problem, image, None
-        size, epochs, rate = self.first_size, 0, _RATE
+        size, epochs = self.first_size, 0
+        rate = _RATE if init is None else _RATE_OF_STARTS
         while True:
             if Z is None:
                 Z = inner.term.image(A.astype(np.float64, copy=False))

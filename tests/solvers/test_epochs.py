@@ -1,12 +1,13 @@
-"""How many epochs hard problems take at most."""
+"""How many epochs problems take at most."""
 
 import numpy as np
 import pytest
 
-from mtlreg.losses import Logistic
+from mtlreg.losses import Logistic, Squared
 from mtlreg.penalties import L1, L21, Dirty, L1Linf, SparseGroup
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.solvers import BCD
+from mtlreg.sequences.path import solve_path
+from mtlreg.solvers import BCD, _models
 from tests.problems import Case
 
 
@@ -60,3 +61,20 @@ def test_one_task_that_features_separate_takes_few_epochs(dtype):
 def test_weak_penalties_on_correlated_binary_features_take_few_epochs(seed):
     problem = binary(Dirty(0.002, 0.002), seed, (4, 60, 20), noise=0.1).problem()
     assert BCD(tol=1e-10, max_iter=2000).solve(problem).converged
+
+
+def test_points_of_a_path_take_no_more_epochs_than_they_need(monkeypatch):
+    # as if epochs were dear, so that a small problem does
+    monkeypatch.setattr(_models, "_CHEAP", 0)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 40))
+    X[:, 1:] += 0.5 * X[:, :-1]
+    Y = X[:, :5] @ rng.normal(size=(5, 4)) + rng.normal(size=(120, 4))
+    data = MultiTaskData(X, Y, np.ones(Y.shape))
+    problem = Case(data, Squared(), L21(1.0), np.ones(4)).problem()
+    factors = problem.alpha_factor * np.geomspace(1, 0.01, 50)
+    points = [p.solution for p in solve_path(problem, BCD(tol=1e-3), factors)]
+    assert all(solution.converged for solution in points)
+    moved = [s.n_iter for s in points if len(s.history) > 1]
+    assert len(moved) > 25
+    assert np.mean(moved) <= 4

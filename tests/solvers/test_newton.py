@@ -85,6 +85,19 @@ def test_factors_of_tasks_that_do_not_fit_are_not_made(monkeypatch):
     assert cost(one) < cost(several) == np.inf
 
 
+def test_rows_that_are_zero_cost_nothing():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(12, 12))
+    gram, A = factor @ factor.T, np.zeros((12, 4))
+    A[[1, 5, 6]] = rng.normal(size=(3, 4))
+    scale = rng.uniform(0.5, 2, 4)
+    expected = (gram @ A) * scale
+    passed = ~A.any(axis=1)
+    gram[np.ix_(passed, passed)] = np.nan
+    found = Statistics(gram, scale, None).multiply(A)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def collinear(penalty, shared, n=60, d=15, kind="dense"):
     """Features that are nearly one another, so that epochs gain little."""
     rng = np.random.default_rng(4)

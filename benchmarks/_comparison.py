@@ -229,9 +229,10 @@ def compare(table, *, folds, n_strengths, tol, seed, announce=lambda text: None)
         for method in methods(table):
             announce(f"{table.name}, fold {k + 1} of {folds}: {method.name}")
             with warnings.catch_warnings():
-                # both show in the report: as a gap, and as scores of small tasks
+                # all show in the report: as a gap, scores of small tasks, strengths
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 warnings.filterwarnings("ignore", "the target has one class only")
+                warnings.filterwarnings("ignore", "the best .* of its grid")
                 evaluate(method, split, shared, results[method.name])
     return results
 

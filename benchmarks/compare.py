@@ -285,6 +285,8 @@ def read_features(X):
     """Return numbers as float64 and categories as strings."""
     if X.shape[1] == 0:
         raise ValueError("no column is left for the features")
+    if not (X.nunique() > 1).any():
+        raise ValueError("there is no feature that varies")
     columns = {}
     for name, column in X.items():
         if pd.api.types.is_numeric_dtype(column):

@@ -42,7 +42,28 @@ def restores_on_failure(method):
 
 
 class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
-    """Base of all estimators: a subclass names its loss and its penalty."""
+    """Base of all estimators: a subclass names its loss, its stem the penalty.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_tasks, n_features)
+        Slopes, one row a task; without the task column.
+    intercept_ : ndarray of shape (n_tasks,)
+        Intercepts, 0 without ``fit_intercept``.
+    tasks_ : ndarray of shape (n_tasks,)
+        Sorted task labels, names of the columns of a 2-D y, or the classes.
+    n_iter_ : int
+        Iterations of the solver, at least 1.
+    dual_gap_ : float
+        Duality gap at ``coef_`` and ``intercept_`` in the units of F: F is at most that
+        much above its minimum.
+    coef_feature_names_ : ndarray of shape (n_features,)
+        Names of the columns of ``coef_``.
+    n_features_in_ : int
+        Number of columns of X, the task column included.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X, if they are all strings.
+    """
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -58,22 +79,6 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     @abstractmethod
     def _loss(self):
         """Return the loss."""
-
-    @abstractmethod
-    def _penalty(self):
-        """Return the penalty at the strengths of the parameters."""
-
-    @abstractmethod
-    def _check_strengths(self):
-        """Raise unless the parameters of the penalty are valid."""
-
-    @abstractmethod
-    def _at_ratio(self, ratio):
-        """Return the parameters at another ratio of the strengths, by name."""
-
-    def _penalty_attributes(self, A):
-        """Return the attributes that belong to the penalty, by name."""
-        return {}
 
     @restores_on_failure
     @with_callbacks

@@ -12,7 +12,14 @@ from mtlreg.losses import Logistic
 
 
 class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
-    """Base of the classifiers."""
+    """Base of the classifiers.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,) or (n_tasks, 2)
+        Class labels: one pair for all tasks; more than two for a 1-D y without tasks,
+        which has a one-vs-rest task a class; a pair a column for a 2-D y.
+    """
 
     _error_per_loss: ClassVar = 1.0
 

@@ -1,7 +1,6 @@
 """Estimators that choose the strengths of their penalty by cross-validation."""
 
 import warnings
-from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
@@ -11,7 +10,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from scipy.stats import rankdata
 from sklearn import get_config
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -35,6 +34,9 @@ from mtlreg.estimators.base import (
     fit_metadata,
     restores_on_failure,
 )
+from mtlreg.estimators.classifier import MultiTaskClassifier
+from mtlreg.estimators.declarations import Search
+from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
 from mtlreg.inputs.read import read_fit_input
 from mtlreg.problem.threads import held_threads
@@ -45,36 +47,32 @@ _ROUNDING = 1e-10  # relative difference of scores that are equal
 _SELECTIONS = ["min", "one_se"]
 
 
-class CrossValidatedModel(MultiTaskLinearModel):
-    """Base of the CV estimators: a subclass names the model whose strengths it sets.
+class CrossValidatedModel(Search, MultiTaskLinearModel):
+    """Base of the CV estimators: a subclass names the model whose strengths it sets."""
 
-    Attributes
-    ----------
-    _model_class : type
-        The model without cross-validation.
-    _named_cv : tuple of str
-        What ``cv`` may be beside splitters and numbers.
-    """
-
+    # the model without cross-validation
     _model_class: ClassVar[type]
+    # what ``cv`` may be beside splitters and numbers
     _named_cv: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
+    def _model(self):
+        """Return the model with a leading strength of 1, before it has a ratio."""
+        known = self._model_class._get_param_names()
+        own = {k: v for k, v in self.get_params(deep=False).items() if k in known}
+        return self._model_class(**own | {self._model_class._strengths[0]: 1.0})
+
     def _ratio_grid(self, n_tasks):
         """Return the ratios of strengths to try; [None] where there is one strength."""
-
-    def _ratio_limits(self, n_tasks):
-        """Return the ratios below and above which the model hardly changes."""
-        return 0.0, np.inf
+        name = self._model_class._ratio
+        if name is None:
+            return [None]
+        return self._model()._ratio_grid(getattr(self, name), n_tasks)
 
     def _models(self, n_tasks):
         """Return a model with a leading strength of 1 for every ratio."""
-        known = self._model_class._get_param_names()
-        own = {k: v for k, v in self.get_params(deep=False).items() if k in known}
-        leading = self._model_class._strengths[0]
         models = []
         for ratio in self._ratio_grid(n_tasks):
-            model = self._model_class(**own | {leading: 1.0})
+            model = self._model()
             if ratio is not None:
                 model.set_params(**model._at_ratio(float(ratio)))
             models.append(model)
@@ -312,8 +310,6 @@ class CrossValidatedModel(MultiTaskLinearModel):
             self.ratio_ = float(ratios[ratio])
         self.alphas_ = alphas[0] if len(alphas) == 1 else alphas
         self.score_path_, self.task_score_path_ = scores, task_scores
-        if self.scoring is None and is_regressor(self):
-            self.mse_path_ = -scores
         return chosen
 
     def _warn_of_ends(self, models, alphas, tops, found):
@@ -344,10 +340,10 @@ class CrossValidatedModel(MultiTaskLinearModel):
         )
         ratios = self._ratio_grid(n_tasks)
         if ratios[0] is not None:
-            name = "l1_ratio" if hasattr(self, "l1_ratio") else "ratios"
-            limits = self._ratio_limits(n_tasks)
+            remedies = (f"extend {self._model_class._ratio}",) * 2
+            limits = models[row]._ratio_limits(n_tasks)
             best = np.asarray(ratios)[rows]
-            self._warn_of_end("ratio", ratios, best, limits, (f"extend {name}",) * 2)
+            self._warn_of_end("ratio", ratios, best, limits, remedies)
 
     def _warn_of_end(self, name, grid, best, limits, remedies):
         """Warn if the best values are one end of a grid that is inside the limits."""
@@ -383,6 +379,26 @@ class CrossValidatedModel(MultiTaskLinearModel):
             mapping = MethodMapping().add(caller="fit", callee="score")
             router.add(scorer=make_scorer(self, self.scoring), method_mapping=mapping)
         return router
+
+
+class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
+    """Base of the regressors with cross-validation.
+
+    Attributes
+    ----------
+    mse_path_ : ndarray of shape (n_ratios, n_alphas, n_folds)
+        Mean squared errors, ``-score_path_``; only without ``scoring``.
+    """
+
+    def _record(self, *found):
+        chosen = super()._record(*found)
+        if self.scoring is None:
+            self.mse_path_ = -self.score_path_
+        return chosen
+
+
+class ClassifierCV(CrossValidatedModel, MultiTaskClassifier):
+    """Base of the classifiers with cross-validation."""
 
 
 @contextmanager
@@ -455,8 +471,8 @@ def _results(models, alphas, scores, shares, with_folds):
     """Return the table of scores, a column an entry, in the manner of a grid search."""
     points = []
     for model, row in zip(models, alphas, strict=True):
-        ratio = getattr(model, "l1_ratio", None)
-        fixed = {} if ratio is None else {"l1_ratio": ratio}
+        given = model.get_params(deep=False).items()
+        fixed = {name: value for name, value in given if name == model._ratio}
         points += [scaled_strengths(model, alpha) | fixed for alpha in row]
     flat = scores.reshape(-1, scores.shape[2])
     means = np.average(flat, axis=1, weights=shares)

@@ -1,53 +1,67 @@
 """Mean regularisation."""
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from mtlreg.estimators._checks import check_real
-from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import (
-    CrossValidatedModel,
+    ClassifierCV,
+    RegressorCV,
     scaled_strengths,
 )
+from mtlreg.estimators.declarations import Stem, estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
-from mtlreg.estimators.strengths import check_ratios
 from mtlreg.inputs.frames import listed
 from mtlreg.penalties import MeanRegularization
 from mtlreg.sequences.leave_one_out import LeaveOneOut
 
 
-class _MeanRegularized:
-    """The parameters of mean regularisation."""
+@dataclass(eq=False, repr=False)
+class _MeanRegularized(Stem):
+    """The penalty, with m the mean of the a_t, is::
 
-    _strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
+        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
 
-    def __init__(
-        self,
-        alpha=0.1,
-        *,
-        alpha_mean=0.001,
-        fit_intercept=True,
-        task_column=None,
-        unseen_task="error",
-        task_weight="equal",
-        max_iter=10_000,
-        tol=1e-6,
-        warm_start=False,
-        solver="auto",
-    ):
-        self.alpha = alpha
-        self.alpha_mean = alpha_mean
-        self.fit_intercept = fit_intercept
-        self.task_column = task_column
-        self.unseen_task = unseen_task
-        self.task_weight = task_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.warm_start = warm_start
-        self.solver = solver
+    Equal strengths are an independent ridge for every task; with ``alpha`` to infinity
+    all tasks have the same slopes, but each its own intercept.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the deviations from the mean, > 0.
+    alpha_mean : float, default=0.001
+        Strength of the mean, >= 0; 0 leaves it free: where the data do not determine
+        it, it is the one of minimum norm. The classes of a classifier must then
+        overlap: on separable data there is no optimum, and the fit ends in a
+        `ConvergenceWarning`.
+
+    Search parameters
+    -----------------
+    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
+        ``alpha_mean / alpha`` to choose from; 1 is an independent ridge for every task.
+
+    Attributes
+    ----------
+    mean_coef_ : ndarray of shape (n_features,)
+        Mean of ``coef_`` over the tasks.
+
+    References
+    ----------
+    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2), there
+    with the hinge loss.
+    """
+
+    alpha: float = 0.1
+    _: KW_ONLY
+    alpha_mean: float = 0.001
+
+    _strengths: ClassVar = ("alpha", "alpha_mean")
+    _ratio: ClassVar = "ratios"
+    _default_ratios: ClassVar = (0.01, 0.1, 1.0)
 
     def _check_strengths(self):
         check_real(self.alpha, "alpha", minimum=0.0, strict=True)
@@ -56,6 +70,10 @@ class _MeanRegularized:
     def _at_ratio(self, ratio):
         return {"alpha_mean": self.alpha * ratio}
 
+    def _ratio_limits(self, n_tasks):
+        # the mean as good as free, and every task on its own
+        return 0.01, 1.0
+
     def _penalty(self):
         return MeanRegularization(self.alpha, self.alpha_mean)
 
@@ -63,37 +81,9 @@ class _MeanRegularized:
         return {"mean_coef_": A.mean(axis=1)}
 
 
-@document
+@estimator
 class MeanRegularizedRegressor(_MeanRegularized, MultiTaskRegressor):
     """Ridge regression of every task towards the mean of the tasks.
-
-    %(rows)s
-    %(squared)s
-    The penalty, with m the mean of the a_t, is::
-
-        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
-
-    Equal strengths are independent ridge regressions; with ``alpha`` to infinity all
-    tasks have the same slopes, but each its own intercept.
-
-    Parameters
-    ----------
-    alpha : float, default=0.1
-        Strength of the deviations from the mean, > 0.
-    alpha_mean : float, default=0.001
-        Strength of the mean, >= 0; 0 leaves it free (where the data do not determine
-        it, it is the one of minimum norm).
-    %(parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    mean_coef_ : ndarray of shape (n_features,)
-        Mean of ``coef_`` over the tasks.
-
-    References
-    ----------
-    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
 
     Examples
     --------
@@ -108,38 +98,9 @@ class MeanRegularizedRegressor(_MeanRegularized, MultiTaskRegressor):
     """
 
 
-@document
+@estimator
 class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
     """Logistic regression of every task towards the mean of the tasks.
-
-    %(rows)s
-    %(logistic)s
-    The penalty, with m the mean of the a_t, is::
-
-        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
-
-    %(one_class)s
-
-    Parameters
-    ----------
-    alpha : float, default=0.1
-        Strength of the deviations from the mean, > 0.
-    alpha_mean : float, default=0.001
-        Strength of the mean, >= 0. With 0 the classes must overlap: on separable data
-        there is then no optimum, and the fit ends in a `ConvergenceWarning`.
-    %(parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(classes)s
-    mean_coef_ : ndarray of shape (n_features,)
-        Mean of ``coef_`` over the tasks.
-
-    References
-    ----------
-    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2), there
-    with the hinge loss.
 
     Examples
     --------
@@ -154,89 +115,14 @@ class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
     """
 
 
-class _MeanRegularizedCV(CrossValidatedModel):
-    """The parameters of mean regularisation with cross-validation."""
-
-    def __init__(
-        self,
-        *,
-        ratios=(0.01, 0.1, 1.0),
-        alphas=100,
-        eps=1e-3,
-        cv=None,
-        scoring=None,
-        selection="min",
-        n_jobs=None,
-        fit_intercept=True,
-        task_column=None,
-        unseen_task="error",
-        task_weight="equal",
-        max_iter=10_000,
-        tol=1e-6,
-        solver="auto",
-    ):
-        self.ratios = ratios
-        self.alphas = alphas
-        self.eps = eps
-        self.cv = cv
-        self.scoring = scoring
-        self.selection = selection
-        self.n_jobs = n_jobs
-        self.fit_intercept = fit_intercept
-        self.task_column = task_column
-        self.unseen_task = unseen_task
-        self.task_weight = task_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.solver = solver
-
-    def _ratio_grid(self, n_tasks):
-        return check_ratios(self.ratios, "ratios")
-
-    def _ratio_limits(self, n_tasks):
-        # the mean as good as free, and every task on its own
-        return 0.01, 1.0
-
-
-@document
-class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
+@estimator
+class MeanRegularizedRegressorCV(RegressorCV):
     """`MeanRegularizedRegressor` with strengths by cross-validation.
 
     With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each
     strength and task; ``score_path_`` then has a fold for each row of positive weight,
     those of a task weigh c_t together in the mean, and ``task_score_path_`` has the
     mean over the rows of a task as its only fold.
-
-    %(rows)s
-    %(squared)s
-    The penalty, with m the mean of the a_t, is::
-
-        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
-
-    %(search)s
-
-    Parameters
-    ----------
-    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
-        ``alpha_mean / alpha`` to choose from; 1 is independent ridge regressions.
-    %(cv_parameters)s
-    %(cv_model_parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(cv_attributes)s
-    %(mse)s
-    alpha_, alpha_mean_, ratio_ : float
-        The strengths that were chosen, and the second over the first.
-    ratios_ : ndarray of shape (n_ratios,)
-        Those there were to choose from.
-    mean_coef_ : ndarray of shape (n_features,)
-        Mean of ``coef_`` over the tasks.
-
-    References
-    ----------
-    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
 
     Examples
     --------
@@ -267,42 +153,9 @@ class MeanRegularizedRegressorCV(_MeanRegularizedCV, MultiTaskRegressor):
         return [partial(_leave_one_out_scores, whole, models, alphas)]
 
 
-@document
-class MeanRegularizedClassifierCV(_MeanRegularizedCV, MultiTaskClassifier):
+@estimator
+class MeanRegularizedClassifierCV(ClassifierCV):
     """`MeanRegularizedClassifier` with strengths by cross-validation.
-
-    %(rows)s
-    %(logistic)s
-    The penalty, with m the mean of the a_t, is::
-
-        alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
-
-    %(search)s
-
-    %(one_class)s
-
-    Parameters
-    ----------
-    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
-        ``alpha_mean / alpha`` to choose from; 1 is independent ridge regressions.
-    %(cv_parameters)s
-    %(cv_model_parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(classes)s
-    %(cv_attributes)s
-    alpha_, alpha_mean_, ratio_ : float
-        The strengths that were chosen, and the second over the first.
-    ratios_ : ndarray of shape (n_ratios,)
-        Those there were to choose from.
-    mean_coef_ : ndarray of shape (n_features,)
-        Mean of ``coef_`` over the tasks.
-
-    References
-    ----------
-    Evgeniou, Pontil (2004), Regularized multi-task learning, eq. 6 (lemma 2.2).
 
     Examples
     --------

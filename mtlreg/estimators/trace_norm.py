@@ -1,5 +1,6 @@
 """Trace-norm regularisation."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -7,10 +8,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted
 
-from mtlreg.estimators._checks import check_real
-from mtlreg.estimators._docs import document
 from mtlreg.estimators.classifier import MultiTaskClassifier
-from mtlreg.estimators.cross_validation import CrossValidatedModel
+from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
+from mtlreg.estimators.declarations import Stem, estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.inputs.read import read_features
 from mtlreg.penalties import TraceNorm
@@ -39,39 +39,36 @@ class _Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.rank_
 
 
-class _TraceNorm(_Subspace):
-    """The parameters of the trace norm."""
+@dataclass(eq=False, repr=False)
+class _TraceNorm(_Subspace, Stem):
+    """The penalty on A = ``coef_.T`` is the sum of its singular values::
 
-    _strengths: ClassVar[tuple[str, ...]] = ("alpha",)
+        alpha ||A||_*
 
-    def __init__(
-        self,
-        alpha=0.1,
-        *,
-        fit_intercept=True,
-        task_column=None,
-        unseen_task="error",
-        task_weight="equal",
-        max_iter=10_000,
-        tol=1e-6,
-        warm_start=False,
-        solver="auto",
-    ):
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.task_column = task_column
-        self.unseen_task = unseen_task
-        self.task_weight = task_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.warm_start = warm_start
-        self.solver = solver
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Strength of the penalty, > 0; see `mtlreg.alpha_max` for its scale.
 
-    def _check_strengths(self):
-        check_real(self.alpha, "alpha", minimum=0.0, strict=True)
+    Attributes
+    ----------
+    rank_ : int
+        Rank of ``coef_``.
+    components_ : ndarray of shape (rank, n_features)
+        Orthonormal basis of the subspace of the tasks, the right singular vectors of
+        ``coef_``; the largest entry of each is positive.
 
-    def _at_ratio(self, ratio):
-        raise ValueError("ratios must be None: the trace norm has one strength")
+    References
+    ----------
+    Argyriou, Evgeniou, Pontil (2008), Convex multi-task feature learning, section 4;
+    Pong, Tseng, Ji, Ye (2010), Trace norm regularization: reformulations, algorithms,
+    and multi-task learning, eq. 2; for classification: Amit, Fink, Srebro, Ullman
+    (2007), Uncovering shared structures in multiclass classification, eq. 4.
+    """
+
+    alpha: float = 0.1
+
+    _strengths: ClassVar = ("alpha",)
 
     def _penalty(self):
         return TraceNorm(self.alpha)
@@ -87,36 +84,9 @@ class _TraceNorm(_Subspace):
         }
 
 
-@document
+@estimator
 class TraceNormRegressor(_TraceNorm, MultiTaskRegressor):
     """Tasks in a common subspace: a low-rank task matrix by the trace norm.
-
-    %(rows)s
-    %(squared)s
-    The penalty on A = ``coef_.T`` is the sum of its singular values::
-
-        alpha ||A||_*
-
-    Parameters
-    ----------
-    alpha : float, default=0.1
-        Strength of the penalty, > 0; see `mtlreg.alpha_max` for its scale.
-    %(parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    rank_ : int
-        Rank of ``coef_``.
-    components_ : ndarray of shape (rank, n_features)
-        Orthonormal basis of the subspace of the tasks, the right singular vectors of
-        ``coef_``; the largest entry of each is positive.
-
-    References
-    ----------
-    Argyriou, Evgeniou, Pontil (2008), Convex multi-task feature learning, section 4;
-    Pong, Tseng, Ji, Ye (2010), Trace norm regularization: reformulations, algorithms,
-    and multi-task learning, eq. 2.
 
     Examples
     --------
@@ -131,38 +101,9 @@ class TraceNormRegressor(_TraceNorm, MultiTaskRegressor):
     """
 
 
-@document
+@estimator
 class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
     """Binary tasks in a common subspace: a low-rank task matrix by the trace norm.
-
-    %(rows)s
-    %(logistic)s
-    The penalty on A = ``coef_.T`` is the sum of its singular values::
-
-        alpha ||A||_*
-
-    %(one_class)s
-
-    Parameters
-    ----------
-    alpha : float, default=0.1
-        Strength of the penalty, > 0; see `mtlreg.alpha_max` for its scale.
-    %(parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(classes)s
-    rank_ : int
-        Rank of ``coef_``.
-    components_ : ndarray of shape (rank, n_features)
-        Orthonormal basis of the subspace of the tasks, the right singular vectors of
-        ``coef_``; the largest entry of each is positive.
-
-    References
-    ----------
-    Amit, Fink, Srebro, Ullman (2007), Uncovering shared structures in multiclass
-    classification, eq. 4.
 
     Examples
     --------
@@ -177,77 +118,9 @@ class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
     """
 
 
-class _TraceNormCV(_Subspace, CrossValidatedModel):
-    """The parameters of the trace norm with cross-validation."""
-
-    def __init__(
-        self,
-        *,
-        alphas=100,
-        eps=1e-3,
-        cv=None,
-        scoring=None,
-        selection="min",
-        n_jobs=None,
-        fit_intercept=True,
-        task_column=None,
-        unseen_task="error",
-        task_weight="equal",
-        max_iter=10_000,
-        tol=1e-6,
-        solver="auto",
-    ):
-        self.alphas = alphas
-        self.eps = eps
-        self.cv = cv
-        self.scoring = scoring
-        self.selection = selection
-        self.n_jobs = n_jobs
-        self.fit_intercept = fit_intercept
-        self.task_column = task_column
-        self.unseen_task = unseen_task
-        self.task_weight = task_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.solver = solver
-
-    def _ratio_grid(self, n_tasks):
-        return [None]
-
-
-@document
-class TraceNormRegressorCV(_TraceNormCV, MultiTaskRegressor):
+@estimator
+class TraceNormRegressorCV(_Subspace, RegressorCV):
     """`TraceNormRegressor` with strengths by cross-validation.
-
-    %(rows)s
-    %(squared)s
-    The penalty on A = ``coef_.T`` is the sum of its singular values::
-
-        alpha ||A||_*
-
-    %(search)s
-
-    Parameters
-    ----------
-    %(cv_parameters)s
-    %(cv_model_parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(cv_attributes)s
-    %(mse)s
-    alpha_ : float
-        The strength that was chosen.
-    rank_ : int
-        Rank of ``coef_``.
-    components_ : ndarray of shape (rank, n_features)
-        Orthonormal basis of the subspace of the tasks.
-
-    References
-    ----------
-    Pong, Tseng, Ji, Ye (2010), Trace norm regularization: reformulations, algorithms,
-    and multi-task learning, eq. 2.
 
     Examples
     --------
@@ -262,41 +135,9 @@ class TraceNormRegressorCV(_TraceNormCV, MultiTaskRegressor):
     _model_class = TraceNormRegressor
 
 
-@document
-class TraceNormClassifierCV(_TraceNormCV, MultiTaskClassifier):
+@estimator
+class TraceNormClassifierCV(_Subspace, ClassifierCV):
     """`TraceNormClassifier` with strengths by cross-validation.
-
-    %(rows)s
-    %(logistic)s
-    The penalty on A = ``coef_.T`` is the sum of its singular values::
-
-        alpha ||A||_*
-
-    %(search)s
-
-    %(one_class)s
-
-    Parameters
-    ----------
-    %(cv_parameters)s
-    %(cv_model_parameters)s
-
-    Attributes
-    ----------
-    %(attributes)s
-    %(classes)s
-    %(cv_attributes)s
-    alpha_ : float
-        The strength that was chosen.
-    rank_ : int
-        Rank of ``coef_``.
-    components_ : ndarray of shape (rank, n_features)
-        Orthonormal basis of the subspace of the tasks.
-
-    References
-    ----------
-    Pong, Tseng, Ji, Ye (2010), Trace norm regularization: reformulations, algorithms,
-    and multi-task learning, eq. 2.
 
     Examples
     --------

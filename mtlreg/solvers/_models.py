@@ -22,7 +22,7 @@ from mtlreg.solvers._newton import newton_step
 
 _STRIDE = 8  # most epochs from one extrapolation and gap check to the next
 _LEAST_STRIDE = 2
-_GATHERED = 32  # epochs with momentum from one look at their mean rate to the next
+_GATHERED = 16  # epochs with momentum from one look at their mean rate to the next
 _PATIENCE = 20  # gap checks without progress, which then is rounding error
 _NEWTON_STEPS = 8  # most in a row
 _FALL = 1e-4  # of the objective in a Newton step, as a share of the gap, is nothing
@@ -418,7 +418,8 @@ class RowModel:
     def _newton(self, target):
         """Newton steps on the active rows, while the objective falls.
 
-        A step that was too long makes the next one more damped.
+        A step that is cut short has met the end of a face, on which the next one is not
+        too long: only one that fails makes it more damped.
         """
         self._halt()
         gap = np.inf
@@ -430,7 +431,8 @@ class RowModel:
             idle = fall < _FALL * gap and gap > 0.5 * before
             if fall <= 0 or idle or gap <= target:
                 break
-            self._damping = min((10 if share < 1 else 0.1) * self._damping, 1.0)
+            if share == 1:
+                self._damping *= 0.1
 
     def _newton_step(self, active):
         """Take one step; return the share of it and by how much the objective fell."""

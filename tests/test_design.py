@@ -128,20 +128,62 @@ def test_centred_predictions_have_weighted_mean_0(layout):
         np.testing.assert_allclose(design.means[:, t], v @ X / v.sum(), rtol=1e-13)
 
 
-@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
+def shifted(data, means, dtype=np.float64):
+    """The data with other means of its columns."""
+    X = data.X.toarray() if sp.issparse(data.X) else data.X
+    X = (np.round(X, 3) + means).astype(dtype)
+    X = sp.csr_array(X) if sp.issparse(data.X) else X
+    return MultiTaskData(X, data.y, data.weight, data.offsets)
+
+
+@every_layout
 @pytest.mark.parametrize("weighted", [False, True])
-def test_dense_centring_is_exact_at_large_means(layout, weighted):
+@pytest.mark.parametrize("mean", [1e2, 1e4, 1e6])
+def test_centring_is_exact_at_large_means(layout, weighted, mean):
     data, A, R = draw(layout, weighted=weighted)
-    X = np.round(data.X, 3) + 1e6
-    data = MultiTaskData(X, data.y, data.weight, data.offsets)
+    data = shifted(data, np.array([mean, -mean, mean, 0.0]))
     design = make_design(data, data.weight, True)
     Z, G = design.predict(A), design.adjoint(R)
+    grams = np.empty((4, 4, 3))
+    design.grams(grams)
+    largest = design.largest_eigenvalues()
     for t, (cells, rows, v) in enumerate(reference(data, True)):
         np.testing.assert_allclose(Z[cells], rows @ A[:, t], atol=1e-13)
         np.testing.assert_allclose(G[:, t], rows.T @ R[cells], atol=1e-12)
         np.testing.assert_allclose(design.square_norms[:, t], v @ rows**2, rtol=1e-12)
         gram = rows.T @ (v[:, None] * rows)
         np.testing.assert_allclose(design.gram(t), gram, atol=1e-11)
+        np.testing.assert_allclose(grams[:, :, t], gram, atol=1e-11)
+        assert largest[t] == pytest.approx(np.linalg.eigvalsh(gram)[-1], rel=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["shared-sparse", "stacked-sparse"])
+def test_sparse_rows_of_float32_are_centred_without_rounding(layout):
+    data, A, R = draw(layout)
+    data = shifted(data, np.array([300.0, -3e3, 3e4, 0.0]), np.float32)
+    design = make_design(data, data.weight, True)
+    assert design.dtype == np.float32
+    Z, G = design.predict(A), design.adjoint(R)
+    assert Z.dtype == G.dtype == np.float64
+    assert design.predict(A.astype(np.float32)).dtype == np.float32
+    assert design.adjoint(R.astype(np.float32)).dtype == np.float32
+    for t, (cells, rows, _) in enumerate(reference(data, True)):
+        np.testing.assert_allclose(Z[cells], rows @ A[:, t], atol=1e-13)
+        np.testing.assert_allclose(G[:, t], rows.T @ R[cells], atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["shared-sparse", "stacked-sparse"])
+def test_sparse_columns_near_0_stay_as_they_are(layout):
+    data, *_ = draw(layout, n=40)
+    assert make_design(data, data.weight, False).X.nnz == data.X.nnz
+    for_all = np.array([1e4, 0.0, 0.0, 0.0])
+    design = make_design(shifted(data, for_all), data.weight, True)
+    full = data.X.shape[0] + data.X[:, 1:].nnz
+    assert design.X.nnz == full
+    X = data.X if data.offsets is not None else sp.csc_array(data.X)
+    data = MultiTaskData(X, data.y, data.weight, data.offsets)
+    design = make_design(data, data.weight, True)
+    assert np.shares_memory(design.X.data, X.data)
 
 
 @pytest.mark.parametrize("layout", ["shared-sparse", "stacked-sparse"])
@@ -207,17 +249,18 @@ def test_sparse_rows_may_come_by_columns(centred, complete):
     )
 
 
-@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
-def test_dense_columns_that_are_constant_are_stored_as_0(layout):
+@every_layout
+def test_columns_that_are_constant_are_stored_as_0(layout):
     data, *_ = draw(layout, weighted=False)
-    X = data.X.copy()
+    X = data.X.toarray() if sp.issparse(data.X) else data.X.copy()
     X[:, 1] = 0.1
     X[: len(X) // 2, 2] = 1e5 / 3
+    X = sp.csr_array(X) if sp.issparse(data.X) else X
     data = MultiTaskData(X, data.y, np.ones_like(data.weight), data.offsets)
     design = make_design(data, data.weight, True)
-    assert not design.X[:, 1].any()
     for t in range(3):
         rows, _ = design.rows(t)
+        rows = rows.toarray() if sp.issparse(rows) else rows
         dead = design.square_norms[:, t] == 0
         assert dead[1]
         assert not rows[:, dead].any()

@@ -22,6 +22,7 @@ from mtlreg.problem.rows import (
     adjoint64,
     adjoint_tasks,
     block_diagonal,
+    centre_sparse,
     centre_tasks,
     column_moments,
     equal_tasks,
@@ -30,7 +31,7 @@ from mtlreg.problem.rows import (
     product64,
     promotes,
     sparse_moments,
-    sparse_squares,
+    sparse_task_moments,
     take_columns,
     task_moments,
 )
@@ -44,10 +45,11 @@ class Design(ABC):
 
     With an intercept xbar_t is the weighted mean of the rows of task t: the intercept
     of the centred problem is then independent of A up to the curvature of the loss,
-    whatever the offsets of the features. Dense rows are centred once, in a copy; the
-    means are subtracted from the products instead where rows are sparse, or no mean is
-    larger than the deviation of its column. In products with float64 those of float32
-    are centred anew, without the rounding of the copy.
+    whatever the offsets of the features. Dense rows are centred once, in a copy, unless
+    no mean is larger than the deviation of its column; of sparse rows those columns
+    whose mean is far larger. Any other means are subtracted from the products. In
+    products with float64 dense rows of float32 are centred anew, without the rounding
+    of the copy.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ class Design(ABC):
 
     @abstractmethod
     def _centre(self, data):
-        """Return X (a centred copy where it is dense), the means, the shift and the
+        """Return X (a copy where columns are centred), the means, the shift and the
         weighted mean squares of the stored columns about their means, all (d, T), or
         (d, 1) where they are those of every task.
         """
@@ -127,10 +129,6 @@ class Design(ABC):
         """
 
     @abstractmethod
-    def _exact_square_norms(self, columns, tasks):
-        """Return mean squares of columns, each of a task, from differences to means."""
-
-    @abstractmethod
     def _largest_by_task(self):
         """Return what `largest_eigenvalues` does, of rows that are not all the same."""
 
@@ -161,16 +159,9 @@ class Design(ABC):
         return G
 
     def _square_norms(self, means, squares):
-        """Column norms of the centred rows, over the weight of the task; exact where
-        they nearly vanish.
-        """
+        """Return the norms of the centred columns over the weight of the task."""
         norms = np.maximum(squares, 0.0)
         scale = norms + means**2
-        if self.shift is not None:
-            doubtful = (norms <= 1e-8 * scale) & (scale > 0)
-            if doubtful.any():
-                pairs = np.nonzero(doubtful)
-                norms[pairs] = self._exact_square_norms(*pairs)
         norms[norms <= CONSTANT * scale] = 0.0
         # an overflow is no constant column
         norms[~np.isfinite(scale)] = np.inf
@@ -271,36 +262,38 @@ class SharedDesign(Design):
             units, first, rtol=1e-12, atol=0.0
         )
         units = first if self.same_rows else units
+        centre, moments = centre_tasks, column_moments
         if sp.issparse(X):
-            X = sp.csc_array(X)
-            means, squares = sparse_moments(X, units)
-            if not self.centred:
-                return X, np.zeros_like(means), None, squares
-            return X, means, means, squares - means**2
+            X, centre, moments = sp.csc_array(X), centre_sparse, sparse_moments
         if not self.centred:
-            means, squares = column_moments(X, units)
+            means, squares = moments(X, units)
             return X, np.zeros_like(means), None, squares
-        one = np.array([0, len(X)])
-        X, means, shift, squares = centre_tasks(X, units.mean(axis=1), one)
+        one = np.array([0, X.shape[0]])
+        X, means, shift, squares = centre(X, units.mean(axis=1), one)
         if self.same_rows:
             return X, means, shift, squares
         # what the means of the tasks, not as rounded, differ from the common centre by
-        left, squares = column_moments(X, units)
-        if X is not data.X and promotes(X, units):
-            left = adjoint64(data.X, means.T, units)
-        means = left if shift is not None else means + left
-        return X, means, left, squares - left**2
+        left, squares = moments(X, units)
+        common = means if shift is None else means - shift
+        if shift is None and promotes(X, units):
+            left = adjoint64(data.X, common.T, units)
+        squares -= left**2
+        doubtful = np.nonzero((squares <= 1e-8 * left**2) & (left != 0))
+        if len(doubtful[0]):
+            squares[doubtful] = _square_deviations(X, units, left, *doubtful)
+        return X, common + left, left, squares
 
     def _product(self, A, features=None):
         if promotes(self.X, A):
             return product64(*(take_columns(part, features) for part in self._given), A)
-        return take_columns(self.X, features) @ A
+        return (take_columns(self.X, features) @ A).astype(A.dtype, copy=False)
 
     def _adjoint(self, R):
         if promotes(self.X, R):
             return adjoint64(*self._given, R)
         # for dense rows twice as fast as X' R
-        return self.X.T @ R if sp.issparse(self.X) else (R.T @ self.X).T
+        G = self.X.T @ R if sp.issparse(self.X) else (R.T @ self.X).T
+        return G.astype(R.dtype, copy=False)
 
     def rows(self, t):
         held = self.v[:, t] > 0
@@ -331,18 +324,6 @@ class SharedDesign(Design):
             np.take(grams, which, axis=2, out=out)
         self._clear_dead(out, features)
 
-    def _exact_square_norms(self, columns, tasks):
-        found, step = [], max(1, BATCH_ENTRIES // len(self.v))
-        for start in range(0, len(columns), step):
-            pairs = columns[start : start + step], tasks[start : start + step]
-            rest = take_columns(self.X, pairs[0]).astype(np.float64)
-            rest = rest.toarray() if sp.issparse(rest) else rest
-            rest -= self.shift[pairs]
-            units = self.v[:, pairs[1]] / self.task_weights[pairs[1]]
-            mean, square = np.sum(units * rest, axis=0), np.sum(units * rest**2, axis=0)
-            found.append(np.maximum(square - mean**2, 0.0))
-        return np.concatenate(found)
-
     def _largest_by_task(self):
         n, d = self.X.shape
         if min(n, d) > _DENSE_LIMIT or self.n_tasks <= _FEW:
@@ -360,36 +341,34 @@ class StackedDesign(Design):
 
     def _centre(self, data):
         X, offsets = data.X, data.offsets
-        self._blocks = None
-        if sp.issparse(X):
-            codes = np.repeat(np.arange(self.n_tasks), np.diff(offsets))
-            self._blocks = block_diagonal(X, codes, self.n_tasks)
-        self._gathered_share = 1 / 32 if self._blocks is None else 0.0
         units = self.v / self.cells.spread(self.task_weights)
-        if self._blocks is not None:
-            means, squares = (
-                np.ascontiguousarray(part.reshape(self.n_tasks, -1).T)
-                for part in sparse_moments(self._blocks, units)
-            )
-            if not self.centred:
-                return X, np.zeros_like(means), None, squares
-            return X, means, means, squares - means**2
-        if not self.centred:
+        self._blocks, self._gathered_share = None, 1 / 32
+        if not sp.issparse(X):
+            if self.centred:
+                return centre_tasks(X, units, offsets)
             means, squares = task_moments(X, units, offsets)
             return X, np.zeros_like(means), None, squares
-        return centre_tasks(X, units, offsets)
+        codes, self._gathered_share = self.cells.spread(np.arange(self.n_tasks)), 0.0
+        if self.centred:
+            X, *moments = centre_sparse(X, units, offsets)
+        else:
+            means, squares = sparse_task_moments(X, units, codes, self.n_tasks)
+            moments = np.zeros_like(means), None, squares
+        self._blocks = block_diagonal(X, codes, self.n_tasks)
+        return X, *moments
 
     def _product(self, A, features=None):
         columns = np.ascontiguousarray(A.T)
         if self._blocks is not None:
-            return self._blocks @ columns.ravel()
+            return (self._blocks @ columns.ravel()).astype(A.dtype, copy=False)
         given = self._given if promotes(self.X, A) else (self.X,)
         X, *centre = (take_columns(part, features) for part in given)
         return predict_tasks(X, self.cells.offsets, columns, *centre)
 
     def _adjoint(self, R):
         if self._blocks is not None:
-            G = (self._blocks.T @ R).reshape(self.n_tasks, self.n_features)
+            G = (self._blocks.T @ R).astype(R.dtype, copy=False)
+            G = G.reshape(self.n_tasks, self.n_features)
         else:
             X, *centre = self._given if promotes(self.X, R) else (self.X,)
             G = adjoint_tasks(X, self.cells.offsets, R, *centre)
@@ -400,12 +379,6 @@ class StackedDesign(Design):
         features = np.arange(self.n_features) if features is None else features
         gram_tasks(self.X, self.cells.offsets, weight, features, self.centred, out)
         self._clear_dead(out, features)
-
-    def _exact_square_norms(self, columns, tasks):
-        # of sparse rows, as no mean of a dense column hides its deviation
-        units = self.v / self.cells.spread(self.task_weights)
-        offsets, shift = self.cells.offsets, self.shift[columns, tasks]
-        return sparse_squares(self.X, offsets, units, columns, tasks, shift)
 
     def _largest_by_task(self):
         d, found = self.n_features, np.empty(self.n_tasks)
@@ -428,6 +401,20 @@ class StackedDesign(Design):
 
     def _part(self, t):
         return slice(*self.cells.offsets[t : t + 2])
+
+
+def _square_deviations(X, units, means, columns, tasks):
+    """Return mean squares of columns, each of a task, from differences to means."""
+    found, step = [], max(1, BATCH_ENTRIES // len(units))
+    for start in range(0, len(columns), step):
+        pairs = columns[start : start + step], tasks[start : start + step]
+        rest = take_columns(X, pairs[0]).astype(np.float64)
+        rest = rest.toarray() if sp.issparse(rest) else rest
+        rest -= means[pairs]
+        share = units[:, pairs[1]]
+        mean, square = np.sum(share * rest, axis=0), np.sum(share * rest**2, axis=0)
+        found.append(np.maximum(square - mean**2, 0.0))
+    return np.concatenate(found)
 
 
 def make_design(data, v, centred):

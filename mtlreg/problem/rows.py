@@ -7,6 +7,9 @@ from scipy.linalg import blas
 from mtlreg._numba import njit, njit_sums
 
 _NEAR = 1.0  # ratio of squared mean and variance up to which no digits are lost
+# the same for sparse columns, two digits: a column beyond has hardly an entry that is
+# not stored, so that the centred one takes no more memory
+_FAR = 100.0
 CONSTANT = 1e-28  # ratio of variance and squared mean of a column that is rounding
 BATCH_ENTRIES = 2**18  # of tasks that are treated at once
 _LARGE_TASK = 2**14  # entries of a task whose products take far longer than calls
@@ -93,41 +96,63 @@ def sparse_moments(X, units):
     return exact.T @ units, exact.power(2).T @ units
 
 
-def sparse_squares(X, offsets, units, columns, tasks, shift):
-    """Return weighted mean squares of sparse columns, each of the rows of a task.
-
-    About their means, from differences to these.
+def sparse_task_moments(X, units, codes, n_tasks):
+    """Return the weighted means and mean squares of the sparse columns of every task.
 
     Parameters
     ----------
-    X : csr_array of shape (n, d)
-    offsets : ndarray of shape (n_tasks + 1,)
+    X : csr_array of shape (n, d), or csc_array of one task
     units : ndarray of shape (n,)
         Weights that sum to 1 in each task.
-    columns, tasks : ndarrays of int, shape (m,)
-    shift : ndarray of shape (m,)
-        The means, which may be rounded.
+    codes : ndarray of int, shape (n,)
+    n_tasks : int
 
     Returns
     -------
-    ndarray of shape (m,)
+    means, squares : ndarrays of shape (d, n_tasks)
     """
-    sizes, counts = np.diff(offsets), np.diff(X.indptr)
-    place = np.full((X.shape[1], len(sizes)), -1)
-    place[columns, tasks] = np.arange(len(columns))
-    pair = place[X.indices, np.repeat(np.repeat(np.arange(len(sizes)), sizes), counts)]
-    held = np.flatnonzero(pair >= 0)
-    pair, units = pair[held], np.repeat(units, counts)[held]
-    rest = X.data[held].astype(np.float64) - shift[pair]
+    blocks = X if n_tasks == 1 else block_diagonal(X, codes, n_tasks)
+    means, squares = (
+        np.ascontiguousarray(part.reshape(n_tasks, -1).T)
+        for part in sparse_moments(blocks, units)
+    )
+    return means, squares
 
-    def summed(values):
-        return np.bincount(pair, values, len(columns))
 
-    absent = 1 - summed(units)
-    absent[np.bincount(pair, minlength=len(columns)) == sizes[tasks]] = 0.0
-    mean = summed(units * rest) - absent * shift
-    square = summed(units * rest**2) + absent * shift**2
-    return np.maximum(square - mean**2, 0.0)
+def centre_sparse(X, units, offsets):
+    """Centre the sparse columns of every task whose mean hides their deviation.
+
+    In a copy in float64, unless there are none; float32 would round what is centred.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n, d), or csc_array of one task
+    units, offsets
+        As in `task_moments`.
+
+    Returns
+    -------
+    X, means, shift, squares
+        As of `centre_tasks`, without None.
+    """
+    n_tasks = len(offsets) - 1
+    codes = np.repeat(np.arange(n_tasks), np.diff(offsets))
+    means, squares = sparse_task_moments(X, units, codes, n_tasks)
+    squares -= means**2
+    centre = np.where(means**2 > _FAR * squares, means, 0.0)
+    if not centre.any():
+        return X, means, means, squares
+    rows = sp.csr_array(centre.T)[codes]
+    X = X.astype(np.float64, copy=False) - rows.asformat(X.format)
+    shift, squares = sparse_task_moments(X, units, codes, n_tasks)
+    squares -= shift**2
+    constant = squares <= CONSTANT * centre**2
+    if constant.any():
+        entries = X.tocoo(copy=False)
+        X.data[constant[entries.col, codes[entries.row]]] = 0.0
+        X.eliminate_zeros()
+        shift[constant] = squares[constant] = 0.0
+    return X, centre + shift, shift, squares
 
 
 def nonzero_rows(A):

@@ -217,13 +217,16 @@ class _Block:
 
     def _common_sparse_rows(self, columns, intercept):
         root = np.sqrt(self.weight[:, 0] / self.totals[0])
+        means = np.zeros((len(self.index), len(intercept)), dtype=self.dtype)
+        if self.design.shift is not None:
+            means[:] = self.design.shift[self.index]
         block = _blocks.SparseRows(
             columns.data * root.astype(self.dtype)[columns.indices],
             columns.indices,
             columns.indptr,
             root.astype(self.dtype, copy=False),
             self.totals.astype(self.dtype),
-            np.ascontiguousarray(self.design.means[self.index], dtype=self.dtype),
+            means,
             (self.residual * root[:, None]).astype(self.dtype, copy=False),
             intercept,
         )

@@ -128,6 +128,12 @@ LAYOUTS = {
         cls, lambda X, Y: (thinned(X, sparse.csc_array), punched(Y))
     ),
     "large means": lambda cls: by_rows(cls, lambda X: X + 1e6),
+    "sparse, large means": lambda cls: by_rows(
+        cls, lambda X: sparse.csr_array(X + 1e6)
+    ),
+    "sparse columns, large means": lambda cls: by_columns(
+        cls, lambda X, Y: (sparse.csc_array(X + 1e6), punched(Y))
+    ),
     "an outlier in one fold": lambda cls: by_rows(cls, lambda X: one_fold_only(X, 1e6)),
 }
 

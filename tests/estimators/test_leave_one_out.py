@@ -87,13 +87,17 @@ def test_a_mean_that_is_free_and_has_few_rows(layout):
     np.testing.assert_allclose(found.score_path_, expected, rtol=1e-7)
 
 
-def test_rows_may_be_sparse_and_dummies_of_one_task():
+@pytest.mark.parametrize("mean", [0.0, 1e6])
+def test_rows_may_be_sparse_and_dummies_of_one_task(mean):
     X, y, tasks = draw("rows")
+    X[:, 2] += mean
     X[tasks == 2, 0] = 0.0
     X[:, 1] = (np.arange(len(y)) == 3) * 5.0
     dense = search().fit(X, y, tasks=tasks)
     sparse = search().fit(sp.csr_array(X), y, tasks=tasks)
     np.testing.assert_allclose(dense.score_path_, sparse.score_path_, rtol=1e-9)
+    # of the same rows, where refits predict without the rounding of the mean
+    X[:, 2] -= mean
     expected = squared_errors(dense, X, y, tasks)
     np.testing.assert_allclose(dense.score_path_, expected, rtol=1e-8)
 

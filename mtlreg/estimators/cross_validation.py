@@ -194,9 +194,10 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         Returns
         -------
         list of callable
-            They return scores (n_ratios, n_alphas, n_folds), the same of the tasks,
-            (..., n_tasks), the weights of the folds in means (n_folds,), and how many
-            fits did not converge.
+            They return the scores of their folds together (n_ratios, n_alphas), of
+            each (n_ratios, n_alphas, n_folds), of the tasks (..., n_tasks), the weights
+            of the folds in standard errors (n_folds,), and how many fits did not
+            converge.
         """
         splits, by_scorer = plan
         folds = make_folds(whole, splits, alphas.size)
@@ -207,7 +208,10 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         ]
 
     def _run(self, jobs, n_points, context, inputs):
-        """Return scores, those of tasks and weights of folds, or of the first ones."""
+        """Return mean scores, those of folds and tasks, and weights of folds.
+
+        All of them of the first folds only, if a callback stops the run.
+        """
         run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0
@@ -228,9 +232,9 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
                 ConvergenceWarning,
                 stacklevel=levels_to_caller(),
             )
-        scores, task_scores, shares = zip(*done, strict=True)
+        means, scores, task_scores, shares = zip(*done, strict=True)
         joined = [np.concatenate(part, axis=2) for part in (scores, task_scores)]
-        return *joined, np.concatenate(shares)
+        return np.mean(means, axis=0), *joined, np.concatenate(shares)
 
     def _score(self, given):
         """Return the scorer's score or None, and the parameters of the splitter."""
@@ -283,9 +287,10 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
                     if by_scorer is None:
                         scores[here] = by_loss.of_all(losses)
                     waiting = []
-        return scores[:, :, None], task_scores[:, :, None], np.ones(1), n_short
+        alone = scores[:, :, None], task_scores[:, :, None], np.ones(1)
+        return scores, *alone, n_short
 
-    def _record(self, models, alphas, scores, task_scores, shares):
+    def _record(self, models, alphas, means, scores, task_scores, shares):
         """Set the attributes of cross-validation; return the model that was chosen."""
         leading = models[0]._strengths[0]
         bad = np.argwhere(~np.isfinite(scores))
@@ -298,8 +303,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             )
         # before the model that is chosen gets its strengths
         with_folds = not isinstance(self.cv, str)
-        self.cv_results_ = _results(models, alphas, scores, shares, with_folds)
-        ratio, index = _select(scores, self.selection, shares)
+        self.cv_results_ = _results(models, alphas, means, scores, shares, with_folds)
+        ratio, index = _select(means, scores, shares, self.selection)
         chosen = models[ratio]
         chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
         for name in chosen._strengths:
@@ -324,8 +329,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         found : tuple
             Of `_run`.
         """
-        scores, task_scores, shares = found
-        rows, columns = np.nonzero(_best(scores, shares)[1])
+        means, _, task_scores, _ = found
+        rows, columns = np.nonzero(_best(means))
         row = rows[0]
         automatic = not np.ndim(self.alphas) and models[row]._penalty().is_gauge
         smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
@@ -433,30 +438,27 @@ def scaled_strengths(model, factor):
     return {name: float(factor * getattr(model, name)) for name in model._strengths}
 
 
-def _select(scores, selection, shares=None):
+def _select(means, scores, shares, selection):
     """Return the positions of the ratio and the strength to choose.
 
     Of equal scores that of the largest strength, which comes first.
     """
-    means, equal = _best(scores, shares)
     n_folds = scores.shape[2]
-    ratio, index = np.unravel_index(np.argmax(equal), means.shape)
+    ratio, index = np.unravel_index(np.argmax(_best(means)), means.shape)
     if selection == "one_se" and n_folds > 1:
         error = _standard_error(scores[ratio, index], shares)
         index = np.argmax(means[ratio] >= means[ratio, index] - error)
     return int(ratio), int(index)
 
 
-def _best(scores, shares=None):
-    """Return the means over the folds, and which of them are as good as the best."""
-    means = np.average(scores, axis=2, weights=shares)
+def _best(means):
+    """Return which mean scores are as good as the best."""
     best = means.max()
-    return means, means >= best - _ROUNDING * abs(best)
+    return means >= best - _ROUNDING * abs(best)
 
 
-def _standard_error(scores, shares=None):
+def _standard_error(scores, shares):
     """Return that of the weighted mean; without weights ``std(ddof=1) / sqrt(n)``."""
-    shares = np.ones(len(scores)) if shares is None else shares
     left = np.sum((shares / shares.sum()) ** 2)
     return np.sqrt(_variance(scores, shares) * left / (1 - left))
 
@@ -467,15 +469,14 @@ def _variance(scores, shares):
     return np.average((scores - means[..., None]) ** 2, axis=-1, weights=shares)
 
 
-def _results(models, alphas, scores, shares, with_folds):
+def _results(models, alphas, means, scores, shares, with_folds):
     """Return the table of scores, a column an entry, in the manner of a grid search."""
     points = []
     for model, row in zip(models, alphas, strict=True):
         given = model.get_params(deep=False).items()
         fixed = {name: value for name, value in given if name == model._ratio}
         points += [scaled_strengths(model, alpha) | fixed for alpha in row]
-    flat = scores.reshape(-1, scores.shape[2])
-    means = np.average(flat, axis=1, weights=shares)
+    flat, means = scores.reshape(-1, scores.shape[2]), means.ravel()
     table = {f"param_{name}": np.array([p[name] for p in points]) for name in points[0]}
     table |= {
         "params": points,

@@ -111,9 +111,9 @@ class Search:
     scoring : str or callable, optional
         A metric of `mtlreg.metrics` or scorer of scikit-learn, by name, or a callable
         ``scorer(estimator, X, y)``. By default minus ``sum_t c_t L_t / sum_t c_t`` over
-        the tasks with rows that are left out, L_t their mean squared error or log-loss
-        and c_t as ``task_weight`` says: the mean of the tasks for "equal", the mean
-        over all rows for "proportional".
+        the tasks with rows that are left out, L_t their weighted mean squared error or
+        log-loss and c_t as ``task_weight`` says: the mean of the tasks for "equal", the
+        mean over all rows for "proportional".
     selection : {"min", "one_se"}, default="min"
         The strength with the best mean score, the larger one of two; or the largest, at
         the ratio of that one, whose mean score is within a standard error of it

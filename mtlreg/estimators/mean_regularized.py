@@ -121,8 +121,9 @@ class MeanRegularizedRegressorCV(RegressorCV):
 
     With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each
     strength and task; ``score_path_`` then has a fold for each row of positive weight,
-    those of a task weigh c_t together in the mean, and ``task_score_path_`` has the
-    mean over the rows of a task as its only fold.
+    ``task_score_path_`` the weighted mean over the rows of a task as its only fold, and
+    the strengths with the best ``mean_test_score`` are chosen, the score of all rows
+    together: the mean over the tasks of those by task, in which each counts c_t.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def _leave_one_out_scores(whole, models, alphas):
     """Return what a job of `CrossValidatedModel` does, for folds of one row each.
 
     The scores of the tasks are means over their rows, shape (n_ratios, n_alphas, 1,
-    n_tasks). The rows of a task weigh c_t together in the mean over the folds.
+    n_tasks); that of all folds is the score of all rows as one test part.
     """
     read = whole.read
     data, n_rows = read.data, len(read.data.y)
@@ -184,24 +185,22 @@ def _leave_one_out_scores(whole, models, alphas):
     left_out = LeaveOneOut(whole.problem, data, proportional)
     scores = np.empty((*alphas.shape, n_rows))
     task_scores = np.empty((*alphas.shape, 1, len(read.tasks)))
-    totals = data.cells.sum(data.weight)
-    observed = (data.weight > 0).astype(np.float64)
-    in_row, shares = data.weight, observed
+    totals, c = data.cells.sum(data.weight), whole.problem.design.task_weights
+    in_row = data.weight
     if not proportional:
-        c = whole.problem.design.task_weights
-        in_row = observed * data.cells.spread(c)
-        shares = observed * data.cells.spread(c / data.cells.sum(observed))
+        in_row = (data.weight > 0) * data.cells.spread(c)
     in_row = in_row.reshape(n_rows, -1)
-    shares = shares.reshape(n_rows, -1).sum(axis=1)
+    shares = whole.problem.term.v.reshape(n_rows, -1).sum(axis=1)
     order = np.argsort(read.rows)
     for ratio, model in enumerate(models):
         for index, alpha in enumerate(alphas[ratio]):
             errors = left_out.residuals(**scaled_strengths(model, alpha)) ** 2
             sums = data.cells.sum(data.weight * errors)
             task_scores[ratio, index, 0] = -sums / totals
-            means = np.average(errors.reshape(in_row.shape), axis=1, weights=in_row)
-            scores[ratio, index] = -means[order]
-    return scores, task_scores, shares[order], 0
+            of_rows = np.average(errors.reshape(in_row.shape), axis=1, weights=in_row)
+            scores[ratio, index] = -of_rows[order]
+    means = np.average(task_scores[:, :, 0], axis=2, weights=c)
+    return means, scores, task_scores, shares[order], 0
 
 
 def _check_rows_to_leave(read):

@@ -37,8 +37,12 @@ def draw(layout, d=5, seed=0):
 
 
 def squared_errors(search, X, y, tasks=None, weight=None, **params):
-    """The scores that ``search`` should have, of a fit without each row."""
-    scores = np.empty((len(RATIOS), len(ALPHAS), len(y)))
+    """Those that ``search`` should score, of a fit without each row, (..., n, 1 or T).
+
+    NaN where nothing is observed.
+    """
+    shape = y.reshape(len(y), -1).shape
+    errors = np.empty((len(RATIOS), len(ALPHAS), *shape))
     for row in range(len(y)):
         rest = np.arange(len(y)) != row
         here, there = {}, {}
@@ -51,9 +55,21 @@ def squared_errors(search, X, y, tasks=None, weight=None, **params):
                 )
                 w = None if weight is None else weight[rest]
                 model.fit(X[rest], y[rest], w, **here)
-                error = (y[[row]] - model.predict(X[[row]], **there)) ** 2
-                scores[r, a, row] = -np.nanmean(error)
-    return scores
+                errors[r, a, row] = (y[[row]] - model.predict(X[[row]], **there)) ** 2
+    return errors
+
+
+def scores_of_rows(*args, **params):
+    return -np.nanmean(squared_errors(*args, **params), axis=3)
+
+
+def losses_of_tasks(errors, tasks, weight):
+    """Weighted means of squared errors over the rows of every task, and the W_t."""
+    if tasks is not None:
+        errors = np.where(tasks[:, None] == np.arange(4), errors, np.nan)
+    cells = np.where(np.isnan(errors[0, 0]), 0.0, weight[:, None])
+    totals = cells.sum(axis=0)
+    return np.nansum(cells * errors, axis=2) / totals, totals
 
 
 def search(ratios=RATIOS, **params):
@@ -69,13 +85,19 @@ def test_scores_are_those_of_a_loop(layout, task_weight, weighted, fit_intercept
     weight = np.random.default_rng(1).uniform(0.5, 2, len(y)) if weighted else None
     params = {"task_weight": task_weight, "fit_intercept": fit_intercept}
     found = search(**params).fit(X, y, weight, tasks=tasks)
-    expected = squared_errors(found, X, y, tasks, weight, **params)
-    np.testing.assert_allclose(found.score_path_, expected, rtol=1e-8)
+    errors = squared_errors(found, X, y, tasks, weight, **params)
+    rows = -np.nanmean(errors, axis=3)
+    np.testing.assert_allclose(found.score_path_, rows, rtol=1e-8)
     np.testing.assert_array_equal(found.mse_path_, -found.score_path_)
-    ratio, index = np.unravel_index(expected.mean(axis=2).argmax(), (2, 3))
+    weight = np.ones(len(y)) if weight is None else weight
+    losses, totals = losses_of_tasks(errors, tasks, weight)
+    np.testing.assert_allclose(found.task_score_path_[:, :, 0], -losses, rtol=1e-8)
+    c = totals if task_weight == "proportional" else np.ones(len(totals))
+    means = -losses @ c / c.sum()
+    found_means = found.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(found_means, means.ravel(), rtol=1e-8)
+    ratio, index = np.unravel_index(means.argmax(), (2, 3))
     assert (found.alpha_, found.ratio_) == (ALPHAS[index], RATIOS[ratio])
-    n_tasks = len(found.tasks_)
-    assert found.task_score_path_.shape == (2, 3, 1, n_tasks)
     assert "split0_test_score" not in found.cv_results_
 
 
@@ -83,7 +105,7 @@ def test_scores_are_those_of_a_loop(layout, task_weight, weighted, fit_intercept
 def test_a_mean_that_is_free_and_has_few_rows(layout):
     X, y, tasks = draw(layout, d=30)
     found = search(ratios=[0.0, 1e-3]).fit(X, y, tasks=tasks)
-    expected = squared_errors(found, X, y, tasks)
+    expected = scores_of_rows(found, X, y, tasks)
     np.testing.assert_allclose(found.score_path_, expected, rtol=1e-7)
 
 
@@ -98,7 +120,7 @@ def test_rows_may_be_sparse_and_dummies_of_one_task(mean):
     np.testing.assert_allclose(dense.score_path_, sparse.score_path_, rtol=1e-9)
     # of the same rows, where refits predict without the rounding of the mean
     X[:, 2] -= mean
-    expected = squared_errors(dense, X, y, tasks)
+    expected = scores_of_rows(dense, X, y, tasks)
     np.testing.assert_allclose(dense.score_path_, expected, rtol=1e-8)
 
 
@@ -142,6 +164,21 @@ def test_tasks_weigh_in_the_mean_as_in_the_objective(rule, c):
     spread = np.average((found.score_path_ - expected[:, :, None]) ** 2, -1, share)
     deviations = found.cv_results_["std_test_score"]
     np.testing.assert_allclose(deviations, np.sqrt(spread).ravel(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["equal", "proportional", [1.0, 5.0, 0.5, 2.0]])
+@pytest.mark.parametrize("layout", ["columns", "missing"])
+def test_the_mean_is_that_of_tasks_where_every_cell_has_a_weight(layout, rule):
+    X, y, _ = draw(layout)
+    weight = np.random.default_rng(2).choice([0.5, 1.0, 30.0], size=y.shape)
+    found = search(task_weight=rule).fit(X, y, weight)
+    totals = np.where(np.isnan(y), 0.0, weight).sum(axis=0)
+    c = {"equal": np.ones(4), "proportional": totals}.get(str(rule), rule)
+    expected = (found.task_score_path_[:, :, 0] @ c / np.sum(c)).ravel()
+    means = found.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(means, expected, rtol=1e-12)
+    best = found.cv_results_["params"][expected.argmax()]
+    assert best == {"alpha": found.alpha_, "alpha_mean": found.alpha_mean_}
 
 
 def test_equal_to_the_splitter_of_scikit_learn():

@@ -56,6 +56,10 @@ def fitted(search, weight=None, kind="regressor", **params):
     return search.fit(X, y, weight, tasks=tasks, **params)
 
 
+def chosen(scores, selection):
+    return _select(scores.mean(axis=2), scores, np.ones(scores.shape[2]), selection)
+
+
 @pytest.mark.parametrize(
     ("means", "expected"),
     [
@@ -68,7 +72,7 @@ def fitted(search, weight=None, kind="regressor", **params):
 )
 def test_the_best_mean_is_chosen_of_equals_the_first(means, expected):
     noise = np.array([-1.0, 0.0, 1.0])
-    assert _select(np.array(means, float)[:, :, None] + noise, "min") == expected
+    assert chosen(np.array(means, float)[:, :, None] + noise, "min") == expected
 
 
 @pytest.mark.parametrize(
@@ -85,9 +89,9 @@ def test_the_best_mean_is_chosen_of_equals_the_first(means, expected):
 def test_one_standard_error_by_hand(means, expected):
     noise = np.array([-1.0, 0.0, 1.0])
     scores = np.array(means)[:, :, None] + noise
-    assert _select(scores, "one_se") == expected
+    assert chosen(scores, "one_se") == expected
     # of one fold there is no standard error
-    assert _select(scores[:, :, 1:2], "one_se") == _select(scores, "min")
+    assert chosen(scores[:, :, 1:2], "one_se") == chosen(scores, "min")
 
 
 @every_search

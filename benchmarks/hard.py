@@ -112,15 +112,30 @@ def trace_wide():
     return at_share(mtlreg.TraceNormRegressor(1.0), 100, X, y, tasks)
 
 
+def binary(n_tasks, n_rows, n_features, seed, noise=0.0):
+    """Return rows of correlated features 0 and 1 and balanced classes of each task.
+
+    Without noise the features separate them, if there are more than rows.
+    """
+    rng = np.random.default_rng(seed)
+    shape = n_tasks * n_rows, n_features
+    factors = rng.normal(size=(shape[0], 2)) @ rng.normal(size=(2, n_features))
+    X = (factors + 0.5 * rng.normal(size=shape) > 0).astype(float)
+    margin = X @ rng.normal(size=n_features) + noise * rng.logistic(size=len(X))
+    margin = margin.reshape(n_tasks, n_rows)
+    y = (margin > np.median(margin, axis=1, keepdims=True)).astype(int)
+    y[:, 0], y[:, 1] = 1, 0
+    return X, y.ravel(), np.repeat(np.arange(n_tasks), n_rows)
+
+
 def dirty_logistic():
-    """Return 240 rows of correlated features in [0, 1]."""
-    rng = np.random.default_rng(0)
-    common = rng.normal(size=(240, 1))
-    X = 1 / (1 + np.exp(-common - 0.1 * rng.normal(size=(240, 60))))
-    tasks = np.arange(240) % 4
-    y = (own_signal(rng, X - X.mean(axis=0), tasks) > 0).astype(int)
-    model = mtlreg.DirtyModelClassifier(0.0021, 0.0021, fit_intercept=False, tol=1e-10)
-    return Fit(model, X, y, tasks)
+    model = mtlreg.DirtyModelClassifier(0.002, 0.002, tol=1e-10)
+    return Fit(model, *binary(4, 60, 20, seed=13, noise=0.1))
+
+
+def l1_separable():
+    model = mtlreg.GroupLassoClassifier(1.0, l1_ratio=1.0, tol=1e-7)
+    return at_share(model, 1e4, *binary(1, 10, 20, seed=4))
 
 
 def separable(model, n_tasks=10, n_rows=20, n_features=20):
@@ -230,29 +245,25 @@ PROBLEMS = [
     ),
     Hard(
         "dirty-logistic",
-        "dirty model at tol=1e-10, correlated features in [0, 1]",
+        "dirty model at tol=1e-10, correlated features 0 and 1",
         dirty_logistic,
         iterations=2_000,
     ),
     Hard(
         "l1-logistic-separable",
-        "L1 at tol=1e-7, ten tasks of 20 separable rows",
-        lambda: separable(
-            mtlreg.GroupLassoClassifier(1.0, l1_ratio=1.0, tol=1e-7),
-        ),
+        "L1 at tol=1e-7 and alpha_max / 10,000, ten separable rows of 20 features",
+        l1_separable,
         iterations=2_000,
     ),
     Hard(
         "linf-logistic-separable",
         "L1/Linf at alpha_max / 500, ten separable tasks",
         lambda: separable(mtlreg.GroupLassoClassifier(1.0, norm="linf")),
-        iterations=2_000,
     ),
     Hard(
         "dirty-logistic-separable",
         "dirty model at alpha_max / 500, ten separable tasks",
         lambda: separable(mtlreg.DirtyModelClassifier(np.sqrt(2), 1.0)),
-        iterations=2_000,
     ),
     Hard(
         "float32-mean-100",

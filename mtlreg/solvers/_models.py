@@ -425,6 +425,8 @@ class RowModel:
         gap = np.inf
         for _ in range(_NEWTON_STEPS):
             active = np.flatnonzero(nonzero_rows(self.A))
+            if not active.size:
+                break
             share, fall = self._newton_step(active)
             before, gap = gap, self.gap()
             # a gap that stays where the objective does is that of another face
@@ -436,10 +438,9 @@ class RowModel:
 
     def _newton_step(self, active):
         """Take one step; return the share of it and by how much the objective fell."""
-        A, gradient = self.A[active], self.gradient()
+        A, gradient = self.A[active], self.gradient()[active]
         value, hessian = self.penalty.value(A), self._hessian.take(active)
         noise = self._rounding * abs(self._value() + value)
-        gradient = gradient[active]
         face = self.penalty.face(A)
         try:
             step = newton_step(hessian, face, self._damping, gradient)
@@ -458,10 +459,9 @@ class RowModel:
                 if self._by_gram and np.any(face.bend):
                     # short rows bend the penalty by more than its quadratic model has;
                     # epochs on residuals would cost more than the steps they save
-                    rest = min(_EPOCHS_AFTER, self._stop - self.n_epochs)
-                    for _ in range(rest):
+                    for _ in range(min(_EPOCHS_AFTER, self._stop - self.n_epochs)):
                         self._epoch(active_only=True)
-                    self.n_epochs += rest
+                        self.n_epochs += 1
                 return share, -change
         self._damping = min(100 * self._damping, 1.0)
         return 0.0, 0.0

@@ -78,6 +78,18 @@ def test_the_hessian_of_some_rows_is_how_the_gradient_moves(
     )
 
 
+@every_layout
+def test_newton_steps_end_where_no_row_is_active(layout):
+    problem = Case(
+        random_data("squared", layout), Squared(), L21(1.0), np.ones(3)
+    ).problem()
+    start = np.zeros(problem.shape)
+    certificate = problem.certificate(start)
+    model = _columns.make_model(problem, np.array([0, 2]), start, certificate)
+    model._newton(0.0)
+    assert not model.A.any()
+
+
 def test_the_first_working_set_has_no_more_rows_than_are_wanted(monkeypatch):
     # of 120 rows only two leave 0; the columns of the others are orthogonal to y
     X = np.kron(np.eye(120), [[1.0], [-1.0]])

@@ -149,6 +149,19 @@ def test_lipschitz_constant_bounds_the_change_of_the_gradient(loss, layout, inte
     assert any(bends)
 
 
+@pytest.mark.parametrize("size", [1e-250, 1.0, 1e250])
+@every_layout
+@pytest.mark.parametrize("on_statistics", [False, True])
+def test_moves_of_any_size_bend_by_as_much(layout, on_statistics, size):
+    problem = random_case("squared", "l21", layout, n=80, weighted=False).problem()
+    term = (problem.on_statistics() if on_statistics else problem).term
+    D = np.random.default_rng(0).normal(size=(4, 3))
+    before, after = term.image(0 * D), term.image(D)
+    ends = size * D, size * before, size * after
+    assert not term.bends_more(term.lipschitz, *ends)
+    assert term.bends_more(1e-3 * term.lipschitz, *ends)
+
+
 @pytest.mark.parametrize("penalty", ["l21", "trace", "mean", "sum-trace"])
 @every_layout
 @both_intercepts

@@ -25,6 +25,10 @@ def rounding_of_means(task_scale, means):
     return _EPS * float(np.sum(task_scale * means**2))
 
 
+def _length(array):
+    return norm(array.ravel(), check_finite=False)
+
+
 class DataTerm:
     """The data-fitting part of F, minimised over the intercepts, as a function of A.
 
@@ -207,14 +211,16 @@ class DataTerm:
         before, after : ndarrays over cells
             Images at its two ends; their rounding is allowed for.
         """
-        rounding = 8 * np.finfo(before.dtype).eps
-        bend = self.loss.curvature
-        curve = np.sqrt(bend * np.sum(self.v * (after - before) ** 2))
-        most = np.sqrt(lipschitz) * norm(move.ravel(), check_finite=False)
+        curve = _length(self._root * (after - before))
+        most = np.sqrt(lipschitz) * _length(move)
         if not curve > most:
             return False
-        noise = rounding * np.sqrt(bend * np.sum(self.v * before**2))
-        return curve > most + noise
+        rounding = 8 * np.finfo(before.dtype).eps
+        return curve > most + rounding * _length(self._root * before)
+
+    @cached_property
+    def _root(self):
+        return np.sqrt(self.loss.curvature * self.v)
 
 
 class StatisticsTerm:
@@ -269,9 +275,12 @@ class StatisticsTerm:
 
     def bends_more(self, lipschitz, move, before, after):
         """As in `DataTerm`."""
-        length = norm(move.ravel(), check_finite=False)
-        curve = np.vdot(move if move.ndim == 2 else move.sum(axis=0), after - before)
-        if not curve > lipschitz * length**2:
+        length = _length(move)
+        if not length > 0:
             return False
-        noise = 8 * np.finfo(before.dtype).eps * np.linalg.norm(before)
-        return curve > length * (lipschitz * length + noise)
+        unit = move / length
+        curve = np.vdot(unit if unit.ndim == 2 else unit.sum(axis=0), after - before)
+        if not curve > lipschitz * length:
+            return False
+        rounding = 8 * np.finfo(before.dtype).eps
+        return curve > lipschitz * length + rounding * _length(before)

@@ -419,6 +419,29 @@ def test_separable_classes_with_a_free_mean_have_no_minimiser(second):
         assert gap == pytest.approx(problem.objective(A), rel=1e-11)
 
 
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+def test_a_null_model_without_a_certificate_has_not_converged(loss):
+    # the mean of one task is all of it: nothing is penalised
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3))
+    if loss == "logistic":
+        # the last feature separates the rows that have it, without bound
+        X[:, 2] *= rng.random(20) < 0.4
+        y = np.where(X[:, 2] != 0, np.sign(X[:, 2]), rng.choice([-1.0, 1.0], 20))
+    else:
+        X, y = 1e6 + X * [3.0, 3e-5, 3e-4], rng.normal(size=20)
+    data = MultiTaskData(X, y, np.ones(20), np.array([0, 20]))
+    penalty = MeanRegularization(1.0, 0.0)
+    case = Case(data, LOSSES[loss](), penalty, np.ones(1), fit_intercept=False)
+    problem = case.problem()
+    assert problem.is_null
+    solution = Direct(tol=1e-8).solve(problem)
+    assert solution.gap == problem.certificate(problem.null_point()).gap
+    assert solution.gap > problem.gap_target(1e-8)
+    assert not solution.converged
+    assert solution.history == [(0, solution.gap)]
+
+
 @every_loss
 @pytest.mark.parametrize("size", [1e155, 1e200, 1e300])
 @every_layout

@@ -88,12 +88,10 @@ class Solver(ABC):
 
     def _solve_or_null(self, problem, init, monitor, image):
         if problem.is_null:
-            A = problem.null_point()
-            certificate = problem.certificate(A)
-            # A = 0 is the optimum by the test that also defines alpha_max
-            gap = certificate.gap
-            found = bool(gap < np.inf)
-            return Solution(A, certificate.intercept, 1, gap, found, [(0, 0.0)])
+            # the optimum by the test that also defines alpha_max, if it exists
+            check = GapCheck(problem, self.tol, None)
+            check(0, problem.in_double_precision().null_point())
+            return check.solution()
         if problem.dtype != np.float64:
             image = None  # of what was rounded since
         return self._solve(problem, init, image, monitor)

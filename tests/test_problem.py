@@ -442,6 +442,38 @@ def test_a_null_model_without_a_certificate_has_not_converged(loss):
     assert solution.history == [(0, solution.gap)]
 
 
+def newton_steps(problem, monkeypatch, **options):
+    """Steps along free directions and certificates of a run of FISTA."""
+    counts = {"_damped": 0, "optimum": 0}
+
+    def counted(name, function):
+        def call(*args):
+            counts[name] += 1
+            return function(*args)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in counts:
+            function = counted(name, getattr(_free.FreeDirections, name))
+            patch.setattr(_free.FreeDirections, name, function)
+        FISTA(**options).solve(problem)
+    return counts["_damped"], counts["optimum"]
+
+
+def test_free_directions_start_from_the_last_optimum(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(45, 30))
+    y = np.where(X @ rng.normal(size=30) + 0.1 * rng.normal(size=45) > 0, 1.0, -1.0)
+    data = MultiTaskData(X, y, np.ones(45), np.array([0, 15, 30, 45]))
+    loss, penalty = LOSSES["logistic"](), MeanRegularization(0.3, 0.0)
+    problem = Case(data, loss, penalty, np.ones(3)).problem()
+    # no minimiser: the first optimum is as far away as any
+    steps, checks = newton_steps(problem, monkeypatch, max_iter=300, tol=1e-10)
+    assert checks == 31
+    assert steps <= checks
+
+
 @every_loss
 @pytest.mark.parametrize("size", [1e155, 1e200, 1e300])
 @every_layout

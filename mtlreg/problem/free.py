@@ -23,12 +23,15 @@ class FreeDirections:
     def __init__(self, term, patterns):
         self._term, self._patterns = term, patterns
         self._constant = None  # inverse of the Hessian of a quadratic loss
+        self._last = None  # shift of the last optimum
 
     def optimum(self, Z):
         """Minimise the data term over ``Z + image(M C')``.
 
         Newton's method in M with a pseudo-inverse; for the squared loss its first step
-        is exact and the second takes the rounding off.
+        is exact and the second takes the rounding off. For any other it starts from the
+        last optimum, where that is lower: certificates are asked for at points nearby,
+        and where no minimiser exists every optimum is as far away.
 
         Returns
         -------
@@ -39,11 +42,10 @@ class FreeDirections:
             ``M C'``.
         """
         term, patterns = self._term, self._patterns
-        slopes = term.slopes(Z)
         if patterns.shape[1] == 0:
-            return slopes, None
-        shift = np.zeros((term.design.n_features, term.design.n_tasks))
-        value, moved, reached = term.value(Z), True, Z
+            return term.slopes(Z), None
+        shift, reached, value = self._start(Z)
+        slopes, moved = term.slopes(reached), True
         for _ in range(50):
             # no loss is below 0, so that there is an end where nothing is left of it
             if not moved or value <= _EPS * term.scale:
@@ -56,7 +58,20 @@ class FreeDirections:
             moved, value = lower < value, min(lower, value)
             reached = Z + term.image(shift)
             slopes = term.slopes(reached)
+        self._last = None if term.loss.quadratic else shift
         return self._without_free_part(slopes, reached), shift
+
+    def _start(self, Z):
+        """Return a shift to start from, what it makes of Z, and the value there."""
+        term = self._term
+        shift = np.zeros((term.design.n_features, term.design.n_tasks))
+        value = term.value(Z)
+        if self._last is not None:
+            reached = Z + term.image(self._last)
+            lower = term.value(reached)
+            if lower < value:
+                return self._last, reached, lower
+        return shift, Z, value
 
     def _without_free_part(self, slopes, Z):
         """Project what is left along the free directions out of the slopes at Z.

@@ -362,7 +362,7 @@ def test_direct_solution_of_a_singular_pooled_matrix(intercept):
 
 
 def test_the_hessian_of_free_directions_is_made_once_for_the_squared_loss(monkeypatch):
-    counts = {"gram": 0, "pinvh": 0}
+    counts = {"gram": 0, "eigh": 0}
 
     def counted(name, function):
         def call(*args, **kwargs):
@@ -371,17 +371,17 @@ def test_the_hessian_of_free_directions_is_made_once_for_the_squared_loss(monkey
 
         return call
 
-    for owner, name in ((StackedDesign, "gram"), (_free, "pinvh")):
+    for owner, name in ((StackedDesign, "gram"), (_free, "eigh")):
         monkeypatch.setattr(owner, name, counted(name, getattr(owner, name)))
     problem = singular_case("squared").problem()
     for A in points(problem):
         gap = problem.certificate(A).gap
         other = problem.with_penalty(MeanRegularization(0.4, 0.0))
         assert other.certificate(A).gap != gap
-    assert counts == {"gram": 5, "pinvh": 1}  # 5 tasks
+    assert counts == {"gram": 5, "eigh": 1}  # 5 tasks
     # that of another loss moves
     problem = singular_case("logistic").problem()
-    assert counts["pinvh"] > 2
+    assert counts["eigh"] > 2
 
 
 @every_loss
@@ -417,6 +417,26 @@ def test_separable_classes_with_a_free_mean_have_no_minimiser(second):
         A = mean + np.array([[0.0, min(mean, 1.0)]])
         gap = problem.certificate(A).gap
         assert gap == pytest.approx(problem.objective(A), rel=1e-11)
+
+
+@both_intercepts
+def test_the_null_model_of_fewer_rows_than_features_has_the_least_norm(intercept):
+    rng = np.random.default_rng(0)
+    # in units far apart, with a constant and an empty column
+    X = rng.normal(size=(6, 10)) * 10 ** rng.uniform(-2, 2, 10)
+    X[:, 3], X[:, 7] = 5.0 * (not intercept), 0.0
+    y = rng.normal(size=6)
+    data = MultiTaskData(
+        np.vstack([X, X]), np.tile(y, 2), np.ones(12), np.array([0, 6, 12])
+    )
+    penalty = MeanRegularization(1.0, 0.0)
+    case = Case(data, LOSSES["squared"](), penalty, np.ones(2), intercept)
+    if intercept:
+        X, y = X - X.mean(axis=0), y - y.mean()
+    expected = np.linalg.lstsq(X, y, rcond=1e-12)[0]
+    A = case.problem().null_point()
+    atol = 1e-9 * np.abs(expected).max()
+    np.testing.assert_allclose(A, np.tile(expected[:, None], 2), rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared"])

@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from scipy.linalg import pinvh
+from scipy.linalg import eigh
 
 from mtlreg.losses.base import ratio
 
@@ -60,6 +60,17 @@ class FreeDirections:
             slopes = term.slopes(reached)
         self._last = None if term.loss.quadratic else shift
         return self._without_free_part(slopes, reached), shift
+
+    def shortest(self, shift):
+        """Return the shift of least norm with the image of a given one."""
+        null = self._inverse(np.broadcast_to(0.0, self._term.y.shape)).null
+        k = self._patterns.shape[1]
+        moves = [(m.reshape(-1, k) @ self._patterns.T).ravel() for m in null.T]
+        if not moves:
+            return shift
+        basis, _ = np.linalg.qr(np.stack(moves, axis=1))
+        flat = shift.ravel()
+        return (flat - basis @ (basis.T @ flat)).reshape(shift.shape)
 
     def _start(self, Z):
         """Return a shift to start from, what it makes of Z, and the value there."""
@@ -147,16 +158,24 @@ class FreeDirections:
 
 
 class _Inverse:
-    """A pseudo-inverse, in units in which the diagonal of the Hessian is 1."""
+    """A pseudo-inverse, in units in which the diagonal of the Hessian is 1.
+
+    Attributes
+    ----------
+    null : ndarray of shape (d k, n_null)
+        A basis, not orthogonal, of what the Hessian takes to 0.
+    """
 
     def __init__(self, hessian):
         diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
         self._unit = np.where(diagonal > 0, diagonal, 1.0)
-        cutoff = 10 * len(hessian) * _EPS
-        scaled = hessian / np.outer(self._unit, self._unit)
-        self._inverse = pinvh(scaled, rtol=cutoff)
+        values, vectors = eigh(hessian / np.outer(self._unit, self._unit))
+        sizes = np.abs(values)
+        kept = sizes > 10 * len(hessian) * _EPS * sizes.max(initial=0.0)
+        self._inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        self.null = vectors[:, ~kept] / self._unit[:, None]
 
     def solve(self, target):
-        """Return the minimum-norm solution of the system."""
+        """Return the solution of the system that has the least norm in these units."""
         moved = self._inverse @ (target.ravel() / self._unit) / self._unit
         return moved.reshape(target.shape)

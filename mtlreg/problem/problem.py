@@ -200,6 +200,7 @@ class Problem:
         free = FreeDirections(self.term, self._patterns)
         slopes, shift = free.optimum(Z)
         if self._patterns.size:
+            shift = free.shortest(shift)
             Z = Z + self.term.image(shift)
             slopes = self.term.slopes(Z)
         at_zero = not (self.term.fit_intercept or self._patterns.size)

@@ -27,6 +27,9 @@ class Penalty(ABC):
         Whether the penalty is a sum over rows of A, each with an exact prox.
     n_blocks : int
         Number of stacked blocks of the variable.
+    ignores_basis : bool
+        Whether ``value(Q A) = value(A)`` for every Q with ``Q'Q = I``, and no more for
+        a projection of A.
     has_tangent : bool
         Whether `tangent` and `factored_prox` are there, and `factor_strength`.
     factor_strength : float or None
@@ -38,6 +41,7 @@ class Penalty(ABC):
     is_gauge = True
     row_separable = False
     n_blocks = 1
+    ignores_basis = False
     has_tangent = False
     factor_strength: float | None = None
 

@@ -55,6 +55,7 @@ class MeanRegularization(RowPenalty):
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
     is_gauge = False
+    ignores_basis = True
 
     def __post_init__(self):
         check_strengths(self, allow_zero=("alpha_mean",))

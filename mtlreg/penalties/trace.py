@@ -35,6 +35,7 @@ class TraceNorm(Penalty):
 
     alpha: float
 
+    ignores_basis = True
     has_tangent = True
 
     def __post_init__(self):

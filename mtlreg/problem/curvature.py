@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import cho_factor, cho_solve
 
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import make_design
@@ -9,6 +10,7 @@ from mtlreg.problem.grams import weighted_gram
 
 _AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
 _SMALL = 1e7  # of which take no time
+_MOST_ROWS = 1000  # of all tasks, whose kernel is factorised
 
 
 def pooling_pays(design, n_products):
@@ -52,3 +54,54 @@ def compressed_grams(design, U, weight=None):
     out = np.empty((r, r, design.n_tasks))
     narrow.grams(out, weight)
     return np.moveaxis(out, 2, 0)
+
+
+def few_rows(design):
+    """Return whether `shifted_inverse` is there and costs little.
+
+    So few rows of their own leave the tasks Hessians of which the mean tells little.
+    """
+    n, d = design.X.shape
+    own = design.cells.offsets is not None and not sp.issparse(design.X)
+    return own and n <= min(d, _MOST_ROWS)
+
+
+def shifted_inverse(design, R, shift, weight):
+    """Return the inverse of ``P -> H(P R') R + shift P`` with H the Hessian.
+
+    With the rows c_i of task t(i), times the roots of their weights, H(D) is
+    ``sum_i c_i c_i' d_t(i) e_t(i)'``. By Woodbury's formula the system becomes one of
+    the kernel ``<c_i, c_j> <r_t(i), r_t(j)>`` of the rows.
+
+    Parameters
+    ----------
+    design : StackedDesign
+        Dense, see `few_rows`.
+    R : ndarray of shape (n_tasks, r)
+    shift : float
+    weight : ndarray of shape (n_rows,)
+        In the place of v; the rows of a task are centred by their mean under these.
+
+    Returns
+    -------
+    callable
+        Of an ndarray of shape (n_features, r).
+    """
+    cells, half = design.cells, design.X
+    if design.centred:
+        total = cells.total(weight)
+        share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
+        mean = share[:, None] * cells.total(weight[:, None] * half)
+        half = half - np.repeat(mean, np.diff(cells.offsets), axis=0)
+    half = np.sqrt(weight)[:, None] * half
+    spread = np.repeat(R, np.diff(cells.offsets), axis=0)
+    kernel = (half @ half.T) * (spread @ spread.T)
+    kernel[np.diag_indices_from(kernel)] += shift
+    factor = cho_factor(kernel, lower=True, check_finite=False)
+
+    def apply(P):
+        along = np.sum((half @ P) * spread, axis=1)
+        solved = cho_solve(factor, along, check_finite=False)
+        return (P - half.T @ (solved[:, None] * spread)) / shift
+
+    return apply

@@ -167,6 +167,15 @@ class Design(ABC):
         norms[~np.isfinite(scale)] = np.inf
         return norms
 
+    def exact_rows(self):
+        """Return the stored rows, in float64 without the rounding of their copy."""
+        if self.X.dtype == np.float64 or sp.issparse(self.X):
+            return self.X.astype(np.float64, copy=False)
+        X, centre = self._given
+        if len(centre) > 1:
+            centre = np.repeat(centre, np.diff(self.cells.offsets), axis=0)
+        return X - centre
+
     @cached_property
     def columns(self):
         """The stored rows by columns, a csc_array, where X is sparse."""

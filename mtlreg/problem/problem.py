@@ -9,14 +9,16 @@ optimal for the A at hand, and this module alone moves them back to the units of
 """
 
 import copy
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mtlreg.losses import Squared
+from mtlreg.problem.certificate import ROUNDING, Certificate, nonnegative
+from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.free import FreeDirections
+from mtlreg.problem.span import Span, span_pays
 from mtlreg.problem.statistics import Statistics, statistics_pay
 from mtlreg.problem.terms import DataTerm, StatisticsTerm
 from mtlreg.problem.threads import held_threads, largest_product
@@ -25,33 +27,6 @@ _EPS = np.finfo(np.float64).eps
 # squares from here to the inverse keep their digits in sums
 _LEAST_SQUARE = np.finfo(np.float64).tiny / _EPS
 _FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
-_ROUNDING = 4096 * _EPS  # by which long sums may be off, as a share of their sizes
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What is known of a point: its intercepts and its distance from the optimum.
-
-    Attributes
-    ----------
-    gap : float
-        Duality gap, at least ``F(A, b) - inf F`` and >= 0; F where 0 is the only dual
-        point that is known, inf where a term that cannot be negative is.
-    intercept : ndarray of shape (n_tasks,)
-        b in the units of X and the precision of X; the gap is that of (A, b).
-    slopes : ndarray over cells, or None
-        ``v loss'`` at the optimum over what nothing penalises; minus theta.
-    gradient : ndarray of shape (n_features, n_tasks), or None
-        Its adjoint, -G.
-    polars : ndarray of shape (n_features,), or None
-        Of the rows of G, of gauges that are sums over rows.
-    """
-
-    gap: float
-    intercept: np.ndarray
-    slopes: np.ndarray | None = None
-    gradient: np.ndarray | None = None
-    polars: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +85,7 @@ class Problem:
             self._task_scale = self.design.task_weights
             self.scale = self.term.scale
             self._check_underflow(data)
-            self._statistics, self._null_models = {}, {}
+            self._statistics, self._span, self._null_models = {}, {}, {}
             self._set_penalty(penalty)
 
     def with_penalty(self, penalty):
@@ -246,6 +221,30 @@ class Problem:
             scale=self.scale,
             dtype=self.dtype,
         )
+
+    def in_span(self, n_products=100):
+        """Return the `SpanProblem`, or None where it slows or is another problem.
+
+        Parameters
+        ----------
+        n_products : int
+            Iterations over which building it has to pay.
+        """
+        if not self.penalty.ignores_basis or self._patterns.size:
+            return None
+        if "built" not in self._span:
+            pays = span_pays(self.design, n_products)
+            self._span["built"] = SpanProblem(self) if pays else None
+        built = self._span["built"]
+        return built and built.with_penalty(self.penalty)
+
+    def lift(self, A):
+        """Return a variable of this problem in coordinates of the features."""
+        return A
+
+    def coordinates(self, A):
+        """Return what a variable in coordinates of the features is in this problem."""
+        return A
 
     def null_point(self):
         """Return the variable of the null model."""
@@ -435,7 +434,7 @@ class StatisticsProblem(Problem):
             self.term.value_at(matrix, Z),
             2 * self.null_value,
             (matrix, matrix, self.square_norms),
-            len(matrix) * _ROUNDING,
+            len(matrix) * ROUNDING,
         )
         b, rounding = self._intercept(matrix, self._targets)
         gap += self._rounding_loss(rounding)
@@ -443,19 +442,29 @@ class StatisticsProblem(Problem):
         return Certificate(gap, b, None, gradient, polars)
 
 
-def nonnegative(term, size, factors, rounding=_ROUNDING):
-    """Return a number that is at least 0 but for rounding; inf where it is not.
+class SpanProblem(Problem):
+    """The problem in coordinates of what its rows span, see `Span`; in float64.
 
     Parameters
     ----------
-    term : float
-    size : float
-    factors : tuple of ndarray
-        ``size`` and the magnitudes of their products are what the number is made of.
-    rounding : float
-        By how much of these it may be off.
+    problem : Problem
     """
-    if term >= 0:
-        return term
-    size += float(np.sum(np.abs(math.prod(factors))))
-    return 0.0 if -term <= rounding * size else np.inf
+
+    def __init__(self, problem):
+        design, term = problem.design, problem.term
+        self._basis = Span(design)
+        data = MultiTaskData(self._basis.rows, term.y, design.v, design.cells.offsets)
+        scale, intercept = design.task_weights, term.fit_intercept
+        super().__init__(data, problem.loss, problem.penalty, scale, intercept)
+
+    def on_statistics(self, n_products=100):
+        return None
+
+    def in_span(self, n_products=100):
+        return None
+
+    def lift(self, A):
+        return self._basis.lift(A)
+
+    def coordinates(self, A):
+        return self._basis.coordinates(A)

@@ -8,8 +8,10 @@ from scipy.linalg import norm  # neither underflows nor overflows
 from mtlreg.penalties.factored import apply_factored, as_array
 from mtlreg.problem.curvature import (
     compressed_grams,
+    few_rows,
     pooled_gram,
     pooling_pays,
+    shifted_inverse,
     spectrum,
 )
 from mtlreg.problem.design import make_design
@@ -155,7 +157,7 @@ class DataTerm:
         Of a direction D it is ``w (X_t - 1 m_t') d_t`` with ``w = v loss''``, and with
         m_t the mean of the rows of task t under w, or 0 without an intercept.
         """
-        w = self.loss.hessian(self.predictions(Z), self.y, self.v)
+        w = self._bends(Z)
         total = self.cells.sum(w)
         share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 
@@ -166,6 +168,10 @@ class DataTerm:
             return bent
 
         return product
+
+    def _bends(self, Z):
+        """Return ``v loss''`` at the image Z."""
+        return self.loss.hessian(self.predictions(Z), self.y, self.v)
 
     def hessian(self, Z):
         """Return the Hessian at the image Z as a function of a direction."""
@@ -190,10 +196,17 @@ class DataTerm:
 
     def compressed_hessian(self, U, Z):
         """Return ``U'H_t U`` with the Hessians H_t at the image Z, (n_tasks, r, r)."""
-        weight = None
-        if not self.loss.quadratic:
-            weight = self.loss.hessian(self.predictions(Z), self.y, self.v)
+        weight = None if self.loss.quadratic else self._bends(Z)
         return compressed_grams(self.design, U, weight)
+
+    def shifted_inverse(self, R, shift, Z):
+        """Return the inverse of ``P -> H(P R') R + shift P`` with H the Hessian at Z.
+
+        Or None where that costs much, or the mean of the Hessians tells as much.
+        """
+        if not few_rows(self.design):
+            return None
+        return shifted_inverse(self.design, R, shift, self._bends(Z))
 
     @cached_property
     def lipschitz(self):
@@ -267,6 +280,10 @@ class StatisticsTerm:
     def compressed_hessian(self, U, Z):
         """As in `DataTerm`, whatever Z."""
         return self.statistics.compressed(U)
+
+    def shifted_inverse(self, R, shift, Z):
+        """As in `DataTerm`."""
+        return None
 
     @cached_property
     def lipschitz(self):

@@ -92,9 +92,10 @@ class FactoredNewton:
 
     with G and H the gradient and the Hessian of f, by conjugate gradients within a
     region that grows and shrinks with their success, or as far as they meet negative
-    curvature. It is shortened until the objective is lower. Their preconditioner is the
-    diagonal blocks for a column of L, with the mean of the Hessians of the tasks, and
-    for a row of R, so that neither scales nor correlations of features slow them down.
+    curvature. It is shortened until the objective is lower after the proximal gradient
+    step. Their preconditioner is the diagonal blocks for L, or for a column of it with
+    the mean of the Hessians of the tasks, and for a row of R, so that neither scales
+    nor correlations of features slow them down.
 
     Parameters
     ----------
@@ -143,9 +144,8 @@ class FactoredNewton:
             budget = max(_LEAST_PRODUCTS, self.iteration // 2)
             most = min(budget, max_iter - self.iteration)
             move, length, inside, spent = self._move(point, radius, most)
-            share, A, Z, tries = self._shortened(point, move)
+            following, share, tries = self._shortened(point, move)
             self.iteration = min(self.iteration + spent + tries - 1, max_iter)
-            following = Point(self._problem, self._term, point.lipschitz, A, Z)
             if share < 1:
                 radius = share * length
             elif not inside or _WIDER * length > radius:
@@ -177,8 +177,9 @@ class FactoredNewton:
         """Return x -> M^-1 x with M the diagonal blocks of the system at a point."""
         (L, R), term, d = point.factors, self._term, len(point.factors.left)
         values, vectors = term.pooled_spectrum(self.iteration)
-        # the columns of R are orthogonal
-        of_columns = 1 / (np.outer(values, np.sum(R**2, axis=0)) + strength)
+        of_columns = term.shifted_inverse(R, strength, point.Z)
+        if of_columns is None:
+            of_columns = _mean_inverse(values, vectors, R, strength)
         if L.shape[1] <= _MOST_RANK:
             blocks = term.compressed_hessian(L, point.Z)
         else:
@@ -188,40 +189,46 @@ class FactoredNewton:
 
         def solve(x):
             P, Q = x[:d], x[d:]
-            if vectors is None:
-                columns = of_columns * P
-            else:
-                columns = vectors @ (of_columns * (vectors.T @ P))
-            return np.concatenate([columns, (of_rows @ Q[:, :, None])[:, :, 0]])
+            return np.concatenate([of_columns(P), (of_rows @ Q[:, :, None])[:, :, 0]])
 
         return solve
 
     def _shortened(self, point, move):
-        """Halve a step until the objective is lower.
+        """Halve a step until the proximal gradient step from its end goes down.
+
+        That takes off what the curvature of ``L R'`` along the step, ``P Q'``, does to
+        a steep data term, so that steps follow a curved valley.
 
         Returns
         -------
+        following : Point
         share : float
             Of the step.
-        A, Z : ndarray
-            Where it ends, and its image.
         tries : int
         """
         d, term = len(point.factors.left), self._term
-        strength = self._problem.penalty.factor_strength
         slope = float(np.vdot(point.slopes, move))
         noise, share = 4 * _EPS * abs(point.value), 1.0
         for tries in itertools.count(1):
             L, R = point.factors.left + share * move[:d], share * move[d:]
             R += point.factors.right
-            A = L @ R.T
             Z = term.image(Factored(L, R))
-            half_squares = 0.5 * float(np.vdot(L, L) + np.vdot(R, R))
-            value = term.value_at(A, Z) + strength * half_squares
+            following = Point(self._problem, term, point.lipschitz, L @ R.T, Z)
             enough = point.value + _LEAST_DECREASE * share * slope + noise
-            if value <= enough or share < _SHORTEST:
-                return share, A, Z, tries
+            if following.value <= enough or share < _SHORTEST:
+                return following, share, tries
             share *= 0.5
+
+
+def _mean_inverse(values, vectors, R, shift):
+    """Return the inverse of ``P -> H P R'R + shift P`` with H of a spectrum.
+
+    The columns of R are orthogonal.
+    """
+    scale = 1 / (np.outer(values, np.sum(R**2, axis=0)) + shift)
+    if vectors is None:
+        return lambda P: scale * P
+    return lambda P: vectors @ (scale * (vectors.T @ P))
 
 
 def _within_region(product, solve, target, radius, most):

@@ -121,9 +121,10 @@ class GapCheck:
     problem : Problem
     tol : float
     monitor : callable or None
-    estimate : StatisticsProblem, optional
-        The same problem, on which gaps are cheaper but good to rounding of F0 only;
-        where they would stop the run, ``problem`` has the last word.
+    estimate : StatisticsProblem or SpanProblem, optional
+        The same problem, on which gaps are cheaper but good to rounding of F0 only, and
+        whose variable is checked; where gaps would stop the run, ``problem`` has the
+        last word.
 
     Attributes
     ----------
@@ -165,6 +166,7 @@ class GapCheck:
                 return self._passed(iteration, A, value)
             # frees the gradient before the next is made
             Z = self.certificate = None
+            A = self.estimate.lift(A)
         gap = self._certify(iteration, A, Z, value)
         # closer to the target the next points may still make up for their rounding
         self.rounded = bool(2 * self.certificate.gap <= self.target < gap)
@@ -175,7 +177,10 @@ class GapCheck:
         """Note an estimated gap above the target; return whether to stop."""
         gap = self.certificate.gap
         self.history.append((iteration, gap))
-        if self.monitor is not None and self.monitor(iteration, A, gap):
+        if self.monitor is None:
+            return False
+        A = self.estimate.lift(A)
+        if self.monitor(iteration, A, gap):
             self.history.pop()
             self._certify(iteration, A, None, value)
             return True

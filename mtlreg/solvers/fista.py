@@ -24,6 +24,9 @@ class FISTA(Solver):
     fails, or features of unequal scales make it slow, on the factors of A. There a
     product with the Hessian counts as an iteration, and every step is checked.
 
+    Where rows are far fewer than features, and the penalty knows no basis of these,
+    iterates stay in the span of the rows.
+
     Parameters
     ----------
     max_iter : int, default=10_000
@@ -68,13 +71,14 @@ class FISTA(Solver):
         return super().merit(problem, A, Z)
 
     def _solve(self, problem, init, image, monitor):
-        # iterates, and gaps on the way, on the statistics of the data where they pay
-        estimate = problem.on_statistics()
+        # iterates, and gaps on the way, on the statistics of the data where they pay,
+        # or in the span of few rows
+        estimate = problem.on_statistics() or problem.in_span()
         check = GapCheck(problem, self.tol, monitor, estimate)
         inner = estimate or problem
-        A = np.zeros(problem.shape, dtype=problem.dtype)
+        A = np.zeros(inner.shape, dtype=inner.dtype)
         if init is not None:
-            A[...] = init
+            A[...] = inner.coordinates(init)
         if check(0, A, None if estimate else image):
             return check.solution()
         iteration, points = 0, self._points(inner, A, 0, warm=init is not None)

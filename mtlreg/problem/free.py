@@ -23,15 +23,15 @@ class FreeDirections:
     def __init__(self, term, patterns):
         self._term, self._patterns = term, patterns
         self._constant = None  # inverse of the Hessian of a quadratic loss
-        self._last = None  # shift of the last optimum
+        self._last = None  # shift of the last optimum that left nothing
 
     def optimum(self, Z):
         """Minimise the data term over ``Z + image(M C')``.
 
         Newton's method in M with a pseudo-inverse; for the squared loss its first step
         is exact and the second takes the rounding off. For any other it starts from the
-        last optimum, where that is lower: certificates are asked for at points nearby,
-        and where no minimiser exists every optimum is as far away.
+        last optimum if nothing was left there: no minimiser exists then, and every
+        optimum is as far away.
 
         Returns
         -------
@@ -58,7 +58,8 @@ class FreeDirections:
             moved, value = lower < value, min(lower, value)
             reached = Z + term.image(shift)
             slopes = term.slopes(reached)
-        self._last = None if term.loss.quadratic else shift
+        nothing_left = value <= _EPS * term.scale
+        self._last = shift if nothing_left and not term.loss.quadratic else None
         return self._without_free_part(slopes, reached), shift
 
     def shortest(self, shift):

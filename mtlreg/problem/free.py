@@ -170,7 +170,9 @@ class _Inverse:
     def __init__(self, hessian):
         diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
         self._unit = np.where(diagonal > 0, diagonal, 1.0)
-        values, vectors = eigh(hessian / np.outer(self._unit, self._unit))
+        # this driver keeps the most digits of small eigenvalues
+        scaled = hessian / np.outer(self._unit, self._unit)
+        values, vectors = eigh(scaled, driver="ev")
         sizes = np.abs(values)
         kept = sizes > 10 * len(hessian) * _EPS * sizes.max(initial=0.0)
         self._inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T

@@ -419,6 +419,9 @@ class StatisticsProblem(Problem):
     def on_statistics(self, n_products=100):
         return None
 
+    def in_span(self, n_products=100):
+        return None
+
     def _certificate_at_zero(self):
         zero = np.zeros(self.shape)
         return self.certificate(zero, self.term.image(self.penalty.combine(zero)))

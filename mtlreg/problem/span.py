@@ -5,6 +5,7 @@ import scipy.sparse as sp
 
 _AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
 _MOST_BYTES = 2**30  # that a basis may take
+_SMALL = 1e6  # multiply-adds that take less time than making another problem
 
 
 class Span:
@@ -63,4 +64,5 @@ def span_pays(design, n_products):
         return False
     # two products with the rows and a prox; those in the span take no time beside them
     iteration = 2 * entries * (n_tasks if shared else 1) + 2 * d * n_tasks**2
-    return 2 * n**2 * used <= _AS_FAST * n_products * iteration
+    saved = n_products * iteration
+    return saved >= _SMALL and 2 * n**2 * used <= _AS_FAST * saved

@@ -134,8 +134,9 @@ def assert_no_loop(few, many):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", models(1))
 def test_nothing_loops_over_tasks(name, layout):
-    for _, step in steps(name, layout, 1):
-        step()  # compiles kernels
+    for copies in (1, MANY):
+        for _, step in steps(name, layout, copies):
+            step()  # compiles kernels
     few = {what: lines_run(step) for what, step in steps(name, layout, FEW)}
     for what, step in steps(name, layout, MANY):
         assert_no_loop(few[what], lines_run(step))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtlreg.penalties import L21, TraceNorm
-from mtlreg.problem import StatisticsProblem
+from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.problem.statistics import Statistics
 from mtlreg.solvers import BCD, FISTA, SOLVERS
 from mtlreg.solvers._columns import make_model

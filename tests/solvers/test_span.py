@@ -16,7 +16,7 @@ every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
-def wide_case(loss, layout, penalty="trace", n=12, d=150, **options):
+def wide_case(loss, layout, penalty="trace", n=12, d=200, **options):
     return random_case(loss, penalty, layout, n=n, d=d, **options).scaled(0.05)
 
 

@@ -155,7 +155,12 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
         raise Failure(f"dual_gap_ is {claimed}")
     if not short and claimed > target * (1 + SLACK) + rounding:
         raise Failure(f"no warning: dual_gap_ {claimed:.3g} above {target:.3g}")
-    if not short and verdict.gap > max(target, claimed) * (1 + SLACK) + rounding:
+    # where classes are nearly apart along what is free, the Newton steps of the judge
+    # may end far off, at a bound that says no more than that F is positive
+    lost = judge.loss == "logistic" and judge.free_basis.shape[1] > 0
+    lost = lost and verdict.gap > 0.5 * verdict.objective
+    most = max(target, claimed) * (1 + SLACK) + rounding
+    if not short and verdict.gap > most and not lost:
         raise Failure(
             f"gap {verdict.gap:.3g} found, {claimed:.3g} claimed, target {target:.3g}, "
             f"rounding {rounding:.2g}"

@@ -322,8 +322,9 @@ class Judge:
             if self.loss == "squared":
                 dz = dz + np.abs(y) + abs(v @ y) / v.sum()
             dz = unit * dz
-            total += 2 * np.abs(part) @ dz + self._loss.kappa * (v @ dz**2)
-            dG[:, t] = unit * (np.abs(part) @ size) + v * dz @ np.abs(self.centred[t])
+            part = np.maximum(np.abs(part), v * np.abs(self._loss.slope(y, z[t])))
+            total += 2 * part @ dz + self._loss.kappa * (v @ dz**2)
+            dG[:, t] = unit * (part @ size) + v * dz @ np.abs(self.centred[t])
             energy += np.sum(part**2 / v)
         return total + self.penalty.rounding(A, G, dG, s, energy, gap)
 

@@ -41,13 +41,21 @@ def passes(peer, lam, control):
     def grams(X, offsets, weight, features, centred, out):
         counts.append(len(features) / X.shape[1])
 
-    def kernel(design, t):
-        gram(design, t)
+    def columns(X, weight, features, centred, out):
+        counts.append(weight.shape[1] * len(features) / X.shape[1])
 
-    counted = [(Design, "gram", gram), (Design, "_kernel", kernel)]
+    def largest(design):
+        # by the Gram matrices of tall rows, which are counted, or the kernels of wide
+        stacked = design.cells.offsets is not None
+        n_rows = design.X.shape[0] / (design.n_tasks if stacked else 1)
+        if n_rows < design.n_features:
+            counts.append(1.0 if stacked or design.same_rows else design.n_tasks)
+
+    counted = [(Design, "gram", gram), (Design, "largest_eigenvalues", largest)]
     for layout in (SharedDesign, StackedDesign):
         counted += [(layout, "_product", product), (layout, "_adjoint", adjoint)]
     counted.append((design_module, "gram_tasks", grams))
+    counted.append((design_module, "gram_columns", columns))
     patches = [
         mock.patch.object(kind, name, _counting(getattr(kind, name), note))
         for kind, name, note in counted

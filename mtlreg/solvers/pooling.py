@@ -222,9 +222,15 @@ class GramSystems:
             pooled = factorise_tasks(grams, alpha, alpha_mean)
         else:
             self._factors = np.ascontiguousarray(np.moveaxis(grams, 2, 0))
-            pooled = np.zeros(grams.shape[:2], order="F")
+            pooled, upper = (np.zeros(grams.shape[:2], order="F") for _ in range(2))
             for gram in self._factors:
-                pooled += _factorise(gram, alpha, alpha_mean)
+                R, whole = _factorise(gram, alpha, alpha_mean)
+                # in place
+                if whole:
+                    pooled += R
+                else:
+                    upper += R
+            pooled += np.triu(upper) + np.triu(upper, 1).T
         # of the two of a pair the one that is exact beside the smaller feature
         rank = np.argsort(np.argsort(size, kind="stable"))
         self.pooled = np.where(rank[:, None] >= rank, pooled, pooled.T)
@@ -249,6 +255,8 @@ class GramSystems:
 def _factorise(gram, alpha, alpha_mean):
     """Make a Gram matrix the Cholesky factor of ``H + alpha I``; return R.
 
+    And whether that is all of R, or its upper triangle alone.
+
     Of a matrix whose rank is less but for rounding, each diagonal entry is larger by
     as much.
     """
@@ -268,11 +276,11 @@ def _factorise(gram, alpha, alpha_mean):
     if cancels:
         # I - (alpha - alpha_mean) K would
         target.reshape(-1)[:: d + 1] += alpha_mean
-        return lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0]
-    R = np.triu((alpha_mean - alpha) * lapack.dpotri(gram.T)[0])
-    R += np.triu(R, 1).T
-    R[np.diag_indices(d)] += 1.0
-    return R
+        return lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0], True
+    R = lapack.dpotri(gram.T)[0]
+    R *= alpha_mean - alpha
+    R.reshape(-1, order="F")[:: d + 1] += 1.0
+    return R, False
 
 
 class _RowSystems:

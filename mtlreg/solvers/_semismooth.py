@@ -14,6 +14,7 @@ _SETTLED = 0.03  # relative change of dimension between manifolds that pass for 
 _NEAR = 0.15  # and that a step may make without being dropped
 _MANY_PRODUCTS = 30  # of a linear system: its preconditioner does not know the features
 _FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
+_DROPPED = 2  # steps, after which the manifold is left to the factors
 _EPS = np.finfo(np.float64).eps
 
 
@@ -99,7 +100,7 @@ class Semismooth:
     def __init__(self, problem, term, sigma):
         self._problem, self._term, self._sigma = problem, term, sigma
         self._dimension, self._checks, self._patience = 0, 0, 0
-        self._least_budget = 1
+        self._least_budget, self._dropped = 1, 0
 
     def begin(self, A):
         """Make the steps start from A, which is near the optimum.
@@ -145,6 +146,7 @@ class Semismooth:
         Z : ndarray
         """
         point, self._last, self.iteration = self._last, None, iteration
+        spent = 0
         while point.tangent.dimension and iteration < max_iter:
             # the first try of a step may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
@@ -163,13 +165,16 @@ class Semismooth:
             point, iteration = reached, self.iteration
             if dropped or spent > _MANY_PRODUCTS:
                 break
+        self._dropped += dropped
+        self._checks, self._patience = 0, max(2, 2 * self._patience)
+        if self._dropped < _DROPPED and spent <= _MANY_PRODUCTS:
+            return
         factors = FactoredNewton(self._problem, self._term)
         start = point.A, point.Z, 1.0 / self._step
         for found in factors.steps(*start, self.iteration, max_iter):
             self.iteration = factors.iteration
             yield found
         self.iteration = factors.iteration
-        self._checks, self._patience = 0, max(2, 2 * self._patience)
 
     def _point(self, A, Z):
         return Point(self._problem, self._term, self._step, A, Z)

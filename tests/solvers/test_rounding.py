@@ -66,3 +66,18 @@ def test_the_gradient_is_that_of_the_point_before_rounding():
     # in float64 it takes 344; by the gradient of rounded points the gap grows, for all
     # of 10,000 (sums in another order change the count)
     assert solution.n_iter < 2000
+    assert solution.rounded
+
+
+@every_way
+def test_single_precision_that_can_be_certified_is(solver, penalty, loss):
+    solution = solver().solve(offset_case(loss, penalty, 0.0, 0.1).problem())
+    assert (solution.converged, solution.rounded) == (True, False)
+
+
+def test_the_warning_names_the_precision():
+    data = offset_data("squared", 300.0)
+    model = GroupLassoRegressor(alpha=0.05, fit_intercept=False)
+    with pytest.warns(ConvergenceWarning, match="rounding .* to float32: convert X to"):
+        model.fit(data.X, data.y)
+    assert model.n_iter_ < 10_000

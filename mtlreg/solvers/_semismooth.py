@@ -146,7 +146,7 @@ class Semismooth:
         Z : ndarray
         """
         point, self._last, self.iteration = self._last, None, iteration
-        spent = 0
+        spent, dropped = 0, False
         while point.tangent.dimension and iteration < max_iter:
             # the first try of a step may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)

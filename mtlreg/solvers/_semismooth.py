@@ -74,8 +74,8 @@ class Semismooth:
     penalty, by conjugate gradients with the preconditioner ``(sigma + N)^-1``, sigma
     the mean curvature of f. The proximal gradient step from A + D leaves the manifold
     where it has to. A step that ends far off the manifold, or not lower, is dropped:
-    the optimum lies on another one. After that, or a linear system that takes long, it
-    is the turn of `FactoredNewton`.
+    the optimum lies on another one. After two of these, or a linear system that takes
+    long, it is the turn of `FactoredNewton`.
 
     Parameters
     ----------

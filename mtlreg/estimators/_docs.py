@@ -17,6 +17,7 @@ with a_t the t-th row of ``coef_``, b_t of ``intercept_``, and
 """
 _SQUARED = "``loss(y, z) = 1/2 (y - z)^2``.\n"
 _LOGISTIC = "``loss(y, z) = log(1 + exp(-y z))``, y in {-1, 1}.\n"
+_ANY_LOSS = "the ``loss`` one of `mtlreg.losses`.\n"
 _SEARCH = """\
 The strength is chosen from a grid: every fold is fitted along it, each fit started from
 the last, and scored on the rows it leaves out. The strength with the best mean over the
@@ -32,41 +33,46 @@ class, and a warning names it."""
 _TITLE = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
-def compose(cls, stem, searched):
+def compose(cls, model, stem):
     """Return the docstring of an estimator, in the order of its signature.
 
     Parameters
     ----------
     cls : type
         Its own docstring has the first paragraphs and the section Examples. Its bases
-        give Parameters and Attributes.
+        give Parameters and Attributes, and it may do so itself.
+    model : type
+        The estimator of which the strengths of the stem are chosen; else ``cls``.
     stem : type
         Its docstring has the penalty, References, its own Parameters and Attributes,
         and in "Search parameters" what these are with cross-validation.
-    searched : bool
-        Whether the strengths of the stem are chosen.
     """
-    own, of_stem = _sections(cls), _sections(stem)
+    own, of_stem, searched = _sections(cls), _sections(stem), model is not cls
     read = [_sections(base) for base in reversed(cls.__mro__[1:])]
     if searched:
         read.append({"Attributes": _chosen(stem)})
-        read += [_sections(base) for base in reversed(stem.__mro__)]
+        read.append(_sections(model))
         read.append({"Parameters": of_stem.get("Search parameters", "")})
+    read.append(own)
     parameters, attributes = {}, {}
     for sections in read:
         parameters |= _entries(sections.get("Parameters", ""))
         attributes |= _entries(sections.get("Attributes", ""))
     classifier = issubclass(cls, ClassifierMixin)
     loss = _LOGISTIC if classifier else _SQUARED
+    if "loss" in parameters:
+        loss = _ANY_LOSS
     text = [own[""], _OBJECTIVE + loss + of_stem[""]]
     text += [_SEARCH] * searched + [_ONE_CLASS] * classifier
     in_order = [parameters[name] for name in inspect.signature(cls).parameters]
     for title, body in {
         "Parameters": "\n".join(in_order),
         "Attributes": "\n".join(attributes.values()),
-        "References": of_stem["References"],
+        "References": of_stem.get("References"),
         "Examples": own["Examples"],
     }.items():
+        if not body:
+            continue
         text.append(f"{title}\n{'-' * len(title)}\n{body}")
     return "\n\n".join(text) + "\n"
 
@@ -88,8 +94,9 @@ def _entries(section):
 
 def _chosen(stem):
     """Return the attributes with the strengths that are chosen, as a section."""
-    names = ", ".join(f"{name}_" for name in stem._strengths)
-    strengths = "strengths" if len(stem._strengths) > 1 else "strength"
+    searched = stem._searched()
+    names = ", ".join(f"{name}_" for name in searched)
+    strengths = "strengths" if len(searched) > 1 else "strength"
     if stem._ratio is None:
         return f"{names} : float\n    The {strengths} that was chosen."
     return f"""{names}, ratio_ : float

@@ -20,6 +20,8 @@ class Fit:
     model : MultiTaskLinearModel
         Whose parameters say what is to be solved.
     read : FitInput
+    penalty : Penalty
+        Of all tasks of ``read``.
     place : str
         Where these rows are from, for messages.
     warn : bool
@@ -32,55 +34,58 @@ class Fit:
     solver : Solver
     """
 
-    def __init__(self, model, read, place="", warn=True):
+    def __init__(self, model, read, penalty, place="", warn=True):
         self.read, self._place, self._warn = read, place, warn
-        data = read.data
-        self._weights = data.cells.total(data.weight)
-        self._positives = None
+        data, loss = read.data, model._loss()
         self.kept = np.ones(len(read.tasks), dtype=bool)
-        if read.classes is not None and model.fit_intercept:
-            self._positives = data.cells.sum(data.weight * (data.y > 0))
-            negatives = data.cells.sum(data.weight * (data.y < 0))
-            self.kept = (self._positives > 0) & (negatives > 0)
-            data = self._without_one_class(data)
-        scale = task_scale(model.task_weight, read.tasks, self._weights, self.kept)
-        intercept = bool(model.fit_intercept)
-        problem = Problem(data, model._loss(), model._penalty(), scale, intercept)
-        self._pose(model, problem)
+        if model.fit_intercept:
+            self.kept &= loss.bounded(data.y, data.weight, data.cells)
+        totals = data.cells.total(data.weight)
+        if not self.kept.all():
+            self._tell_of_unbounded(loss)
+            constants = loss.shrunken_constant(data.y, data.weight, data.cells)
+            self._constants = constants[~self.kept]
+            data = keep_tasks(data, self.kept)
+        scale = task_scale(model.task_weight, read.tasks, totals, self.kept)
+        held = self._of_kept(penalty)
+        problem = Problem(data, loss, held, scale, bool(model.fit_intercept))
+        self._pose(model, penalty, problem)
 
-    def with_penalty(self, model):
+    def with_penalty(self, model, penalty):
         """Return the fit of the same data with the penalty of another model."""
-        return self.with_problem(model, self.problem.with_penalty(model._penalty()))
+        problem = self.problem.with_penalty(self._of_kept(penalty))
+        return self.with_problem(model, penalty, problem)
 
-    def with_problem(self, model, problem):
+    def with_problem(self, model, penalty, problem):
         """Return the fit of another problem on the same tasks."""
         other = copy.copy(self)
-        other._pose(model, problem)
+        other._pose(model, penalty, problem)
         return other
 
-    def _pose(self, model, problem):
-        self.model, self.problem = model, problem
+    def _pose(self, model, penalty, problem):
+        self.model, self._penalty, self.problem = model, penalty, problem
         self.solver = self._solver()
 
-    def _without_one_class(self, data):
-        if self.kept.all():
-            return data
+    def _of_kept(self, penalty):
+        return penalty if self.kept.all() else penalty.restrict(tasks=self.kept)
+
+    def _tell_of_unbounded(self, loss):
+        """Warn of tasks without an optimum, or raise ValueError if no task has one."""
         if not self.kept.any():
             raise ValueError(
-                f"y has one class only in every task{self._place}, so that no task has "
-                f"an optimum with an intercept; leave such tasks out or set "
+                f"y has {loss.unbounded} in every task{self._place}, so that no task "
+                f"has an optimum with an intercept; leave such tasks out or set "
                 f"fit_intercept=False"
             )
         if self._warn:
             warnings.warn(
-                f"the target has one class only in the tasks "
+                f"the target has {loss.unbounded} in the tasks "
                 f"{self.read.tasks[~self.kept].tolist()}{self._place}: they are left "
                 f"out of the fit and predicted from their intercept and the other "
                 f"tasks",
                 UserWarning,
                 stacklevel=levels_to_caller(),
             )
-        return keep_tasks(data, self.kept)
 
     def _solver(self):
         model = self.model
@@ -93,22 +98,24 @@ class Fit:
 
     def coefficients(self, A, intercept):
         """Return A (n_features, n_tasks) and b of all tasks for a solver's solution."""
-        A = self.problem.penalty.combine(A)
+        variable, b = self._of_all_tasks(A, intercept)
+        return self._penalty.combine(variable), b
+
+    def _of_all_tasks(self, A, intercept):
+        """Return the variable and b of all tasks."""
         if self.kept.all():
             return A, intercept
-        full = np.empty((A.shape[0], len(self.kept)), dtype=A.dtype)
-        full[:, self.kept] = A
+        full = np.empty((*A.shape[:-1], len(self.kept)), dtype=A.dtype)
+        full[..., self.kept] = A
+        full[..., ~self.kept] = self.problem.penalty.absent_task(A)[..., None]
         b = np.empty(len(self.kept), dtype=A.dtype)
-        b[self.kept] = intercept
-        left_out = ~self.kept
-        full[:, left_out] = self.problem.penalty.absent_task(A)[:, None]
-        k, weight = self._positives[left_out], self._weights[left_out]
-        b[left_out] = np.log((k + 0.5) / (weight - k + 0.5))
+        b[self.kept], b[~self.kept] = intercept, self._constants
         return full, b
 
     def attributes(self, A, intercept):
         """Return the fitted attributes for a solver's solution, by name."""
-        full, b = self.coefficients(A, intercept)
+        variable, b = self._of_all_tasks(A, intercept)
+        full = self._penalty.combine(variable)
         found = {
             "coef_": np.ascontiguousarray(full.T),
             "intercept_": b,
@@ -118,7 +125,10 @@ class Fit:
         }
         if self.read.classes is not None:
             found["classes_"] = self.read.classes
-        return found | self.model._penalty_attributes(full)
+        blocks = variable.reshape(-1, *full.shape)
+        if len(blocks) > 1:
+            found["blocks_"] = np.ascontiguousarray(blocks.swapaxes(1, 2))
+        return found | self._penalty.attributes(full, blocks)
 
 
 def task_scale(task_weight, tasks, totals, kept):

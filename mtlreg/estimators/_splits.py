@@ -195,7 +195,10 @@ class RowFold:
         """Generate the fits of models that differ in their penalty only."""
         fit = None
         for model in models:
-            fit = fit.with_penalty(model) if fit else self._fit(model)
+            penalty = model._penalty(self._read)
+            if not self.present.all():
+                penalty = penalty.restrict(tasks=self.present)
+            fit = fit.with_penalty(model, penalty) if fit else self._fit(model, penalty)
             yield fit
 
     def held_out(self, model):
@@ -216,7 +219,7 @@ class RowFold:
         coef[self.present], intercept[self.present] = A.T, b
         return coef, intercept
 
-    def _fit(self, model):
+    def _fit(self, model, penalty):
         read = self._read
         data = take_rows(read.data, self.train)
         if not self.present.all():
@@ -233,7 +236,7 @@ class RowFold:
         read = dataclasses.replace(
             read, data=data, tasks=read.tasks[self.present], classes=classes
         )
-        fit = Fit(model, read, self._place)
+        fit = Fit(model, read, penalty, self._place)
         # the design holds what is needed of the rows, perhaps in a copy
         fit.read = dataclasses.replace(read, data=None)
         return fit
@@ -260,7 +263,7 @@ class StatisticsFold:
         """Generate the fits of models that differ in their penalty only."""
         training, problem = self._merge(), None
         for model in models:
-            penalty = model._penalty()
+            penalty = model._penalty(self._fit.read)
             if penalty.free_directions(len(training.weight)).size:
                 yield from self._rows.fits([model])
             elif problem is None:
@@ -270,9 +273,10 @@ class StatisticsFold:
                     model.task_weight, fit.read.tasks, training.weight, every
                 )
                 problem = training.problem(penalty, scale, fit.problem.dtype)
-                yield fit.with_problem(model, problem)
+                yield fit.with_problem(model, penalty, problem)
             else:
-                yield fit.with_problem(model, problem.with_penalty(penalty))
+                problem = problem.with_penalty(penalty)
+                yield fit.with_problem(model, penalty, problem)
 
     def held_out(self, model):
         """Return the losses on the test part, of all tasks."""

@@ -80,6 +80,10 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     def _loss(self):
         """Return the loss."""
 
+    @abstractmethod
+    def _penalty(self, read):
+        """Return the penalty of the tasks and features of a `FitInput`."""
+
     @restores_on_failure
     @with_callbacks
     def fit(self, X, y, sample_weight=None, *, tasks=None):
@@ -119,8 +123,11 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Solve the problem of a fit and set the fitted attributes."""
         progress = _Progress(self, fit, context, inputs)
         solution = fit.solver.solve(fit.problem, start, progress.monitor)
-        for name, value in fit.attributes(solution.A, solution.intercept).items():
-            setattr(self, name, value)
+        # those of another penalty would stay
+        for name in getattr(self, "_solved", ()):
+            vars(self).pop(name, None)
+        found = fit.attributes(solution.A, solution.intercept)
+        vars(self).update(found, _solved=tuple(found))
         self.n_iter_ = solution.n_iter
         self.dual_gap_ = solution.gap
         if not (solution.converged or progress.stopped):
@@ -132,7 +139,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         read = read_fit_input(
             self, X, y, sample_weight, tasks, classifier=is_classifier(self)
         )
-        return Fit(self, read)
+        return Fit(self, read, self._penalty(read))
 
     def _check_parameters(self):
         self._check_strengths()
@@ -147,16 +154,18 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _start(self, fit):
         """Return where a warm start begins, or None."""
-        before = getattr(self, "coef_", None)
-        if not self.warm_start or before is None:
+        if not self.warm_start or not hasattr(self, "coef_"):
             return None
+        blocks = getattr(self, "blocks_", self.coef_[None])
         same = (
             np.array_equal(self.tasks_, fit.read.tasks)
             and np.array_equal(self.coef_feature_names_, fit.read.feature_names)
-            and fit.problem.penalty.n_blocks == 1
-            and np.all(np.isfinite(before))
+            and len(blocks) == fit.problem.penalty.n_blocks
+            and np.all(np.isfinite(blocks))
         )
-        return before[fit.kept].T if same else None
+        if not same:
+            return None
+        return blocks[:, fit.kept].swapaxes(1, 2).reshape(fit.problem.shape)
 
     def _warn_not_converged(self, fit, solution):
         target = fit.problem.gap_target(self.tol)

@@ -21,8 +21,6 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
         which has a one-vs-rest task a class; a pair a column for a 2-D y.
     """
 
-    _error_per_loss: ClassVar = 1.0
-
     __metadata_request__decision_function: ClassVar = {"tasks": True}
     __metadata_request__predict_proba: ClassVar = {"tasks": True}
     __metadata_request__predict_log_proba: ClassVar = {"tasks": True}

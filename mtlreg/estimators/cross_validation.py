@@ -8,7 +8,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from scipy.stats import rankdata
 from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
@@ -28,6 +27,7 @@ from mtlreg.estimators._scoring import (
     make_scorer,
     scorer_metadata,
 )
+from mtlreg.estimators._selection import Grid, Scores
 from mtlreg.estimators._splits import make_folds, make_splitter, read_splits
 from mtlreg.estimators.base import (
     MultiTaskLinearModel,
@@ -43,7 +43,6 @@ from mtlreg.problem.threads import held_threads
 from mtlreg.sequences.path import solve_path
 
 _BATCH = 16  # points of a path that are scored together, where they are small
-_ROUNDING = 1e-10  # relative difference of scores that are equal
 _SELECTIONS = ["min", "one_se"]
 
 
@@ -59,7 +58,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         """Return the model with a leading strength of 1, before it has a ratio."""
         known = self._model_class._get_param_names()
         own = {k: v for k, v in self.get_params(deep=False).items() if k in known}
-        return self._model_class(**own | {self._model_class._strengths[0]: 1.0})
+        leading = self._model_class._strengths[:1]
+        return self._model_class(**own | dict.fromkeys(leading, 1.0))
 
     def _ratio_grid(self, n_tasks):
         """Return the ratios of strengths to try; [None] where there is one strength."""
@@ -132,19 +132,19 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
         models = self._models(len(read.tasks))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
-            alphas, tops, jobs = self._prepare(plan, read, models)
-            found = self._run(jobs, alphas.size, context, inputs)
+            grid, jobs = self._prepare(plan, read, models)
+            scores = self._run(jobs, grid.alphas.size, context, inputs)
             del jobs  # which may hold all rows
-        chosen = self._record(models, alphas, *found)
-        self._warn_of_ends(models, alphas, tops, found)
-        self._solve(Fit(chosen, read, warn=False), None, context, inputs)
+        chosen = self._record(grid, scores)
+        fit = Fit(chosen, read, chosen._penalty(read), warn=False)
+        self._solve(fit, None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
         )
         return self
 
-    def _grid(self, fit, largest):
-        """Return the leading strengths to try, largest first."""
+    def _strengths_below(self, largest, fit):
+        """Return the strengths to try, largest first."""
         if not np.ndim(self.alphas):
             # where all coefficients are 0 at any strength, one scale is as good
             return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
@@ -165,20 +165,24 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         return read_splits(splitter, given.X, given.y, read, params), by_scorer
 
     def _prepare(self, plan, read, models):
-        """Return the strengths (n_ratios, n_alphas), limits to them, and the jobs."""
-        whole = Fit(models[0], read)
-        fits = [whole.with_penalty(model) for model in models]
+        """Return the strengths to try and the jobs that score them."""
+        whole = Fit(models[0], read, models[0]._penalty(read))
+        fits = [whole.with_penalty(model, model._penalty(read)) for model in models]
         if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
                 UserWarning,
                 stacklevel=levels_to_caller(),
             )
-        tops = [largest_strength(fit.problem, fit.model) for fit in fits]
-        alphas = np.stack([self._grid(*pair) for pair in zip(fits, tops, strict=True)])
-        return alphas, tops, self._jobs(plan, whole, models, alphas)
+        units = np.array([fit.model._unit(fit.problem) for fit in fits])
+        tops = [largest_strength(fit.problem, fit.model) for fit in fits] / units
+        below = map(self._strengths_below, tops, fits)
+        automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.is_gauge
+        smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
+        grid = Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
+        return grid, self._jobs(plan, whole, models, grid.factors)
 
-    def _jobs(self, plan, whole, models, alphas):
+    def _jobs(self, plan, whole, models, factors):
         """Return functions that score some folds each.
 
         Parameters
@@ -188,8 +192,9 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         whole : Fit
             Of all rows.
         models : list of estimator
-            With a leading strength of 1, one for each ratio.
-        alphas : ndarray of shape (n_ratios, n_alphas)
+            One for each ratio.
+        factors : ndarray of shape (n_ratios, n_alphas)
+            What their strengths are multiplied by.
 
         Returns
         -------
@@ -200,18 +205,15 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             converge.
         """
         splits, by_scorer = plan
-        folds = make_folds(whole, splits, alphas.size)
-        given = models, alphas, by_scorer, whole.read.tasks
+        folds = make_folds(whole, splits, factors.size)
+        given = models, factors, by_scorer, whole.read.tasks
         return [
             partial(self._score_fold, fold, split[1], *given)
             for fold, split in zip(folds, splits, strict=True)
         ]
 
     def _run(self, jobs, n_points, context, inputs):
-        """Return mean scores, those of folds and tasks, and weights of folds.
-
-        All of them of the first folds only, if a callback stops the run.
-        """
+        """Return the `Scores`, of the first folds only if a callback stops the run."""
         run = Parallel(n_jobs=self.n_jobs, prefer="threads", return_as="generator")
         results = run(delayed(job)() for job in jobs)
         done, n_short = [], 0
@@ -234,7 +236,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             )
         means, scores, task_scores, shares = zip(*done, strict=True)
         joined = [np.concatenate(part, axis=2) for part in (scores, task_scores)]
-        return np.mean(means, axis=0), *joined, np.concatenate(shares)
+        return Scores(np.mean(means, axis=0), *joined, np.concatenate(shares))
 
     def _score(self, given):
         """Return the scorer's score or None, and the parameters of the splitter."""
@@ -260,26 +262,25 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         by_scorer = ScorerScore(scorer, given.X, given.y, scorer_params, given.tasks)
         return by_scorer, split_params
 
-    def _score_fold(self, fold, test, models, alphas, by_scorer, tasks):
+    def _score_fold(self, fold, test, models, factors, by_scorer, tasks):
         """Return what a job of `_jobs` does, for one fold."""
         held_out = fold.held_out(models[0])
-        by_loss = LossScore(
-            self._error_per_loss, held_out.weight, self.task_weight, tasks
-        )
-        scores = np.empty(alphas.shape)
-        task_scores = np.empty((*alphas.shape, len(held_out.weight)))
+        error_factor = models[0]._loss().error_factor
+        by_loss = LossScore(error_factor, held_out.weight, self.task_weight, tasks)
+        scores = np.empty(factors.shape)
+        task_scores = np.empty((*factors.shape, len(held_out.weight)))
         n_short = 0
         for ratio, fit in enumerate(fold.fits(models)):
             waiting, batch = [], _batch_size(fit)
-            path = solve_path(fit.problem, fit.solver, alphas[ratio])
+            path = solve_path(fit.problem, fit.solver, factors[ratio])
             for index, point in enumerate(path):
                 n_short += not point.solution.converged
                 waiting.append(fold.coefficients(fit, point.solution))
                 if by_scorer is not None:
                     model = fitted_model(self, fit, point.solution)
-                    model.set_params(**scaled_strengths(model, alphas[ratio, index]))
+                    model.set_params(**model._at_factor(factors[ratio, index]))
                     scores[ratio, index] = by_scorer.of_model(model, test)
-                if len(waiting) == batch or index + 1 == alphas.shape[1]:
+                if len(waiting) == batch or index + 1 == factors.shape[1]:
                     here = ratio, slice(index + 1 - len(waiting), index + 1)
                     coef, intercept = map(np.stack, zip(*waiting, strict=True))
                     losses = held_out.losses(coef, intercept)
@@ -290,84 +291,29 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         alone = scores[:, :, None], task_scores[:, :, None], np.ones(1)
         return scores, *alone, n_short
 
-    def _record(self, models, alphas, means, scores, task_scores, shares):
+    def _record(self, grid, scores):
         """Set the attributes of cross-validation; return the model that was chosen."""
-        leading = models[0]._strengths[0]
-        bad = np.argwhere(~np.isfinite(scores))
+        bad = np.argwhere(~np.isfinite(scores.folds))
         if len(bad):
             ratio, index, fold = bad[0]
             raise ValueError(
-                f"the score is {scores[ratio, index, fold]} in fold {fold} at "
-                f"{leading}={alphas[ratio, index]:.3g}; give a scoring that is defined "
-                f"on every test part, or larger ones"
+                f"the score is {scores.folds[ratio, index, fold]} in fold {fold} at "
+                f"{grid.models[0]._searched()[0]}={grid.alphas[ratio, index]:.3g}; "
+                f"give a scoring that is defined on every test part, or larger ones"
             )
         # before the model that is chosen gets its strengths
-        with_folds = not isinstance(self.cv, str)
-        self.cv_results_ = _results(models, alphas, means, scores, shares, with_folds)
-        ratio, index = _select(means, scores, shares, self.selection)
-        chosen = models[ratio]
-        chosen.set_params(**scaled_strengths(chosen, alphas[ratio, index]))
-        for name in chosen._strengths:
-            setattr(self, f"{name}_", getattr(chosen, name))
-        ratios = self._ratio_grid(task_scores.shape[3])
+        self.cv_results_ = scores.table(grid, with_folds=not isinstance(self.cv, str))
+        ratio, index = scores.select(self.selection)
+        for name, value in grid.found(ratio, index).items():
+            setattr(self, f"{name}_", value)
+        ratios = self._ratio_grid(scores.tasks.shape[3])
         if ratios[0] is not None:
             self.ratios_ = np.asarray(ratios, dtype=np.float64)
             self.ratio_ = float(ratios[ratio])
-        self.alphas_ = alphas[0] if len(alphas) == 1 else alphas
-        self.score_path_, self.task_score_path_ = scores, task_scores
-        return chosen
-
-    def _warn_of_ends(self, models, alphas, tops, found):
-        """Tell where the best is at an end of a grid beyond which it may be better.
-
-        Parameters
-        ----------
-        models, alphas
-            As in `_jobs`.
-        tops : list of float
-            The largest strength of each ratio that makes sense.
-        found : tuple
-            Of `_run`.
-        """
-        means, _, task_scores, _ = found
-        rows, columns = np.nonzero(_best(means))
-        row = rows[0]
-        automatic = not np.ndim(self.alphas) and models[row]._penalty().is_gauge
-        smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
-        strengths, n_tasks = alphas[row], task_scores.shape[3]
-        leading = models[row]._strengths[0]
-        self._warn_of_end(
-            leading,
-            strengths,
-            strengths[columns[rows == row]],
-            (0.0, tops[row]),
-            (smaller, "extend alphas"),
-        )
-        ratios = self._ratio_grid(n_tasks)
-        if ratios[0] is not None:
-            remedies = (f"extend {self._model_class._ratio}",) * 2
-            limits = models[row]._ratio_limits(n_tasks)
-            best = np.asarray(ratios)[rows]
-            self._warn_of_end("ratio", ratios, best, limits, remedies)
-
-    def _warn_of_end(self, name, grid, best, limits, remedies):
-        """Warn if the best values are one end of a grid that is inside the limits."""
-        smallest, largest = np.min(grid), np.max(grid)
-        if smallest == largest:
-            return
-        inside = (1 + _ROUNDING) * limits[0], (1 - _ROUNDING) * limits[1]
-        if np.max(best) == smallest > inside[0]:
-            end, value, remedy = "smallest", smallest, remedies[0]
-        elif np.min(best) == largest < inside[1]:
-            end, value, remedy = "largest", largest, remedies[1]
-        else:
-            return
-        warnings.warn(
-            f"the best {name}={value:.3g} is the {end} of its grid, and others beyond "
-            f"it may score better: {remedy}",
-            UserWarning,
-            stacklevel=levels_to_caller(),
-        )
+        self.alphas_ = grid.alphas[0] if len(grid.alphas) == 1 else grid.alphas
+        self.score_path_, self.task_score_path_ = scores.folds, scores.tasks
+        scores.warn_of_ends(grid, ratios)
+        return grid.model(ratio, index)
 
     def get_metadata_routing(self):
         """Return what splitter and scorer request of the arguments of `fit`.
@@ -397,7 +343,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
 
     def _record(self, *found):
         chosen = super()._record(*found)
-        if self.scoring is None:
+        if self.scoring is None and chosen._loss().quadratic:
             self.mse_path_ = -self.score_path_
         return chosen
 
@@ -431,59 +377,3 @@ def _batch_size(fit):
     """Return how many points may wait, an eighth of the data at most."""
     n_tasks = len(fit.read.tasks)
     return int(np.clip(fit.read.rows.size // (8 * n_tasks), 1, _BATCH))
-
-
-def scaled_strengths(model, factor):
-    """Return the strengths of a model times a factor, by name."""
-    return {name: float(factor * getattr(model, name)) for name in model._strengths}
-
-
-def _select(means, scores, shares, selection):
-    """Return the positions of the ratio and the strength to choose.
-
-    Of equal scores that of the largest strength, which comes first.
-    """
-    n_folds = scores.shape[2]
-    ratio, index = np.unravel_index(np.argmax(_best(means)), means.shape)
-    if selection == "one_se" and n_folds > 1:
-        error = _standard_error(scores[ratio, index], shares)
-        index = np.argmax(means[ratio] >= means[ratio, index] - error)
-    return int(ratio), int(index)
-
-
-def _best(means):
-    """Return which mean scores are as good as the best."""
-    best = means.max()
-    return means >= best - _ROUNDING * abs(best)
-
-
-def _standard_error(scores, shares):
-    """Return that of the weighted mean; without weights ``std(ddof=1) / sqrt(n)``."""
-    left = np.sum((shares / shares.sum()) ** 2)
-    return np.sqrt(_variance(scores, shares) * left / (1 - left))
-
-
-def _variance(scores, shares):
-    """Return the weighted mean square of scores (..., n_folds) around their mean."""
-    means = np.average(scores, axis=-1, weights=shares)
-    return np.average((scores - means[..., None]) ** 2, axis=-1, weights=shares)
-
-
-def _results(models, alphas, means, scores, shares, with_folds):
-    """Return the table of scores, a column an entry, in the manner of a grid search."""
-    points = []
-    for model, row in zip(models, alphas, strict=True):
-        given = model.get_params(deep=False).items()
-        fixed = {name: value for name, value in given if name == model._ratio}
-        points += [scaled_strengths(model, alpha) | fixed for alpha in row]
-    flat, means = scores.reshape(-1, scores.shape[2]), means.ravel()
-    table = {f"param_{name}": np.array([p[name] for p in points]) for name in points[0]}
-    table |= {
-        "params": points,
-        "mean_test_score": means,
-        "std_test_score": np.sqrt(_variance(flat, shares)),
-        "rank_test_score": rankdata(-means, method="min").astype(int),
-    }
-    if with_folds:
-        table |= {f"split{k}_test_score": column for k, column in enumerate(flat.T)}
-    return table

@@ -66,12 +66,38 @@ class Stem:
     _default_ratios: ClassVar[Any] = None
 
     @abstractmethod
-    def _penalty(self):
-        """Return the penalty at the strengths of the parameters."""
+    def _penalty(self, read):
+        """Return the penalty at the strengths of the parameters.
 
-    def _penalty_attributes(self, A):
-        """Return the attributes that belong to the penalty, by name."""
-        return {}
+        Parameters
+        ----------
+        read : FitInput
+            Which tasks and features there are, and what they are called.
+        """
+
+    @classmethod
+    def _searched(cls):
+        """Return the names of what a search chooses, the leading strength first."""
+        return cls._strengths
+
+    def _leading(self):
+        """Return the leading strength, which stands for all."""
+        return float(getattr(self, self._strengths[0]))
+
+    def _at_factor(self, factor):
+        """Return the parameters with all strengths times a factor, by name."""
+        return {name: float(factor * getattr(self, name)) for name in self._strengths}
+
+    def _unit(self, problem):
+        """Return what the strength 1 of a search is in leading strengths."""
+        return 1.0
+
+    def _found(self, factor, alpha):
+        """Return what a search reports of its strength alpha, a factor of those here.
+
+        By name.
+        """
+        return self._at_factor(factor)
 
     def _check_strengths(self):
         """Raise unless the parameters of the penalty are valid."""
@@ -163,12 +189,14 @@ def estimator(cls):
 
     The stem is the first base of the class, or of its ``_model_class`` where strengths
     are chosen by cross-validation. Its own parameters come first, then those of
-    `Search`, if any, and of `Stem`.
+    `Search`, if any, and of `Stem`. A default of the stem gives way to one of the
+    class itself.
     """
     model = getattr(cls, "_model_class", cls)
     stem, searched = model.__bases__[0], model is not cls
     common = _defaults(Stem)
     own = {k: v for k, v in _defaults(stem).items() if k not in common}
+    own = {k: vars(model).get(k, v) for k, v in own.items()}
     positional = {f.name for f in fields(stem) if not f.kw_only}
     if searched:
         if stem._ratio is None and len(stem._strengths) > 1:
@@ -181,7 +209,7 @@ def estimator(cls):
             own = {stem._ratio: own.get(stem._ratio, stem._default_ratios)} | own
         own |= _defaults(Search)
         del common["warm_start"]
-        positional = set()
+        positional -= set(stem._strengths)
     # a dataclass's __init__ stores what it is given, and errors name the parameters
     cls.__init__ = make_dataclass(
         cls.__qualname__,
@@ -192,7 +220,7 @@ def estimator(cls):
     ).__init__
     cls.__init__.__annotations__ = {}
     cls.__dataclass_fields__ = _NoFields()
-    cls.__doc__ = compose(cls, stem, searched)
+    cls.__doc__ = compose(cls, model, stem)
     return cls
 
 

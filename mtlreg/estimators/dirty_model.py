@@ -83,15 +83,8 @@ class _DirtyModel(Stem):
         largest = n_tasks if self.norm == "linf" else np.sqrt(n_tasks)
         return np.geomspace(1.0, largest, 5)[1:-1] if n_tasks > 1 else np.ones(1)
 
-    def _penalty(self):
+    def _penalty(self, read):
         return Dirty(self.alpha_shared, self.alpha_specific, self.norm)
-
-    def _penalty_attributes(self, A):
-        shared, specific = self._penalty().split(A)
-        return {
-            "shared_coef_": np.ascontiguousarray(shared.T),
-            "specific_coef_": np.ascontiguousarray(specific.T),
-        }
 
 
 @estimator

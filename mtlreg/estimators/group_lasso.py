@@ -3,8 +3,6 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from mtlreg.estimators._checks import check_choice, check_real
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
@@ -67,16 +65,13 @@ class _GroupLasso(Stem):
     def _ratio_limits(self, n_tasks):
         return 0.0, 1.0
 
-    def _penalty(self):
+    def _penalty(self, read):
         if self.l1_ratio == 1:
             return L1(self.alpha)
         if self.l1_ratio == 0:
             group, _ = NORMS[self.norm]
             return group(self.alpha)
         return SparseGroup(self.alpha, self.l1_ratio, self.norm)
-
-    def _penalty_attributes(self, A):
-        return {"support_": np.any(A != 0, axis=1)}
 
 
 @estimator

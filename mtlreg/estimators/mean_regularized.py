@@ -8,11 +8,7 @@ import numpy as np
 
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators.classifier import MultiTaskClassifier
-from mtlreg.estimators.cross_validation import (
-    ClassifierCV,
-    RegressorCV,
-    scaled_strengths,
-)
+from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.inputs.frames import listed
@@ -74,11 +70,8 @@ class _MeanRegularized(Stem):
         # the mean as good as free, and every task on its own
         return 0.01, 1.0
 
-    def _penalty(self):
+    def _penalty(self, read):
         return MeanRegularization(self.alpha, self.alpha_mean)
-
-    def _penalty_attributes(self, A):
-        return {"mean_coef_": A.mean(axis=1)}
 
 
 @estimator
@@ -148,10 +141,10 @@ class MeanRegularizedRegressorCV(RegressorCV):
             )
         return None
 
-    def _jobs(self, plan, whole, models, alphas):
+    def _jobs(self, plan, whole, models, factors):
         if plan is not None:
-            return super()._jobs(plan, whole, models, alphas)
-        return [partial(_leave_one_out_scores, whole, models, alphas)]
+            return super()._jobs(plan, whole, models, factors)
+        return [partial(_leave_one_out_scores, whole, models, factors)]
 
 
 @estimator
@@ -171,7 +164,7 @@ class MeanRegularizedClassifierCV(ClassifierCV):
     _model_class = MeanRegularizedClassifier
 
 
-def _leave_one_out_scores(whole, models, alphas):
+def _leave_one_out_scores(whole, models, factors):
     """Return what a job of `CrossValidatedModel` does, for folds of one row each.
 
     The scores of the tasks are means over their rows, shape (n_ratios, n_alphas, 1,
@@ -183,8 +176,8 @@ def _leave_one_out_scores(whole, models, alphas):
     weighting = whole.model.task_weight
     proportional = isinstance(weighting, str) and weighting == "proportional"
     left_out = LeaveOneOut(whole.problem, data, proportional)
-    scores = np.empty((*alphas.shape, n_rows))
-    task_scores = np.empty((*alphas.shape, 1, len(read.tasks)))
+    scores = np.empty((*factors.shape, n_rows))
+    task_scores = np.empty((*factors.shape, 1, len(read.tasks)))
     totals, c = data.cells.sum(data.weight), whole.problem.design.task_weights
     in_row = data.weight
     if not proportional:
@@ -193,8 +186,9 @@ def _leave_one_out_scores(whole, models, alphas):
     shares = whole.problem.term.v.reshape(n_rows, -1).sum(axis=1)
     order = np.argsort(read.rows)
     for ratio, model in enumerate(models):
-        for index, alpha in enumerate(alphas[ratio]):
-            errors = left_out.residuals(**scaled_strengths(model, alpha)) ** 2
+        penalty = model._penalty(read)
+        for index, factor in enumerate(factors[ratio]):
+            errors = left_out.residuals(penalty.scaled(factor)) ** 2
             sums = data.cells.sum(data.weight * errors)
             task_scores[ratio, index, 0] = -sums / totals
             of_rows = np.average(errors.reshape(in_row.shape), axis=1, weights=in_row)

@@ -132,7 +132,8 @@ def _walk(model, given, alphas, eps, ratios):
     paths, stopped = [], False
     for one in changed:
         one._check_parameters()
-        points = _Points(one, fit.with_penalty(one), context, inputs)
+        penalty = one._penalty(fit.read)
+        points = _Points(one, fit.with_penalty(one, penalty), context, inputs)
         path = points.path(alphas, eps)
         stopped = points.stopped
         if not (stopped and paths):
@@ -179,8 +180,7 @@ class _Points:
             alphas = check_grid(alphas, "alphas")
         else:
             alphas = default_grid(fit.problem, model, alphas, eps)
-        leading = float(getattr(model, model._strengths[0]))
-        found = list(self._solve(alphas / leading))
+        found = list(self._solve(alphas / model._leading()))
         solutions = [point.solution for point in found]
         alphas = alphas[: len(found)]
         short = [a for a, s in zip(alphas, solutions, strict=True) if not s.converged]

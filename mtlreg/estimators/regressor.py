@@ -1,7 +1,5 @@
 """What the regressors share: the squared loss, predict and score."""
 
-from typing import ClassVar
-
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -13,8 +11,6 @@ from mtlreg.losses import Squared
 
 class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
     """Base of the regressors."""
-
-    _error_per_loss: ClassVar = 2.0  # the squared error is twice the squared loss
 
     def _loss(self):
         return Squared()

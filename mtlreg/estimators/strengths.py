@@ -165,4 +165,4 @@ def alpha_max_of(problem, estimator):
             f"{type(estimator).__name__} has no alpha_max: its coefficients are 0 at "
             f"no finite strength; use alpha_grid for a range of strengths"
         )
-    return problem.alpha_factor * float(getattr(estimator, estimator._strengths[0]))
+    return problem.alpha_factor * estimator._leading()

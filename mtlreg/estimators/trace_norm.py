@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import check_is_fitted
 
 from mtlreg.estimators.classifier import MultiTaskClassifier
@@ -70,18 +68,8 @@ class _TraceNorm(_Subspace, Stem):
 
     _strengths: ClassVar = ("alpha",)
 
-    def _penalty(self):
+    def _penalty(self, read):
         return TraceNorm(self.alpha)
-
-    def _penalty_attributes(self, A):
-        U, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
-        rounding = max(A.shape) * np.finfo(A.dtype).eps
-        rank = int(np.sum(sigma > rounding * np.max(sigma, initial=0.0)))
-        _, components = svd_flip(U, Vt, u_based_decision=False)
-        return {
-            "rank_": rank,
-            "components_": np.ascontiguousarray(components[:rank], dtype=A.dtype),
-        }
 
 
 @estimator

@@ -43,10 +43,20 @@ class Loss(ABC):
         Lipschitz with this constant in the metric of ``v``.
     quadratic : bool
         Whether the second derivative is constant.
+    binary : bool
+        Whether the targets are -1 and 1, as classifiers have them.
+    unbounded : str
+        What targets have that make the best constant prediction infinite, for messages.
+    error_factor : float
+        What the mean loss is multiplied by to be the error that scores report, such as
+        2 for the mean squared error.
     """
 
     curvature: float
     quadratic = False
+    binary = False
+    unbounded = "no finite optimum"
+    error_factor = 1.0
 
     @abstractmethod
     def pointwise(self, z, y):
@@ -83,6 +93,14 @@ class Loss(ABC):
     @abstractmethod
     def constant(self, mean):
         """Return the best constant prediction for targets of the weighted ``mean``."""
+
+    def bounded(self, y, v, cells):
+        """Return which tasks have a finite best constant prediction; True for all."""
+        return True
+
+    def shrunken_constant(self, y, v, cells):
+        """Return a finite constant for every task that is near the best, (n_tasks,)."""
+        return self.constant(cells.sum(v * y) / cells.sum(v))
 
     @abstractmethod
     def check_target(self, y):

@@ -22,6 +22,8 @@ class Logistic(Loss):
     """
 
     curvature = 0.25
+    binary = True
+    unbounded = "one class only"
 
     def pointwise(self, z, y):
         # many times faster than logaddexp, where exp and log1p are vectorised
@@ -92,6 +94,15 @@ class Logistic(Loss):
         # the logit of the share of positives, (1 + mean) / 2
         with np.errstate(divide="ignore"):
             return 2.0 * np.arctanh(mean)
+
+    def bounded(self, y, v, cells):
+        positives, negatives = cells.sum(v * (y > 0)), cells.sum(v * (y < 0))
+        return (positives > 0) & (negatives > 0)
+
+    def shrunken_constant(self, y, v, cells):
+        # the log-odds of k + 1/2 in W + 1, k of the weight W positive
+        k, weight = cells.sum(v * (y > 0)), cells.sum(v)
+        return np.log((k + 0.5) / (weight - k + 0.5))
 
     def check_target(self, y):
         if not np.all(np.abs(y) == 1):

@@ -18,6 +18,7 @@ class Squared(Loss):
 
     curvature = 1.0
     quadratic = True
+    error_factor = 2.0
 
     def pointwise(self, z, y):
         return 0.5 * (z - y) ** 2

@@ -1,6 +1,12 @@
 """Penalties on the task matrix A of shape (n_features, n_tasks)."""
 
-from mtlreg.penalties.base import Penalty, RowPenalty
+from mtlreg.penalties.base import (
+    Gauge,
+    Penalty,
+    Quadratic,
+    RowPenalty,
+    RowSeparable,
+)
 from mtlreg.penalties.dirty import Dirty
 from mtlreg.penalties.infimal import InfimalSum
 from mtlreg.penalties.l1 import L1
@@ -26,11 +32,14 @@ __all__ = [
     "L21",
     "PENALTIES",
     "Dirty",
+    "Gauge",
     "InfimalSum",
     "L1Linf",
     "MeanRegularization",
     "Penalty",
+    "Quadratic",
     "RowPenalty",
+    "RowSeparable",
     "SparseGroup",
     "TraceNorm",
 ]

@@ -1,7 +1,8 @@
 """The contract of a penalty: a function of the task matrix that never sees data."""
 
+import copy
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from numbers import Real
 from typing import ClassVar, NamedTuple
 
@@ -10,19 +11,38 @@ import numpy as np
 from mtlreg._numba import prox_rows
 
 
+class TaskMatrix(NamedTuple):
+    """``Q = spread (I - 11'/T) + mean 11'/T`` of a penalty ``1/2 trace(A Q A')``."""
+
+    spread: float
+    mean: float
+
+
+class PenaltyGap(NamedTuple):
+    """What a penalty adds to the duality gap."""
+
+    rest: float  # penalty(A) + penalty*(s G) - s <A, G>, >= 0 but for rounding
+    size: float  # of what it is made of, beside the products of A and G
+    scale: float  # s, by which the dual point is to be multiplied
+    polars: np.ndarray | None = None  # of the rows of G, where s comes of them
+
+
 class Penalty(ABC):
     """Convex penalty on the task matrix A of shape (n_features, n_tasks).
 
     A penalty is a frozen dataclass that owns its strengths. The variable of a solver is
-    A itself, or ``n_blocks`` stacked matrices whose `combine` is A.
+    A itself, or ``n_blocks`` stacked matrices whose `combine` is A. This base serves
+    any penalty with a `conjugate`; `Gauge` and `Quadratic` are the usual kinds.
 
     Attributes
     ----------
     strengths : tuple of str
         The fields that multiply the penalty; `scaled` scales them all.
+    by_feature, by_task : tuple of str
+        The fields that are arrays with an entry for each feature, or task, on their
+        first axis.
     is_gauge : bool
-        Whether the penalty is positively homogeneous; then it has a `polar`. A penalty
-        that is not is quadratic, with `gradient` and `conjugate`.
+        Whether the penalty is positively homogeneous and has a `polar`, see `Gauge`.
     row_separable : bool
         Whether the penalty is a sum over rows of A, each with an exact prox.
     n_blocks : int
@@ -35,15 +55,20 @@ class Penalty(ABC):
     factor_strength : float or None
         Of a penalty that is ``min s/2 (||L||_F^2 + ||R||_F^2)`` over ``A = L R'``, the
         strength s.
+    task_matrix : TaskMatrix or None
+        Q of a penalty that is ``1/2 trace(A Q A')`` and ties tasks through their mean.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
-    is_gauge = True
+    by_feature: ClassVar[tuple[str, ...]] = ()
+    by_task: ClassVar[tuple[str, ...]] = ()
+    is_gauge = False
     row_separable = False
     n_blocks = 1
     ignores_basis = False
     has_tangent = False
     factor_strength: float | None = None
+    task_matrix: TaskMatrix | None = None
 
     @abstractmethod
     def value(self, A):
@@ -71,27 +96,32 @@ class Penalty(ABC):
         """Return the prox with the space it moves in, see `FixedRank`."""
         raise NotImplementedError(f"{type(self).__name__} has no tangent spaces")
 
-    def polar(self, G):
-        """Return the smallest s with ``<G, A> <= s value(A)`` for every A."""
-        raise NotImplementedError(f"{type(self).__name__} is no gauge")
-
-    def gradient(self, A):
-        """Return Q A of a quadratic penalty ``1/2 <A, Q A>``."""
-        raise NotImplementedError(f"{type(self).__name__} is not quadratic")
-
     def conjugate(self, G):
-        """Return ``1/2 <G, Q^-1 G>`` on what the penalty sees of G.
+        """Return the Fenchel conjugate ``sup_A <A, G> - value(A)``, 0 at 0.
 
         The component of G along the `free_directions` is left out.
         """
-        raise NotImplementedError(f"{type(self).__name__} is not quadratic")
+        raise NotImplementedError(f"{type(self).__name__} has no conjugate")
 
-    def divergence(self, A, G):
-        """Return ``value(A) + conjugate(G) - <A, G>`` of a quadratic penalty.
+    def gap(self, A, G, value=None):
+        """Return what A and the dual point of ``G = X'theta`` leave of the duality gap.
 
-        It is ``conjugate(G - Q A)``, which is >= 0 and does not cancel.
+        Parameters
+        ----------
+        A : ndarray
+            The variable, in float64.
+        G : ndarray of shape (n_features, n_tasks)
+        value : float, optional
+            The penalty at A, or a bound of it, where it is at hand.
+
+        Returns
+        -------
+        PenaltyGap
         """
-        return self.conjugate(G - self.gradient(A))
+        value = self.value(A) if value is None else value
+        conjugate = self.conjugate(G)
+        rest = value + conjugate - float(np.vdot(self.combine(A), G))
+        return PenaltyGap(rest, value + conjugate, 1.0)
 
     def free_directions(self, n_tasks):
         """Return the task patterns that are not penalised, (n_tasks, k).
@@ -101,8 +131,25 @@ class Penalty(ABC):
         return np.zeros((n_tasks, 0))
 
     def absent_task(self, A):
-        """Return the column that a task without data gets beside the tasks of A."""
-        return np.zeros(A.shape[0], dtype=A.dtype)
+        """Return what a task without data gets, an array like A but for its last axis.
+
+        Parameters
+        ----------
+        A : ndarray
+            The variable, of the other tasks.
+        """
+        return np.zeros(A.shape[:-1], dtype=A.dtype)
+
+    def attributes(self, A, blocks):
+        """Return what estimators report of the optimum beside ``coef_``, by name.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n_features, n_tasks)
+        blocks : ndarray of shape (n_blocks, n_features, n_tasks)
+            Whose sum A is.
+        """
+        return {}
 
     def combine(self, blocks):
         """Return A for the variable of a solver, the sum of its blocks."""
@@ -111,6 +158,105 @@ class Penalty(ABC):
     def scaled(self, factor):
         """Return the same penalty with every strength multiplied by ``factor``."""
         return replace(self, **{s: factor * getattr(self, s) for s in self.strengths})
+
+    def restrict(self, features=None, tasks=None):
+        """Return the same penalty of some rows or columns of A.
+
+        Parameters
+        ----------
+        features, tasks : ndarray of bool or int, optional
+            A mask or positions; None: all.
+        """
+        kept = [(self.by_feature, features), (self.by_task, tasks)]
+        parts = {
+            name: getattr(self, name)[held]
+            for names, held in kept
+            for name in (names if held is not None else ())
+        }
+        return replace(self, **parts) if parts else self
+
+    def __getstate__(self):
+        # without what was computed on the way
+        return self.get_params(deep=False)
+
+    def get_params(self, deep=True):
+        """Return the fields by name, as the parameters of a scikit-learn estimator."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in list(found.items()) if deep else ():
+            if hasattr(value, "get_params"):
+                nested = value.get_params().items()
+                found |= {f"{name}__{key}": inner for key, inner in nested}
+        return found
+
+    def set_params(self, **params):
+        """Set fields by name, or those of nested penalties as ``first__alpha``.
+
+        This changes the penalty in place, as `sklearn.base.clone` and grid searches
+        expect it of what they have copied; all else that it is used for leaves it as
+        it is.
+
+        Raises
+        ------
+        ValueError
+            For a name that is not there, or a value that is not valid; the penalty is
+            then as it was before.
+        """
+        changed = {}
+        for key, value in params.items():
+            name, _, rest = key.partition("__")
+            known = [field.name for field in fields(self)]
+            if name not in known:
+                raise ValueError(
+                    f"{name!r} is no parameter of {type(self).__name__}: use one of "
+                    f"{known}"
+                )
+            if rest:
+                inner = changed.get(name, getattr(self, name))
+                value = copy.copy(inner).set_params(**{rest: value})
+            changed[name] = value
+        valid = replace(self, **changed)
+        vars(self).clear()
+        vars(self).update(vars(valid))
+        return self
+
+
+class Gauge(Penalty):
+    """Penalty that is positively homogeneous, ``value(s A) = s value(A)``, s >= 0."""
+
+    is_gauge = True
+
+    @abstractmethod
+    def polar(self, G):
+        """Return the smallest s with ``<G, A> <= s value(A)`` for every A."""
+
+    def gap(self, A, G, value=None):
+        polar, polars = self._polars(G)
+        value = self.value(A) if value is None else value
+        scale = 1 / max(1.0, polar)
+        rest = value - scale * float(np.vdot(self.combine(A), G))
+        return PenaltyGap(rest, value, scale, polars)
+
+    def _polars(self, G):
+        """Return the polar, and those of the rows where it is the largest of them."""
+        return self.polar(G), None
+
+
+class Quadratic(Penalty):
+    """Penalty ``1/2 <A, Q A>``."""
+
+    @abstractmethod
+    def gradient(self, A):
+        """Return Q A."""
+
+    def divergence(self, A, G):
+        """Return ``value(A) + conjugate(G) - <A, G>``.
+
+        It is ``conjugate(G - Q A)``, which is >= 0 and does not cancel.
+        """
+        return self.conjugate(G - self.gradient(A))
+
+    def gap(self, A, G, value=None):
+        return PenaltyGap(self.divergence(A, G), 0.0, 1.0)
 
 
 class Face(NamedTuple):
@@ -138,7 +284,7 @@ class Face(NamedTuple):
         return self.bend * V - self.direction * along
 
 
-class RowPenalty(Penalty):
+class RowSeparable(Penalty):
     """Penalty that is a sum over the rows of A.
 
     The prox of a row is compiled: a subclass returns its hyper-parameters as a
@@ -154,28 +300,6 @@ class RowPenalty(Penalty):
     def row_params(self):
         """The NamedTuple that compiled solvers receive; it selects the row kernel."""
 
-    def ties(self, n_tasks):
-        """Return whether it draws entries of a row of ``n_tasks`` to one magnitude."""
-        return False
-
-    def row_polars(self, G):
-        """Return the polar of every row of G, (n_features,); of gauges only."""
-        raise NotImplementedError(f"{type(self).__name__} is no gauge")
-
-    def face(self, A):
-        """Return the `Face` at A, no row of which is 0; of gauges only."""
-        raise NotImplementedError(f"{type(self).__name__} is no gauge")
-
-    def retract(self, A, moved):
-        """Return a point near ``moved`` that has not passed the end of the face of A.
-
-        There entries reach 0 or the magnitude of those that are tied.
-        """
-        return moved
-
-    def polar(self, G):
-        return float(np.max(self.row_polars(G), initial=0.0))
-
     def prox(self, A, step, out=None):
         if out is None:
             out = np.array(A, order="C", dtype=np.result_type(A, np.float32))
@@ -184,6 +308,43 @@ class RowPenalty(Penalty):
         scratch = np.empty(out.shape[1], dtype=out.dtype)
         prox_rows(self.row_params, out, float(step), scratch)
         return out
+
+
+class RowPenalty(Gauge, RowSeparable):
+    """Gauge that is a sum over the rows of A.
+
+    Beside the prox of a row it has a kernel `mtlreg._numba.solve_row`, with which
+    `mtlreg.solvers.BCD` solves for a row exactly.
+    """
+
+    @abstractmethod
+    def row_polars(self, G):
+        """Return the polar of every row of G, (n_features,)."""
+
+    def polar(self, G):
+        return float(np.max(self.row_polars(G), initial=0.0))
+
+    def _polars(self, G):
+        polars = self.row_polars(G)
+        return float(np.max(polars, initial=0.0)), polars
+
+    def attributes(self, A, blocks):
+        return {"support_": np.any(A != 0, axis=1)}
+
+    def ties(self, n_tasks):
+        """Return whether it draws entries of a row of ``n_tasks`` to one magnitude."""
+        return False
+
+    def face(self, A):
+        """Return the `Face` at A, no row of which is 0."""
+        raise NotImplementedError(f"{type(self).__name__} has no face")
+
+    def retract(self, A, moved):
+        """Return a point near ``moved`` that has not passed the end of the face of A.
+
+        There entries reach 0 or the magnitude of those that are tied.
+        """
+        return moved
 
 
 def check_strengths(penalty, allow_zero=()):

@@ -292,6 +292,13 @@ class Dirty(RowPenalty):
         shared, specific = self._parts
         return np.maximum(shared.row_polars(G), specific.row_polars(G))
 
+    def attributes(self, A, blocks):
+        shared, specific = self.split(A)
+        return {
+            "shared_coef_": np.ascontiguousarray(shared.T),
+            "specific_coef_": np.ascontiguousarray(specific.T),
+        }
+
     def split(self, A):
         """Return (B, S): ``B = clip(A_j, -tau_j, tau_j)`` with the smallest such tau.
 

@@ -1,14 +1,15 @@
 """Models in which A is a sum of two blocks with a penalty each."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from mtlreg.penalties.base import Penalty
+from mtlreg.penalties.base import Gauge, Penalty
 
 
 @dataclass(frozen=True)
-class InfimalSum(Penalty):
+class InfimalSum(Gauge):
     """``first(B) + second(S)`` on the stacked blocks (B, S) of ``A = B + S``.
 
     Parameters
@@ -28,6 +29,7 @@ class InfimalSum(Penalty):
     first: Penalty
     second: Penalty
 
+    strengths: ClassVar[tuple[str, ...]] = ()
     n_blocks = 2
 
     def __post_init__(self):
@@ -49,6 +51,14 @@ class InfimalSum(Penalty):
 
     def polar(self, G):
         return max(self.first.polar(G), self.second.polar(G))
+
+    def absent_task(self, A):
+        parts = zip((self.first, self.second), A, strict=True)
+        return np.stack([part.absent_task(block) for part, block in parts])
+
+    def restrict(self, features=None, tasks=None):
+        parts = self.first, self.second
+        return InfimalSum(*(part.restrict(features, tasks) for part in parts))
 
     def scaled(self, factor):
         return InfimalSum(self.first.scaled(factor), self.second.scaled(factor))

@@ -6,7 +6,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row
-from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.base import (
+    Quadratic,
+    RowSeparable,
+    TaskMatrix,
+    check_strengths,
+)
 
 
 class MeanRow(NamedTuple):
@@ -28,7 +33,7 @@ def _prox_row(params, row, step, scratch):
 
 
 @dataclass(frozen=True)
-class MeanRegularization(RowPenalty):
+class MeanRegularization(Quadratic, RowSeparable):
     """``alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2``, m the mean of the a_t.
 
     Parameters
@@ -54,7 +59,6 @@ class MeanRegularization(RowPenalty):
     alpha_mean: float
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
-    is_gauge = False
     ignores_basis = True
 
     def __post_init__(self):
@@ -63,6 +67,10 @@ class MeanRegularization(RowPenalty):
     @property
     def row_params(self):
         return MeanRow(float(self.alpha), float(self.alpha_mean))
+
+    @property
+    def task_matrix(self):
+        return TaskMatrix(self.alpha, self.alpha_mean)
 
     def value(self, A):
         mean, deviation = _split(A)
@@ -91,6 +99,9 @@ class MeanRegularization(RowPenalty):
 
     def absent_task(self, A):
         return A.mean(axis=1)
+
+    def attributes(self, A, blocks):
+        return {"mean_coef_": A.mean(axis=1)}
 
     def free_directions(self, n_tasks):
         return np.ones((n_tasks, 0 if self.alpha_mean > 0 else 1))

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.penalties.base import Penalty, check_strengths
+from mtlreg.penalties.base import Gauge, check_strengths
 from mtlreg.penalties.factored import Factored
 from mtlreg.penalties.fixed_rank import FixedRank
 
 
 @dataclass(frozen=True)
-class TraceNorm(Penalty):
+class TraceNorm(Gauge):
     """Sum of the singular values, ``alpha ||A||_*``.
 
     Parameters
@@ -77,6 +77,19 @@ class TraceNorm(Penalty):
         factors = (shrunk, exact.T @ V) if wide else (exact @ shrunk, V)
         dtype = np.result_type(A, np.float32)
         return Factored(*(factor.astype(dtype, copy=False) for factor in factors))
+
+    def attributes(self, A, blocks):
+        _, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
+        rounding = max(A.shape) * np.finfo(A.dtype).eps
+        rank = int(np.sum(sigma > rounding * np.max(sigma, initial=0.0)))
+        # the sign of a singular vector is arbitrary
+        largest = np.argmax(np.abs(Vt), axis=1)
+        signs = np.sign(np.take_along_axis(Vt, largest[:, None], axis=1))
+        components = (Vt * signs)[:rank]
+        return {
+            "rank_": rank,
+            "components_": np.ascontiguousarray(components, dtype=A.dtype),
+        }
 
     def polar(self, G):
         gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))

@@ -149,8 +149,8 @@ class Problem:
 
         With x and y the root mean squares of the largest feature and the target, G is
         of the size x y, A of y / x. As F <= F0, a gauge of strength lam allows for an A
-        of y^2 / lam, and its optimum has a G of lam. What a quadratic penalty of
-        curvature q leaves of its gradient in rounding is q times that of A.
+        of y^2 / lam, and its optimum has a G of lam. What a penalty of curvature q
+        leaves of its gradient in rounding is q times that of A.
         """
         G, x2, y2 = self._null.G, float(self.square_norms.max()), float(self.scale)
         a2 = y2 / x2 if x2 > 0 else np.inf
@@ -160,7 +160,9 @@ class Problem:
             squares += [lam2, y2 / lam2 * y2 if lam2 > 0 else np.inf]
             largest = max(squares)
         else:
-            q = float(np.max(np.abs(self.penalty.gradient(np.eye(1, G.shape[1])))))
+            first = np.zeros(self.shape)
+            first[..., 0] = 1.0
+            q = 2.0 * self.penalty.value(first) / len(G)
             largest = max(*squares, q * x2, q * a2 * q, self.penalty.conjugate(G))
         if not _LEAST_SQUARE <= min(squares) <= largest <= 1 / _LEAST_SQUARE:
             raise ValueError(
@@ -269,13 +271,14 @@ class Problem:
         """Return the `Certificate` of the variable A.
 
         With theta the residual at the optimum over everything that nothing penalises,
-        G = X'theta and s = min(1, 1 / polar(G)) the gap is the sum of two terms >= 0::
+        G = X'theta and the s of `Penalty.gap` the gap is the sum of two terms >= 0::
 
             sum [v loss(z) + v loss*(-s theta / v) + s theta z]
-                + [penalty(A) - s <A, G>]
+                + [penalty(A) + penalty*(s G) - s <A, G>]
 
-        and for a quadratic penalty 1/2 <A, Q A>, with s = 1, the second term is
-        1/2 ||G - Q A||^2 in the metric of Q^-1.
+        For a gauge s is min(1, 1 / polar(G)) and its conjugate 0; for a quadratic
+        penalty 1/2 <A, Q A>, with s = 1, the second term is 1/2 ||G - Q A||^2 in the
+        metric of Q^-1.
 
         Parameters
         ----------
@@ -321,20 +324,8 @@ class Problem:
 
     def _penalty_gap(self, A, matrix, gradient, value=None):
         """Return the second term of the gap, s, and the polars of the rows."""
-        penalty, polars, s = self.penalty, None, 1.0
-        if penalty.is_gauge:
-            if penalty.row_separable:
-                polars = penalty.row_polars(gradient)
-                polar = float(np.max(polars, initial=0.0))
-            else:
-                polar = penalty.polar(gradient)
-            s = 1 / max(1.0, polar)
-            value = penalty.value(A) if value is None else value
-            rest = value + s * float(np.vdot(matrix, gradient))
-        else:
-            rest = penalty.divergence(matrix, -gradient)
-        value = 0.0 if value is None else value
-        return nonnegative(rest, value, (matrix, gradient)), s, polars
+        rest, size, s, polars = self.penalty.gap(A, -gradient, value)
+        return nonnegative(rest, size, (matrix, gradient)), s, polars
 
     def _intercept(self, A, best):
         """Return b in the units and precision of X, and by how much it is rounded.

@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit_sums
-from mtlreg.penalties import MeanRegularization
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.statistics import Statistics
 from mtlreg.sequences.folds import take_rows, task_totals
@@ -112,10 +111,17 @@ class LeaveOneOut:
             columns = [design.predict(vectors[..., k]) for k in range(vectors.shape[2])]
             self._rotated = np.stack(columns, axis=1)
 
-    def residuals(self, alpha, alpha_mean):
-        """Return the residuals, an array over cells; 0 where nothing is observed."""
+    def residuals(self, penalty):
+        """Return the residuals, an array over cells; 0 where nothing is observed.
+
+        Parameters
+        ----------
+        penalty : Penalty
+            With a `task_matrix`, of the strengths alpha and alpha_mean.
+        """
         if self._data.offsets is not None:
-            return self._residuals_of_own_rows(alpha, alpha_mean)
+            return self._residuals_of_own_rows(penalty)
+        alpha, alpha_mean = penalty.task_matrix
         out = np.zeros(self._data.y.shape)
         values, vectors, moments = self._spectra
         pooled = pooled_sum(values, vectors, alpha, alpha_mean)
@@ -144,16 +150,17 @@ class LeaveOneOut:
                     tasks, rows, group.factors, np.stack(left, axis=1), M
                 )
                 for row in np.flatnonzero(close):
-                    found[row] = self._refit(tasks, rows[row], alpha, alpha_mean)
+                    found[row] = self._refit(tasks, rows[row], penalty)
                 out[np.ix_(rows, tasks)] = found
         return out
 
-    def _residuals_of_own_rows(self, alpha, alpha_mean):
+    def _residuals_of_own_rows(self, penalty):
         """Return the residuals of tasks with rows of their own, all tasks at once.
 
         In the eigenvectors U_t of H_t only the sum of the R_u is no diagonal.
         """
         values, vectors, moments = self._spectra
+        alpha, alpha_mean = penalty.task_matrix
         data, design, free = self._data, self._problem.design, alpha - alpha_mean
         out = np.empty(len(data.y))
         for batch in self._batches:
@@ -184,7 +191,7 @@ class LeaveOneOut:
             out[rows] = left / np.where(close, 1.0, rest)
             for i in np.flatnonzero(close):
                 task = (int(t[cells[i]]),)
-                out[rows[i]] = self._refit(task, rows[i], alpha, alpha_mean)[0]
+                out[rows[i]] = self._refit(task, rows[i], penalty)[0]
         return out
 
     def _rotate(self, coordinates, tasks=None):
@@ -237,14 +244,13 @@ class LeaveOneOut:
     def _cells(self, values, t, rows):
         return values[rows] if values.ndim == 1 else values[rows, t]
 
-    def _refit(self, tasks, row, alpha, alpha_mean):
+    def _refit(self, tasks, row, penalty):
         """Return the residuals of a row that alone determines a direction."""
         data, keep = self._data, np.ones(len(self._data.y), dtype=bool)
         keep[row] = False
         rest = take_rows(data, keep)
         scale = self._scale_without(task_totals(rest))
         intercept = self._problem.term.fit_intercept
-        penalty = MeanRegularization(alpha, alpha_mean)
         solution = Direct().solve(
             Problem(rest, self._problem.loss, penalty, scale, intercept)
         )

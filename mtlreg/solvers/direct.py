@@ -1,11 +1,10 @@
-"""Newton's method for mean regularisation, exact for least squares."""
+"""Newton's method for quadratic penalties, exact for least squares."""
 
 import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.penalties import MeanRegularization
 from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.solvers.base import GapCheck, Solver
 from mtlreg.solvers.pooling import (
@@ -26,7 +25,10 @@ _MOST_LINEAR = 20  # steps in a row at linear pace until no minimiser is expecte
 
 @dataclass(frozen=True)
 class Direct(Solver):
-    """Direct solve of `MeanRegularization`: one linear system for the squared loss.
+    """Direct solve of mean regularisation: one linear system for the squared loss.
+
+    It serves every penalty with a `task_matrix`, of the strengths alpha = ``spread``
+    and alpha_mean = ``mean``, such as `mtlreg.penalties.MeanRegularization`.
 
     For any other loss Newton's method, damped, a system a step; for the squared one
     further steps only where rounding leaves more than the tolerance. With w the second
@@ -55,8 +57,7 @@ class Direct(Solver):
     >>> import numpy as np
     >>> from mtlreg.problem import MultiTaskData
     >>> from mtlreg.losses import Squared
-    >>> from mtlreg.penalties import MeanRegularization
-    >>> from mtlreg.problem import Problem
+    >>>     >>> from mtlreg.problem import Problem
     >>> from mtlreg.solvers import Direct
     >>> X = np.array([[1.0], [-1.0]])
     >>> Y = np.array([[3.0, 4.0], [-3.0, -4.0]])
@@ -68,7 +69,7 @@ class Direct(Solver):
     """
 
     def refuses(self, loss, penalty):
-        if isinstance(penalty, MeanRegularization):
+        if penalty.task_matrix is not None:
             return None
         return (
             "solver 'direct' solves mean regularisation only, "
@@ -93,7 +94,7 @@ class Direct(Solver):
             before, point = point.value, _descend(problem, point)
             falls.append(before - point.value)
             last = iteration == self.max_iter or falls[-1] <= _EPS * problem.scale
-            if problem.penalty.alpha_mean == 0:
+            if problem.penalty.task_matrix.mean == 0:
                 last = last or _on_a_tail(falls)
             near_end = falls[-1] <= near
             if (near_end or last) and (check(iteration, point.A, point.Z) or last):
@@ -161,7 +162,7 @@ def _on_a_tail(falls):
 def _least_squares_point(problem):
     """Return the minimiser for the squared loss."""
     zero = np.zeros(problem.shape)
-    strengths = problem.penalty.alpha, problem.penalty.alpha_mean
+    strengths = problem.penalty.task_matrix
     if isinstance(problem, StatisticsProblem):
         return solve_spectra(*problem.term.statistics.spectra, *strengths)
     if problem.design.same_rows:
@@ -181,7 +182,7 @@ def _newton_move(problem, A, Z=None):
         The image of A, where it is at hand.
     """
     term, penalty = problem.term, problem.penalty
-    strengths = float(penalty.alpha), float(penalty.alpha_mean)
+    strengths = penalty.task_matrix
     Z = term.image(A) if Z is None else Z
     if isinstance(problem, StatisticsProblem):
         gradient = term.gradient(Z) + penalty.gradient(A)

@@ -19,6 +19,11 @@ from tests.estimators.cases import draw
 from tests.estimators.test_docstrings import names_in, section
 
 
+class _WithLargest(InfimalSum):
+    def attributes(self, A, blocks):
+        return {"largest_": float(np.max(np.abs(A)))}
+
+
 @dataclass(eq=False, repr=False)
 class _SparseLowRank(Stem):
     """The penalty on A = ``coef_.T``, split into L + S, is::
@@ -43,6 +48,8 @@ class _SparseLowRank(Stem):
     ----------
     largest_ : float
         The largest coefficient.
+    blocks_ : ndarray of shape (2, n_tasks, n_features)
+        The low-rank part and the entries.
 
     References
     ----------
@@ -61,11 +68,8 @@ class _SparseLowRank(Stem):
     def _at_ratio(self, ratio):
         return {"alpha_entry": self.alpha_rank / ratio}
 
-    def _penalty(self):
-        return InfimalSum(TraceNorm(self.alpha_rank), L1(self.alpha_entry))
-
-    def _penalty_attributes(self, A):
-        return {"largest_": float(np.max(np.abs(A)))}
+    def _penalty(self, read):
+        return _WithLargest(TraceNorm(self.alpha_rank), L1(self.alpha_entry))
 
 
 @estimator

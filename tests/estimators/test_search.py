@@ -31,7 +31,7 @@ from mtlreg import (
     TraceNormRegressorCV,
     alpha_grid,
 )
-from mtlreg.estimators.cross_validation import _select
+from mtlreg.estimators._selection import Scores
 from mtlreg.model_selection import TaskKFold
 from tests.estimators.cases import CV_ESTIMATORS, FEATURES, draw, school_table
 from tests.estimators.loops import (
@@ -57,7 +57,8 @@ def fitted(search, weight=None, kind="regressor", **params):
 
 
 def chosen(scores, selection):
-    return _select(scores.mean(axis=2), scores, np.ones(scores.shape[2]), selection)
+    means, shares = scores.mean(axis=2), np.ones(scores.shape[2])
+    return Scores(means, scores, scores[..., None], shares).select(selection)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ from mtlreg.estimators.mean_regularized import (
     MeanRegularizedRegressorCV,
 )
 from mtlreg.estimators.paths import RegularizationPath, regularization_path
+from mtlreg.estimators.penalized import (
+    PenalizedClassifier,
+    PenalizedClassifierCV,
+    PenalizedRegressor,
+    PenalizedRegressorCV,
+)
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
 from mtlreg.estimators.trace_norm import (
     TraceNormClassifier,
@@ -40,6 +46,10 @@ __all__ = [
     "MeanRegularizedClassifierCV",
     "MeanRegularizedRegressor",
     "MeanRegularizedRegressorCV",
+    "PenalizedClassifier",
+    "PenalizedClassifierCV",
+    "PenalizedRegressor",
+    "PenalizedRegressorCV",
     "RegularizationPath",
     "TraceNormClassifier",
     "TraceNormClassifierCV",

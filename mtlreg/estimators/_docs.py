@@ -1,5 +1,6 @@
 """Docstrings of estimators, composed of what every class of theirs documents once."""
 
+import functools
 import inspect
 import re
 
@@ -81,7 +82,12 @@ def _sections(cls):
     """Return the text of a class before its sections, and each of these, by title."""
     if cls.__module__.startswith("sklearn.") or not cls.__doc__:
         return {}
-    text, *rest = _TITLE.split(inspect.cleandoc(cls.__doc__))
+    return _split(cls.__doc__)
+
+
+@functools.cache  # most are read by every estimator that is imported
+def _split(docstring):
+    text, *rest = _TITLE.split(inspect.cleandoc(docstring))
     bodies = map(str.strip, rest[1::2])
     return {"": text.strip()} | dict(zip(rest[::2], bodies, strict=True))
 

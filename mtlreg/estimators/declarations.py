@@ -217,6 +217,8 @@ def estimator(cls):
             (name, Any, field(default=default, kw_only=name not in positional))
             for name, default in (own | common).items()
         ],
+        repr=False,
+        eq=False,
     ).__init__
     cls.__init__.__annotations__ = {}
     cls.__dataclass_fields__ = _NoFields()

@@ -18,7 +18,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from mtlreg import MeanRegularizedClassifier
-from mtlreg.problem import threads as _threads
+from mtlreg.problem import costs
 from mtlreg.problem.threads import largest_product
 
 SHAPES = [(300, 50), (1000, 100), (2000, 200), (5000, 300), (20_000, 300), (5000, 1000)]
@@ -64,12 +64,12 @@ def all_threads():
 
 @contextlib.contextmanager
 def not_held():
-    limit, _threads._LEAST_WORK = _threads._LEAST_WORK, 0.0
+    limit, costs.THREADED_WORK = costs.THREADED_WORK, 0.0
     try:
         with all_threads():
             yield
     finally:
-        _threads._LEAST_WORK = limit
+        costs.THREADED_WORK = limit
 
 
 def slowdown(job, with_threads):

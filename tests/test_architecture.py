@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from mtlreg.problem import costs
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 ALONE = "datasets"
@@ -122,6 +124,13 @@ def test_files_of_a_folder_import_those_above_them():
             other = name.replace(".", "/") + ".py"
             if here in order and other in order and part_of(module) == part_of(name):
                 assert order[other] < order[here], f"{other} stands below {here}"
+
+
+def test_the_page_on_costs_has_every_number():
+    page = (ROOT / "docs" / "cost.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", page, re.MULTILINE)
+    numbers = {name: v for name, v in vars(costs).items() if name.isupper()}
+    assert {name: eval(value) for name, value in rows} == numbers
 
 
 @every_module

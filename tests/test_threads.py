@@ -9,8 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from mtlreg import GroupLassoRegressorCV, MeanRegularizedClassifier
 from mtlreg.losses import Squared
 from mtlreg.penalties import TraceNorm
-from mtlreg.problem import Problem
-from mtlreg.problem import threads as _threads
+from mtlreg.problem import Problem, costs
 from mtlreg.problem.threads import held_threads, largest_product
 from mtlreg.solvers import FISTA
 from tests.problems import random_data
@@ -96,7 +95,7 @@ def test_a_solve_holds_the_threads_of_a_small_problem(monkeypatch):
 
     FISTA().solve(problem, monitor=look)
     assert set(seen) == {1}
-    monkeypatch.setattr(_threads, "_LEAST_WORK", 0.0)
+    monkeypatch.setattr(costs, "THREADED_WORK", 0.0)
     seen.clear()
     FISTA().solve(problem, monitor=look)
     assert set(seen) == {4}

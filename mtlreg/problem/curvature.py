@@ -4,13 +4,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_factor, cho_solve
 
+from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import make_design
 from mtlreg.problem.grams import weighted_gram
-
-_AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
-_SMALL = 1e7  # of which take no time
-_MOST_ROWS = 1000  # of all tasks, whose kernel is factorised
 
 
 def pooling_pays(design, n_products):
@@ -18,7 +15,8 @@ def pooling_pays(design, n_products):
     (n, d), X = design.X.shape, design.X
     entries = X.nnz if sp.issparse(X) else X.size
     product = entries * (design.n_tasks if design.cells.offsets is None else 1)
-    return n * d**2 + 10 * d**3 <= max(_AS_FAST * n_products * product, _SMALL)
+    most = costs.BLAS_OF_PRODUCTS * n_products * product
+    return n * d**2 + 10 * d**3 <= max(most, costs.SMALL_SPECTRUM)
 
 
 def pooled_gram(design):
@@ -63,7 +61,7 @@ def few_rows(design):
     """
     n, d = design.X.shape
     own = design.cells.offsets is not None and not sp.issparse(design.X)
-    return own and n <= min(d, _MOST_ROWS)
+    return own and n <= min(d, costs.KERNEL_ROWS)
 
 
 def shifted_inverse(design, R, shift, weight):

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from mtlreg.problem import costs
 from mtlreg.problem.grams import (
     column_kernels,
     gram_columns,
@@ -35,9 +36,6 @@ from mtlreg.problem.rows import (
     take_columns,
     task_moments,
 )
-
-_DENSE_LIMIT = 1000  # up to this size a symmetric matrix is decomposed as it stands
-_FEW = 16  # sets of weights, to be multiplied with one after the other
 
 
 class Design(ABC):
@@ -230,7 +228,7 @@ class Design(ABC):
         rows, v = self.rows(t)
         if not rows.size or not self.square_norms[:, t].any():
             return 0.0
-        if min(rows.shape) <= _DENSE_LIMIT:
+        if min(rows.shape) <= costs.DENSE_SPECTRUM:
             wide = rows.shape[0] < rows.shape[1]
             if wide:
                 inner = inner_products(rows)
@@ -319,7 +317,7 @@ class SharedDesign(Design):
         bits = columns.view(np.dtype((np.void, columns.strides[0])))[:, 0]
         # tasks with the same weights have the same Gram matrix
         _, first, which = np.unique(bits, return_index=True, return_inverse=True)
-        if len(first) <= _FEW:
+        if len(first) <= costs.FEW_WEIGHTS:
             for number, t in enumerate(first):
                 gram = self.gram(t, self.select(weight, t), features)
                 out[:, :, which == number] = gram[:, :, None]
@@ -335,7 +333,7 @@ class SharedDesign(Design):
 
     def _largest_by_task(self):
         n, d = self.X.shape
-        if min(n, d) > _DENSE_LIMIT or self.n_tasks <= _FEW:
+        if min(n, d) > costs.DENSE_SPECTRUM or self.n_tasks <= costs.FEW_WEIGHTS:
             return np.array([self._largest_eigenvalue(t) for t in range(self.n_tasks)])
         found, live = np.empty(self.n_tasks), self.square_norms > 0
         for part, kernels in column_kernels(self.X, self.v, self.centred, live):

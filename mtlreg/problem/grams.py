@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from scipy.linalg import blas
 
 from mtlreg._numba import njit, njit_sums
+from mtlreg.problem import costs
 from mtlreg.problem.rows import (
     BATCH_ENTRIES,
     chunks,
@@ -16,7 +17,6 @@ from mtlreg.problem.rows import (
 
 _GRAM_ROWS = 256  # rows that are multiplied with themselves at a time
 _COLUMN = 64  # entries of columns that are multiplied with each other at a time
-_AT_ONCE = 64  # features; beyond, a library multiplies one task after the other faster
 
 
 @njit
@@ -139,7 +139,7 @@ def gram_tasks(X, offsets, weight, features, centred, out):
         rows = X.data, X.indices, X.indptr
         _sparse_gram_tasks(rows, offsets, weight, place, centred, sums, gram, out)
         return
-    if k <= _AT_ONCE:
+    if k <= costs.GRAMS_AT_ONCE:
         columns, roots = np.empty((k, _COLUMN)), np.sqrt(weight)
         _gram_tasks(X, offsets, roots, features, centred, columns, sums, gram, out)
         return

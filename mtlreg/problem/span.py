@@ -3,9 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-_AS_FAST = 10  # multiply-adds of a library in the time of one of a product with X
-_MOST_BYTES = 2**30  # that a basis may take
-_SMALL = 1e6  # multiply-adds that take less time than making another problem
+from mtlreg.problem import costs
 
 
 class Span:
@@ -60,9 +58,10 @@ def span_pays(design, n_products):
     shared, entries, used = design.cells.offsets is None, n * d, d
     if sp.issparse(X):
         entries, used = X.nnz, min(d, X.nnz)
-    if 2 * n > used or 8 * n * used > _MOST_BYTES:
+    if 2 * n > used or 8 * n * used > costs.MOST_BYTES:
         return False
     # two products with the rows and a prox; those in the span take no time beside them
     iteration = 2 * entries * (n_tasks if shared else 1) + 2 * d * n_tasks**2
     saved = n_products * iteration
-    return saved >= _SMALL and 2 * n**2 * used <= _AS_FAST * saved
+    building = 2 * n**2 * used
+    return saved >= costs.SMALL_SPAN and building <= costs.BLAS_OF_PRODUCTS * saved

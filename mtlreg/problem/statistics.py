@@ -8,11 +8,10 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
 from mtlreg.penalties.factored import apply_factored, as_array
+from mtlreg.problem import costs
 from mtlreg.problem.rows import equal_tasks, nonzero_rows, squares_of
 
 _EPS = np.finfo(np.float64).eps
-_MOST_BYTES = 2**30  # that Gram matrices may take
-_GATHERED_SHARE = 1 / 3  # of the rows of a matrix: fewer are faster multiplied apart
 
 
 @njit
@@ -100,7 +99,7 @@ class Statistics:
 
     def _common_product(self, A):
         used = np.flatnonzero(nonzero_rows(A))
-        if len(used) < _GATHERED_SHARE * len(A):
+        if len(used) < costs.GATHERED_SHARE * len(A):
             # the matrix is symmetric, and its rows are quicker to gather
             return self.gram[used].T @ A[used]
         return self.gram @ A
@@ -306,7 +305,7 @@ def statistics_pay(design, n_products, n_kept=1):
     d, n_tasks = design.n_features, design.n_tasks
     shared = design.cells.offsets is None
     grams = 1 if design.same_rows else n_tasks
-    if n_kept * grams * d * d * 8 > _MOST_BYTES:
+    if n_kept * grams * d * d * 8 > costs.MOST_BYTES:
         return False
     entries = design.X.nnz if sp.issparse(design.X) else design.X.size
     building = d * entries * (grams if shared else 1)

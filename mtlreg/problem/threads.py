@@ -8,10 +8,7 @@ import numpy as np
 import scipy.linalg  # noqa: F401  (its library has to be there to be found)
 from threadpoolctl import ThreadpoolController
 
-# Multiply-adds of one product up to which it gets one thread. Beside another process
-# that computes, threads of a library wait for each other, spinning: `benchmarks/
-# threads.py` measures what they gain on an idle machine and lose on a busy one.
-_LEAST_WORK = 4e9
+from mtlreg.problem import costs
 
 
 def largest_product(n_rows, n_features, n_targets=1):
@@ -41,7 +38,7 @@ def held_threads(work, n_jobs=1):
         Of `largest_product`.
     n_jobs : int
     """
-    if work < _LEAST_WORK:
+    if work < costs.THREADED_WORK:
         return _LIBRARIES.at_most(1)
     return nullcontext() if n_jobs == 1 else _LIBRARIES.share(n_jobs)
 

@@ -6,13 +6,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit_sums
+from mtlreg.problem import costs
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.statistics import Statistics
 from mtlreg.sequences.folds import take_rows, task_totals
 from mtlreg.solvers.direct import Direct
 from mtlreg.solvers.pooling import pooled_sum, pseudo_inverse, pseudo_inverses
 
-_MOST_BYTES = 2**30  # that the eigenvectors may take
 _BATCH_ENTRIES = 2**22  # of the matrices that are inverted together
 _NEAR_SINGULAR = 1e-6  # determinant of I - M V below which a row is fitted without
 
@@ -93,7 +93,7 @@ class LeaveOneOut:
         design, term = problem.design, problem.term
         self._data = replace(data, y=term.y)
         d, n_tasks = design.n_features, design.n_tasks
-        if 8 * d * d * (1 if design.same_rows else n_tasks) > _MOST_BYTES:
+        if 8 * d * d * (1 if design.same_rows else n_tasks) > costs.MOST_BYTES:
             raise ValueError(
                 f"cv='loo' needs a matrix of {d} x {d} numbers for every task, too much"
                 f" for {n_tasks} tasks; use folds, such as cv=5"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mtlreg.problem import costs
 from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.solvers.base import Solution, Solver
 from mtlreg.solvers.bcd import BCD
@@ -9,9 +10,6 @@ from mtlreg.solvers.direct import Direct
 from mtlreg.solvers.fista import FISTA
 
 SOLVERS = {"fista": FISTA, "bcd": BCD, "direct": Direct}
-
-_MOST_FEATURES = 3000  # beyond, matrices of features by features do not pay
-_MOST_BYTES = 2**31  # that the matrices of all tasks may take
 
 __all__ = ["BCD", "FISTA", "SOLVERS", "Direct", "Solution", "Solver", "choose_solver"]
 
@@ -44,7 +42,7 @@ def _is_small(problem):
     """Return whether the matrices of `Direct` are worth their size."""
     d, n_tasks = problem.square_norms.shape
     if isinstance(problem, StatisticsProblem):
-        return d <= _MOST_FEATURES
+        return d <= costs.DIRECT_FEATURES
     design = problem.design
     if design.cells.offsets is None:
         one_for_all = design.same_rows and problem.loss.quadratic
@@ -52,4 +50,4 @@ def _is_small(problem):
     else:
         n_rows = np.diff(design.cells.offsets)
     held = 8 * d * int(np.sum(np.minimum(n_rows, d)))
-    return d <= _MOST_FEATURES and held <= _MOST_BYTES
+    return d <= costs.DIRECT_FEATURES and held <= costs.DIRECT_BYTES

@@ -6,16 +6,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit_sums
+from mtlreg.problem import costs
 from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.problem.rows import transposed_columns
 from mtlreg.problem.statistics import StackedFactors
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._models import RowModel
-
-_EXPECTED_EPOCHS = 40  # of sparse rows; fewer where Gram matrices are quick to make
-# multiply-adds of a library for dense columns while the loops of an epoch make one
-_BLAS_OF_SHARED, _BLAS_OF_OWN = 4, 8
-_GRAM_BYTES = 2**30  # most that Gram matrices of a block may take
 
 
 @njit_sums
@@ -58,7 +54,7 @@ def make_model(problem, rows, A, certificate, weight=None):
         residual = np.zeros_like(slopes)
         np.divide(slopes, weight, out=residual, where=weight > 0)
         block = _Block(term, rows, weight, residual, fixed, A.dtype)
-        if block.gram_pays(_EXPECTED_EPOCHS / block.blas, len(rows)):
+        if block.gram_pays(costs.EXPECTED_EPOCHS / block.blas, len(rows)):
             columns, curvature = block.gram(gradient)
         else:
             columns, curvature = block.rows()
@@ -94,7 +90,7 @@ class _Block:
         self.totals = self.design.cells.total(weight)
         self.blas = 1
         if not self.sparse:
-            self.blas = _BLAS_OF_SHARED if self.shared else _BLAS_OF_OWN
+            self.blas = costs.BLAS_OF_SHARED if self.shared else costs.BLAS_OF_OWN
 
     def gram_pays(self, n_epochs, n_active):
         """Return whether epochs cost more by the residual than Gram matrices and they.
@@ -112,7 +108,7 @@ class _Block:
             density = self.design.X.nnz / max(np.prod(self.design.X.shape), 1)
             entries *= density
         kept = k * k * (1 if self.common else n_tasks)
-        fits = kept * np.dtype(self.dtype).itemsize <= _GRAM_BYTES
+        fits = kept * np.dtype(self.dtype).itemsize <= costs.MOST_BYTES
         building = k * entries / (n_tasks if self.common else 1) / self.blas
         saved = n_epochs * (2 * entries / k - k * n_tasks) * n_active
         return fits and building <= saved

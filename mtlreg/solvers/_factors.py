@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from mtlreg.penalties.factored import Factored
+from mtlreg.problem import costs
 
 _RESIDUAL = 0.2  # of a linear system, relative, in the norm of its preconditioner
 _LEAST_PRODUCTS = 30  # that one linear system may take, however few came before
 _LEAST_DECREASE = 0.01  # of what the slope along a step promises
 _SHORTEST = 1e-4  # share of a step that is tried
 _WIDER = 2.0  # growth of the region that steps may reach, after a good one
-_MOST_RANK = 64  # beyond, the tasks share one block of the preconditioner
 _EPS = np.finfo(np.float64).eps
 
 
@@ -180,7 +180,7 @@ class FactoredNewton:
         of_columns = term.shifted_inverse(R, strength, point.Z)
         if of_columns is None:
             of_columns = _mean_inverse(values, vectors, R, strength)
-        if L.shape[1] <= _MOST_RANK:
+        if L.shape[1] <= costs.BLOCK_RANK:
             blocks = term.compressed_hessian(L, point.Z)
         else:
             half = L if vectors is None else vectors.T @ L

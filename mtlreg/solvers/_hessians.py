@@ -10,15 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg._numba import njit
+from mtlreg.problem import costs
 from mtlreg.problem.statistics import Factors, StackedFactors, Statistics
 from mtlreg.solvers import _blocks
 from mtlreg.solvers._newton import is_common
-
-_BLAS = 2  # multiply-adds of a library while the loops of an epoch make one
-_BLAS_BY_MEMORY = 4  # the same where an epoch waits for the columns of many rows
-_BYTES = 2**28  # most that columns may take that are written out for a step
-_GRAM_BYTES = 2**30  # most that factors of the Gram matrices of tasks may take
-_BY_GRAMS = 0.75  # of the samples of a task: with fewer rows Gram matrices are cheaper
 
 
 def make_hessian(columns):
@@ -53,7 +48,7 @@ class GramHessian:
         if not is_common(self._all, face):
             return _cost_by_grams(face.free, bordered)
         k = len(face.free)
-        return k**2 * (2 * k + k / 3) / _BLAS
+        return k**2 * (2 * k + k / 3) / costs.BLAS
 
 
 class SharedHessian:
@@ -77,7 +72,7 @@ class SharedHessian:
             return np.inf
         if not is_common(Statistics(None, self._columns.scale, None), face):
             return _cost_by_grams(face.free, bordered)
-        return k**2 * (2 * min(k, n) + k / 3) / _BLAS
+        return k**2 * (2 * min(k, n) + k / 3) / costs.BLAS
 
 
 class TaskHessian:
@@ -102,10 +97,10 @@ class TaskHessian:
             return n.sum() * k**2 / 2 + _cost_by_grams(free, bordered)
         some = np.count_nonzero(free, axis=0)
         each = n * (n * (n + some + bordered) + bordered**2 / 2)
-        return (np.sum(each) + bordered**3 / 3) / _BLAS_BY_MEMORY
+        return (np.sum(each) + bordered**3 / 3) / costs.BLAS_BY_MEMORY
 
     def _by_grams(self, k):
-        return k < _BY_GRAMS * np.mean(self._counts)
+        return k < costs.GRAMS_BY_SAMPLES * np.mean(self._counts)
 
     @cached_property
     def _cells(self):
@@ -161,14 +156,14 @@ def _write_factor(dense, means, weight, bounds, starts, out):
 def _cost_by_grams(free, bordered):
     k, n_tasks = free.shape
     # the factors of all tasks, and the border
-    if k * (k + bordered) * n_tasks * free.itemsize > _GRAM_BYTES:
+    if k * (k + bordered) * n_tasks * free.itemsize > costs.MOST_BYTES:
         return np.inf
-    return n_tasks * k**2 * (k / 3 + 2 * bordered) / _BLAS
+    return n_tasks * k**2 * (k / 3 + 2 * bordered) / costs.BLAS
 
 
 def _fits(columns, n_bytes):
     """Return whether the columns are at hand as they are, or not too many to write."""
-    return isinstance(columns, _blocks.Rows) or n_bytes <= _BYTES
+    return isinstance(columns, _blocks.Rows) or n_bytes <= costs.COPIED_BYTES
 
 
 def _n_entries(columns):

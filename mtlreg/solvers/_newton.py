@@ -4,13 +4,13 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from mtlreg._numba import njit, njit_sums
+from mtlreg.problem import costs
 from mtlreg.problem.rows import equal_tasks, squares_of
 from mtlreg.problem.statistics import StackedFactors
 
 _RESIDUAL = 1e-4  # to which the linear system is solved, as a share of its right side
 _MOST_PRODUCTS = 20  # with the Hessian, for one step
 _LEAST_DAMPING = 1e-8
-_AT_ONCE = 48  # features; beyond, a library factorises one task after the other faster
 _LEAST_PIVOT = 1e-11  # of a diagonal; below, an unknown stays 0
 
 
@@ -200,7 +200,7 @@ class _FaceInverse:
     def __init__(self, hessian, face):
         free, w, e = face.free, face.direction, face.tied
         H = np.ascontiguousarray(hessian.stacked())
-        factors = _Factors if len(free) > _AT_ONCE else _FactorsAtOnce
+        factors = _Factors if len(free) > costs.FACTORS_AT_ONCE else _FactorsAtOnce
         self._free, self._factors = free, factors(H, free, face.bend)
         rows = np.flatnonzero(np.any((w != 0) | (e != 0), axis=1))
         self._rows, self._tied = rows, e[rows]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg.problem import costs
 from mtlreg.problem.rows import nonzero_rows
 from mtlreg.solvers._columns import make_model
 from mtlreg.solvers.base import GapCheck, Solver
@@ -15,7 +16,6 @@ _INNER_SHARE = 0.1  # of the gap, to which one is that may not be the last
 _FARTHEST = 30  # that the model of one cell alone moves its prediction
 _LEAST_CURVATURE = 1e-16  # of a Newton weight, as a share of the largest possible
 _LEAST_SIZE = 10  # of a working set
-_PRODUCTS = 10  # with the data that are to come when a working set is too small
 # at which the logarithm of the gap is taken to fall in the first epochs from A = 0, and
 # from a start, which is near and has few rows to find
 _RATE, _RATE_OF_STARTS = 0.1, 1.0
@@ -108,7 +108,7 @@ class BCD(Solver):
             if not (kept and model.renewed(gap, gradient, inner.term.value_at(A, Z))):
                 if model is not None and inner is problem:
                     # the first working set was too small
-                    check.estimate = problem.on_statistics(_PRODUCTS)
+                    check.estimate = problem.on_statistics(costs.PRODUCTS_LEFT)
                     inner = check.estimate or problem
                 model = None  # frees its columns before the next are made
                 model = self._model(inner, rows, A, Z, check.certificate)

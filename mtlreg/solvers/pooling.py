@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from scipy.linalg import lapack, pinvh
 
 from mtlreg.losses.base import ratio
+from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import make_design
 from mtlreg.problem.rows import adjoint_tasks, predict_tasks
@@ -15,7 +16,6 @@ from mtlreg.solvers._systems import (
 )
 
 _EPS = np.finfo(np.float64).eps
-_SMALL = 48  # equations up to which compiled passes beat a call of a library a task
 _FEW_DIGITS = 1e-8  # pivots that are a smaller share of the diagonal have lost half
 _LEAST_SHARE = 1e-3  # of alpha that alpha_mean must be for I - (alpha - alpha_mean) K
 
@@ -190,7 +190,7 @@ def pooled_sum(values, vectors, alpha, alpha_mean):
 
 def empty_grams(d, n_tasks):
     """Return an array (d, d, n_tasks) for Gram matrices in the order of their use."""
-    if d <= _SMALL:
+    if d <= costs.FACTORS_AT_ONCE:
         return np.empty((d, d, n_tasks))
     return np.moveaxis(np.empty((n_tasks, d, d)), 0, 2)
 
@@ -217,7 +217,7 @@ class GramSystems:
     def __init__(self, grams, gradient, alpha, alpha_mean):
         size = np.einsum("jjt->j", grams)
         self._gradient, self._pull = gradient, alpha - alpha_mean
-        if len(grams) <= _SMALL:
+        if len(grams) <= costs.FACTORS_AT_ONCE:
             self._factors = grams
             pooled = factorise_tasks(grams, alpha, alpha_mean)
         else:
@@ -245,7 +245,7 @@ class GramSystems:
         return self._solve(self._gradient + self._pull * m[:, None])
 
     def _solve(self, right):
-        if len(right) <= _SMALL:
+        if len(right) <= costs.FACTORS_AT_ONCE:
             return solve_tasks(self._factors, right)
         pairs = zip(self._factors, right.T, strict=True)
         found = [lapack.dpotrs(factor.T, column)[0] for factor, column in pairs]
@@ -303,7 +303,7 @@ class _RowSystems:
 
     def __init__(self, rows, offsets, r, pull, alpha, alpha_mean):
         known = np.zeros(len(offsets) - 1, dtype=bool)
-        for t in np.flatnonzero(np.diff(offsets) > _SMALL):
+        for t in np.flatnonzero(np.diff(offsets) > costs.FACTORS_AT_ONCE):
             part = slice(*offsets[t : t + 2])
             known[t] = _whiten(rows[part], r[part], alpha)
         orthogonalise_tasks(rows, offsets, known, alpha, r)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mtlreg import solvers
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import MeanRegularization
+from mtlreg.problem import costs
 from mtlreg.solvers import FISTA, Direct, choose_solver
 from tests.problems import Case, counted, random_case, random_data
 from tests.solvers.combinations import assert_solution, every_layout
@@ -201,12 +201,12 @@ def test_auto_leaves_large_problems_to_fista(loss, monkeypatch):
     problem = random_case(loss, "mean", "stacked-dense", d=5).problem()
     assert isinstance(choose_solver(problem, 10, 1e-6), Direct)
     held = 8 * 5 * 5 * 3
-    monkeypatch.setattr(solvers, "_MOST_BYTES", held)
+    monkeypatch.setattr(costs, "DIRECT_BYTES", held)
     assert isinstance(choose_solver(problem, 10, 1e-6), Direct)
-    monkeypatch.setattr(solvers, "_MOST_BYTES", held - 1)
+    monkeypatch.setattr(costs, "DIRECT_BYTES", held - 1)
     assert isinstance(choose_solver(problem, 10, 1e-6), FISTA)
     monkeypatch.undo()
-    monkeypatch.setattr(solvers, "_MOST_FEATURES", 4)
+    monkeypatch.setattr(costs, "DIRECT_FEATURES", 4)
     assert isinstance(choose_solver(problem, 10, 1e-6), FISTA)
 
 

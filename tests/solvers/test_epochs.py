@@ -5,9 +5,10 @@ import pytest
 
 from mtlreg.losses import Logistic, Squared
 from mtlreg.penalties import L1, L21, Dirty, L1Linf, SparseGroup
+from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.sequences.path import solve_path
-from mtlreg.solvers import BCD, _models
+from mtlreg.solvers import BCD
 from tests.problems import Case
 
 
@@ -65,7 +66,7 @@ def test_weak_penalties_on_correlated_binary_features_take_few_epochs(seed):
 
 def test_points_of_a_path_take_no_more_epochs_than_they_need(monkeypatch):
     # as if epochs were dear, so that a small problem does
-    monkeypatch.setattr(_models, "_CHEAP", 0)
+    monkeypatch.setattr(costs, "CHEAP_EPOCH", 0)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 40))
     X[:, 1:] += 0.5 * X[:, :-1]

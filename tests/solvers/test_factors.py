@@ -60,7 +60,7 @@ def test_pooled_spectrum_is_that_of_the_mean_hessian(layout, intercept):
 
 def test_pooled_spectrum_without_vectors_where_they_cost_more(monkeypatch):
     problem, (term, *_) = terms("squared", "stacked-dense", True)
-    monkeypatch.setattr("mtlreg.problem.curvature._SMALL", 0.0)
+    monkeypatch.setattr("mtlreg.problem.costs.SMALL_SPECTRUM", 0.0)
     values, vectors = term.pooled_spectrum(0)
     assert vectors is None
     np.testing.assert_allclose(values, np.diag(pooled_gram(problem.design)) / 3)
@@ -221,6 +221,6 @@ def test_school_as_it_is(fraction):
 
 @every_loss
 def test_one_block_for_all_tasks_where_the_rank_is_high(loss, monkeypatch):
-    monkeypatch.setattr("mtlreg.solvers._factors._MOST_RANK", 0)
+    monkeypatch.setattr("mtlreg.problem.costs.BLOCK_RANK", 0)
     problem = unlike_features(loss, "shared", 1e-2)
     assert FISTA(tol=1e-9, max_iter=1000).solve(problem).converged

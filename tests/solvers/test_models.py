@@ -7,8 +7,10 @@ import pytest
 
 from mtlreg.losses import LOSSES, Squared
 from mtlreg.penalties import L21, L1Linf
+from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.solvers import BCD, _columns, _hessians, _models
+from mtlreg.solvers import BCD, _columns
+from mtlreg.solvers._acceleration import Momentum
 from mtlreg.solvers._models import RowModel
 from tests.problems import Case, random_data
 from tests.solvers.combinations import every_layout
@@ -25,7 +27,7 @@ def test_a_model_of_a_squared_loss_is_the_data_term(
         [kept == "gradient"], itertools.repeat(kept != "residual")
     )
     monkeypatch.setattr(_columns._Block, "gram_pays", lambda *args: next(answers))
-    monkeypatch.setattr(_models, "_CHEAP", 0)
+    monkeypatch.setattr(costs, "CHEAP_EPOCH", 0)
     data = random_data("squared", layout, weighted=weighted)
     case = Case(data, Squared(), L21(1.0), np.array([1.0, 0.7, 1.5]), fit_intercept)
     problem = case.scaled(0.02).problem()
@@ -34,7 +36,7 @@ def test_a_model_of_a_squared_loss_is_the_data_term(
     rows, certificate = np.array([0, 2, 3]), problem.certificate(start)
     model = _columns.make_model(problem, rows, start, certificate)
     model.solve(1e-12, 1e-12, 1, certificate.gap, 0.1)
-    model._epoch(active_only=False)
+    model.epoch(active_only=False)
     A = np.zeros(problem.shape)
     A[rows] = model.A
     assert ("residual" if kept == "residual" else "gradient") in model.columns._fields
@@ -55,7 +57,7 @@ def test_the_hessian_of_some_rows_is_how_the_gradient_moves(
 ):
     monkeypatch.setattr(_columns._Block, "gram_pays", lambda *args: form == "gram")
     grams = 1e3 if form == "grams of rows" else 0.0
-    monkeypatch.setattr(_hessians, "_BY_GRAMS", grams)
+    monkeypatch.setattr(costs, "GRAMS_BY_SAMPLES", grams)
     data = random_data(loss, layout, weighted=weighted, d=12, n=8)
     strengths = np.array([1.0, 0.7, 1.5])
     case = Case(data, LOSSES[loss](), L21(1.0), strengths, fit_intercept)
@@ -70,9 +72,9 @@ def test_the_hessian_of_some_rows_is_how_the_gradient_moves(
     model = _columns.make_model(problem, rows, start, certificate, weight)
     before = model.gradient()
     move = np.random.default_rng(2).normal(size=(len(active), 3))
-    _models._move(model.columns, active, move, np.empty(3))
+    model.follow(active, move)
     expected = (model.gradient() - before)[active]
-    found = model._hessian.take(active).multiply(move)
+    found = model.hessian.take(active).multiply(move)
     np.testing.assert_allclose(
         found, expected, rtol=0, atol=1e-12 * np.abs(found).max()
     )
@@ -86,7 +88,7 @@ def test_newton_steps_end_where_no_row_is_active(layout):
     start = np.zeros(problem.shape)
     certificate = problem.certificate(start)
     model = _columns.make_model(problem, np.array([0, 2]), start, certificate)
-    model._newton(0.0)
+    model._newton.take(model, 0.0, 0)
     assert not model.A.any()
 
 
@@ -131,16 +133,16 @@ def test_momentum_saves_epochs_where_entries_are_tied(monkeypatch):
 
 
 def test_momentum_is_taken_back_and_given_up_where_it_leads_uphill(monkeypatch):
-    changes, roll = [], RowModel._epochs_with_momentum
+    changes, roll = [], Momentum.epochs
 
-    def rolled(model, *args):
+    def rolled(momentum, model, *args):
         before = model.objective()
-        values = roll(model, *args)
+        values = roll(momentum, model, *args)
         assert sum(values) == pytest.approx(model.objective(), rel=1e-14)
-        changes.append((model._uphill, model.objective() / before - 1))
+        changes.append((not momentum.on, model.objective() / before - 1))
         return values
 
-    monkeypatch.setattr(RowModel, "_epochs_with_momentum", rolled)
+    monkeypatch.setattr(Momentum, "epochs", rolled)
     assert BCD(tol=1e-8).solve(tied(collinear=3.0)).converged
     assert any(uphill for uphill, _ in changes)
     assert max(change for _, change in changes) <= 1e-12

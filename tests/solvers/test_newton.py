@@ -6,9 +6,10 @@ import scipy.sparse as sp
 
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
+from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.statistics import Factors, StackedFactors, Statistics
-from mtlreg.solvers import BCD, _hessians, _newton
+from mtlreg.solvers import BCD
 from mtlreg.solvers._blocks import SharedGram
 from mtlreg.solvers._hessians import make_hessian
 from mtlreg.solvers._models import RowModel
@@ -41,7 +42,7 @@ def hessians(k, n_tasks, rng):
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("at_once", [0, 100])
 def test_step_solves_the_newton_system(name, kind, at_once, monkeypatch):
-    monkeypatch.setattr(_newton, "_AT_ONCE", at_once)
+    monkeypatch.setattr(costs, "FACTORS_AT_ONCE", at_once)
     penalty, rng = CASES[name], np.random.default_rng(0)
     A = structured(penalty, rng)
     hessian = hessians(*A.shape, rng)[kind]
@@ -81,7 +82,7 @@ def test_factors_of_tasks_that_do_not_fit_are_not_made(monkeypatch):
     one, several = np.ones(n_tasks), np.linspace(1, 2, n_tasks)
     # one matrix for all tasks, or one for each
     assert cost(one) < cost(several) < np.inf
-    monkeypatch.setattr(_hessians, "_GRAM_BYTES", 8 * 2 * k * k * n_tasks - 1)
+    monkeypatch.setattr(costs, "MOST_BYTES", 8 * 2 * k * k * n_tasks - 1)
     assert cost(one) < cost(several) == np.inf
 
 

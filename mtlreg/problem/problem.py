@@ -65,6 +65,8 @@ class Problem:
         optimal; inf for any other penalty, unless A = 0 is optimal as it stands.
     work : float
         Multiply-adds of the largest product, see `mtlreg.problem.threads`.
+    has_rows : bool
+        Whether there are rows, in ``design``, or only statistics of them.
 
     Raises
     ------
@@ -72,6 +74,8 @@ class Problem:
         If squares of the features, the targets or what is made of them overflow or
         underflow.
     """
+
+    has_rows = True
 
     def __init__(self, data, loss, penalty, task_scale, fit_intercept=True):
         self.loss, self.work = loss, data.work
@@ -372,6 +376,8 @@ class StatisticsProblem(Problem):
     dtype : dtype
         Of the coefficients.
     """
+
+    has_rows = False
 
     def __init__(
         self,

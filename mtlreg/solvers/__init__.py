@@ -3,7 +3,6 @@
 import numpy as np
 
 from mtlreg.problem import costs
-from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.solvers.base import Solution, Solver
 from mtlreg.solvers.bcd import BCD
 from mtlreg.solvers.direct import Direct
@@ -41,7 +40,7 @@ def choose_solver(problem, max_iter, tol):
 def _is_small(problem):
     """Return whether the matrices of `Direct` are worth their size."""
     d, n_tasks = problem.square_norms.shape
-    if isinstance(problem, StatisticsProblem):
+    if not problem.has_rows:
         return d <= costs.DIRECT_FEATURES
     design = problem.design
     if design.cells.offsets is None:

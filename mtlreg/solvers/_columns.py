@@ -7,7 +7,6 @@ import scipy.sparse as sp
 
 from mtlreg._numba import njit_sums
 from mtlreg.problem import costs
-from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.problem.rows import transposed_columns
 from mtlreg.problem.statistics import StackedFactors
 from mtlreg.solvers import _blocks
@@ -43,7 +42,7 @@ def make_model(problem, rows, A, certificate, weight=None):
         the weights v of the term, if left out.
     """
     term, gradient, block = problem.term, certificate.gradient[rows], None
-    if isinstance(problem, StatisticsProblem):
+    if not problem.has_rows:
         columns = _statistics_columns(term.statistics.restrict(rows), gradient, A.dtype)
         curvature = problem.square_norms[rows]
         loss = term.value_at(A, certificate.gradient + term.statistics.moments)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.solvers.base import GapCheck, Solver
 from mtlreg.solvers.pooling import (
     GramSystems,
@@ -163,7 +162,7 @@ def _least_squares_point(problem):
     """Return the minimiser for the squared loss."""
     zero = np.zeros(problem.shape)
     strengths = problem.penalty.task_matrix
-    if isinstance(problem, StatisticsProblem):
+    if not problem.has_rows:
         return solve_spectra(*problem.term.statistics.spectra, *strengths)
     if problem.design.same_rows:
         slopes = problem.term.slopes(problem.term.image(zero))
@@ -184,7 +183,7 @@ def _newton_move(problem, A, Z=None):
     term, penalty = problem.term, problem.penalty
     strengths = penalty.task_matrix
     Z = term.image(A) if Z is None else Z
-    if isinstance(problem, StatisticsProblem):
+    if not problem.has_rows:
         gradient = term.gradient(Z) + penalty.gradient(A)
         grams = empty_grams(*A.shape)
         grams[:] = term.statistics.stacked()

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from mtlreg.losses import LOSSES
+from mtlreg.penalties import PENALTIES
 from mtlreg.problem import costs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -193,3 +195,23 @@ def test_allowed_imports_pass(module, source):
 def test_print_is_found():
     assert calls_print("if True:\n    print(1)")
     assert not calls_print("def print_report():\n    return 'print(1)'")
+
+
+# what every model goes through, so that a new one changes nothing there
+COMMON = ["solvers", "sequences", "inputs", "problem"]
+COMMON += [f"estimators/{name}.py" for name in ("_fit", "_selection", "_splits")]
+COMMON += [f"estimators/{name}.py" for name in ("base", "cross_validation", "paths")]
+COMMON += [f"estimators/{name}.py" for name in ("strengths", "declarations")]
+
+
+def test_what_all_models_share_names_no_penalty_and_no_loss():
+    models = {cls.__name__ for cls in [*PENALTIES.values(), *LOSSES.values()]}
+    found = set()
+    for name, path in SOURCES.items():
+        place = path.relative_to(ROOT / "mtlreg").as_posix()
+        if any(place == part or place.startswith(f"{part}/") for part in COMMON):
+            tree = ast.walk(ast.parse(path.read_text()))
+            names = {node.id for node in tree if isinstance(node, ast.Name)}
+            found |= {(name, model) for model in models & names}
+    # statistics are those of the squared loss
+    assert found == {("mtlreg.problem.problem", "Squared")}

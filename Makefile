@@ -15,7 +15,7 @@ FUZZ ?= --seed 0 --fits 20000 --cvs 1000
 .NOTPARALLEL:
 
 help:
-	@echo "make demo    fit and compare the estimators on real tables"
+	@echo "make demo    compare the estimators with what one would use without them"
 	@echo "make test    run the tests"
 	@echo "make nightly run what takes longer: scikit-learn's checks, a fuzz"
 	@echo "make lint    check style, spelling and types"

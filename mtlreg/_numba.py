@@ -119,21 +119,21 @@ def chosen_by_type(stub):
 
 
 @chosen_by_type
-def prox_row(params, row, step, scratch):
-    """Replace ``row`` by its prox: ``argmin_z h(z) + ||z - row||^2 / (2 step)``.
+def prox_row(params, j, row, step, scratch):
+    """Replace row j by its prox: ``argmin_z h_j(z) + ||z - row||^2 / (2 step)``.
 
-    ``params`` is the NamedTuple of a row penalty ``h``; ``scratch`` is a buffer of the
-    row's length and dtype.
+    ``params`` is the NamedTuple of a row penalty, the sum of the ``h_j``; ``scratch``
+    is a buffer of the row's length and dtype.
     """
 
 
 @chosen_by_type
-def solve_row(params, z, curvature, row, scratch):
-    """Set ``row`` to ``argmin_a sum_t (curvature_t a_t^2 / 2 - z_t a_t) + h(a)``.
+def solve_row(params, j, z, curvature, row, scratch):
+    """Set row j to ``argmin_a sum_t (curvature_t a_t^2 / 2 - z_t a_t) + h_j(a)``.
 
-    ``params`` is the NamedTuple of a row penalty ``h``; what ``row`` held before is
-    where an iterative kernel starts. ``z`` may be overwritten. A task of curvature 0
-    has ``z_t = 0`` and gets 0.
+    ``params`` is the NamedTuple of a row penalty, the sum of the ``h_j``; what ``row``
+    held before is where an iterative kernel starts. ``z`` may be overwritten. A task of
+    curvature 0 has ``z_t = 0`` and gets 0.
     """
 
 
@@ -142,7 +142,7 @@ def _build_prox_rows(salt):
     def prox_rows(params, matrix, step, scratch):
         salt  # noqa: B018  (in the cache key, see njit)
         for j in range(matrix.shape[0]):
-            prox_row(params, matrix[j], step, scratch)
+            prox_row(params, j, matrix[j], step, scratch)
 
     return prox_rows
 

@@ -80,12 +80,12 @@ class StrangerRow(NamedTuple):
     alpha: float
 
 @prox_row.register(StrangerRow)
-def _prox(params, row, step, scratch):
+def _prox(params, j, row, step, scratch):
     for t in range(row.size):
         row[t] = np.sign(row[t]) * max(abs(row[t]) - step * params.alpha, 0.0)
 
 @solve_row.register(StrangerRow)
-def _solve(params, z, curvature, row, scratch):
+def _solve(params, j, z, curvature, row, scratch):
     for t in range(row.size):
         size = abs(z[t]) - params.alpha
         row[t] = np.sign(z[t]) * size / curvature[t] if size > 0.0 else 0.0

@@ -39,8 +39,8 @@ class Penalty(ABC):
     strengths : tuple of str
         The fields that multiply the penalty; `scaled` scales them all.
     by_feature, by_task : tuple of str
-        The fields that are arrays with an entry for each feature, or task, on their
-        first axis.
+        The fields that are None or an array with an entry for every feature, or every
+        task, along its first axis.
     is_gauge : bool
         Whether the penalty is positively homogeneous and has a `polar`, see `Gauge`.
     row_separable : bool
@@ -160,20 +160,44 @@ class Penalty(ABC):
         return replace(self, **{s: factor * getattr(self, s) for s in self.strengths})
 
     def restrict(self, features=None, tasks=None):
-        """Return the same penalty of some rows or columns of A.
+        """Return the penalty of some rows and columns of A.
+
+        It is ``self`` where no array is held, by the penalty or by those it is made of.
 
         Parameters
         ----------
-        features, tasks : ndarray of bool or int, optional
-            A mask or positions; None: all.
+        features, tasks : ndarray of int or bool, optional
+            Which; all if left out.
         """
-        kept = [(self.by_feature, features), (self.by_task, tasks)]
-        parts = {
-            name: getattr(self, name)[held]
-            for names, held in kept
-            for name in (names if held is not None else ())
-        }
-        return replace(self, **parts) if parts else self
+        kept = {}
+        for names, some in ((self.by_feature, features), (self.by_task, tasks)):
+            for name in names:
+                if some is not None and getattr(self, name) is not None:
+                    kept[name] = np.asarray(getattr(self, name))[some]
+        for name, part in self._penalties():
+            if (restricted := part.restrict(features, tasks)) is not part:
+                kept[name] = restricted
+        return replace(self, **kept) if kept else self
+
+    def check_shape(self, n_features, n_tasks):
+        """Raise ValueError unless its arrays have as many entries as A asks for."""
+        sizes = (self.by_feature, n_features), (self.by_task, n_tasks)
+        for (names, size), kind in zip(sizes, ("feature", "task"), strict=True):
+            for name in names:
+                held = getattr(self, name)
+                if held is not None and np.shape(held)[:1] != (size,):
+                    raise ValueError(
+                        f"{name} of {type(self).__name__} has the shape "
+                        f"{np.shape(held)}, but there are {size} {kind}s; give it one "
+                        f"entry for each {kind}"
+                    )
+        for _, part in self._penalties():
+            part.check_shape(n_features, n_tasks)
+
+    def _penalties(self):
+        """Return the names and values of the fields that are penalties themselves."""
+        held = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, part) for name, part in held if isinstance(part, Penalty)]
 
     def __getstate__(self):
         # without what was computed on the way

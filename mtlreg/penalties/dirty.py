@@ -69,7 +69,7 @@ def _find_level(z, curvature, radius, cap):
 
 
 @prox_row.register(DirtyLinfRow)
-def _prox_linf_row(params, row, step, scratch):
+def _prox_linf_row(params, j, row, step, scratch):
     # v - p with p the projection of v onto {||p||_1 <= r, |p| <= c}, that is
     # |p| = min(c, (|v| - lam)_+), so |prox| = min(|v|, max(lam, |v| - c))
     for t in range(row.size):
@@ -83,7 +83,7 @@ def _prox_linf_row(params, row, step, scratch):
 
 
 @prox_row.register(DirtyL2Row)
-def _prox_l2_row(params, row, step, scratch):
+def _prox_l2_row(params, j, row, step, scratch):
     # v - p with p the projection of v onto {||p||_2 <= r, |p| <= c}, that is
     # |p| = min(c, mu |v|) with the largest mu <= 1
     radius, cap = step * params.shared, step * params.specific
@@ -120,7 +120,7 @@ def _prox_l2_row(params, row, step, scratch):
 
 
 @solve_row.register(DirtyLinfRow)
-def _solve_linf_row(params, z, curvature, row, scratch):
+def _solve_linf_row(params, j, z, curvature, row, scratch):
     # z - curvature a is the g in {||g||_1 <= shared, |g| <= specific} nearest to z in
     # the metric of 1 / curvature: |g| = min(specific, (|z| - lam curvature)_+)
     cap = params.specific
@@ -135,7 +135,7 @@ def _solve_linf_row(params, z, curvature, row, scratch):
 
 
 @solve_row.register(DirtyL2Row)
-def _solve_l2_row(params, z, curvature, row, scratch):
+def _solve_l2_row(params, j, z, curvature, row, scratch):
     # z - curvature a is the g in {||g||_2 <= shared, |g| <= specific} nearest to z in
     # the metric of 1 / curvature: |g| = min(specific, |z| / (1 + lam curvature))
     cap, radius = params.specific, params.shared

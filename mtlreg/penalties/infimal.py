@@ -56,9 +56,5 @@ class InfimalSum(Gauge):
         parts = zip((self.first, self.second), A, strict=True)
         return np.stack([part.absent_task(block) for part, block in parts])
 
-    def restrict(self, features=None, tasks=None):
-        parts = self.first, self.second
-        return InfimalSum(*(part.restrict(features, tasks) for part in parts))
-
     def scaled(self, factor):
         return InfimalSum(self.first.scaled(factor), self.second.scaled(factor))

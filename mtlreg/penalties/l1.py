@@ -16,7 +16,7 @@ class L1Row(NamedTuple):
 
 
 @prox_row.register(L1Row)
-def _prox_row(params, row, step, scratch):
+def _prox_row(params, j, row, step, scratch):
     # soft threshold: sign(v) (|v| - step alpha)_+
     level = step * params.alpha
     for t in range(row.size):
@@ -29,7 +29,7 @@ def _prox_row(params, row, step, scratch):
 
 
 @solve_row.register(L1Row)
-def _solve_row(params, z, curvature, row, scratch):
+def _solve_row(params, j, z, curvature, row, scratch):
     # soft(z, alpha) / curvature
     for t in range(row.size):
         if z[t] > params.alpha and curvature[t] > 0.0:

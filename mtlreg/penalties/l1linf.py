@@ -37,7 +37,7 @@ def _find_cap(z, curvature, alpha, cap):
 
 
 @prox_row.register(L1LinfRow)
-def _prox_row(params, row, step, scratch):
+def _prox_row(params, j, row, step, scratch):
     # sign(v) min(|v|, cap) with sum_t (|v_t| - cap)_+ = step alpha, or 0 if no cap >= 0
     for t in range(row.size):
         scratch[t] = 1.0
@@ -47,7 +47,7 @@ def _prox_row(params, row, step, scratch):
 
 
 @solve_row.register(L1LinfRow)
-def _solve_row(params, z, curvature, row, scratch):
+def _solve_row(params, j, z, curvature, row, scratch):
     # sign(z) min(|z| / curvature, cap) with sum_t (|z_t| - curvature_t cap)_+ = alpha
     cap = 0.0
     for t in range(row.size):

@@ -16,7 +16,7 @@ class L21Row(NamedTuple):
 
 
 @prox_row.register(L21Row)
-def _prox_row(params, row, step, scratch):
+def _prox_row(params, j, row, step, scratch):
     # (1 - step alpha / ||v||)_+ v, the norm taken of v / max |v| against overflow
     largest = 0.0
     for t in range(row.size):
@@ -35,7 +35,7 @@ def _prox_row(params, row, step, scratch):
 
 
 @solve_row.register(L21Row)
-def _solve_row(params, z, curvature, row, scratch):
+def _solve_row(params, j, z, curvature, row, scratch):
     # a_t = r z_t / (curvature_t r + alpha) with r = ||a||, the root of
     # 1 / ||z / (curvature r + alpha)|| = 1; the left side is concave and grows with r,
     # so that Newton's method goes to the root from below

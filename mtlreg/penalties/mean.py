@@ -22,7 +22,7 @@ class MeanRow(NamedTuple):
 
 
 @prox_row.register(MeanRow)
-def _prox_row(params, row, step, scratch):
+def _prox_row(params, j, row, step, scratch):
     # m / (1 + step alpha_mean) + (v - m) / (1 + step alpha) with m the mean of v
     mean = 0.0
     for t in range(row.size):

@@ -28,16 +28,16 @@ class SparseGroupRow(NamedTuple):
 
 
 @prox_row.register(SparseGroupRow)
-def _prox_row(params, row, step, scratch):
+def _prox_row(params, j, row, step, scratch):
     # soft threshold first: for the l2 norm the other order is no prox
-    prox_row(params.entries, row, step, scratch)
-    prox_row(params.group, row, step, scratch)
+    prox_row(params.entries, j, row, step, scratch)
+    prox_row(params.group, j, row, step, scratch)
 
 
 @solve_row.register(SparseGroupRow)
-def _solve_row(params, z, curvature, row, scratch):
-    prox_row(params.entries, z, 1.0, scratch)
-    solve_row(params.group, z, curvature, row, scratch)
+def _solve_row(params, j, z, curvature, row, scratch):
+    prox_row(params.entries, j, z, 1.0, scratch)
+    solve_row(params.group, j, z, curvature, row, scratch)
 
 
 @dataclass(frozen=True)

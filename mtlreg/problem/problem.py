@@ -107,6 +107,7 @@ class Problem:
     def _set_penalty(self, penalty):
         self.penalty = penalty
         d, n_tasks = self.square_norms.shape
+        penalty.check_shape(d, n_tasks)
         blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
         self.shape = (*blocks, d, n_tasks)
         self._patterns = penalty.free_directions(n_tasks)

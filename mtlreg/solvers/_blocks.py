@@ -400,7 +400,7 @@ def _build_run_epoch(salt):
             for t in range(row.size):
                 bend = curvature[j, t]
                 z[t] = bend * row[t] - z[t] if bend > 0.0 else 0.0
-            solve_row(params, z, curvature[j], row, scratch)
+            solve_row(params, j, z, curvature[j], row, scratch)
             moved = False
             for t in range(row.size):
                 before[t] = row[t] - before[t]

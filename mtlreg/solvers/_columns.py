@@ -61,8 +61,8 @@ def make_model(problem, rows, A, certificate, weight=None):
         loss = 0.5 * float(np.sum(slopes * residual))
     curvature = np.array(curvature, dtype=A.dtype, order="C")
     curvature[problem.square_norms[rows] == 0] = 0.0
-    start = np.ascontiguousarray(A[rows])
-    return RowModel(columns, curvature, problem.penalty, start, gradient, loss, block)
+    penalty, start = problem.penalty.restrict(rows), np.ascontiguousarray(A[rows])
+    return RowModel(columns, curvature, penalty, start, gradient, loss, block)
 
 
 def _statistics_columns(statistics, gradient, dtype):

@@ -150,7 +150,7 @@ class RowModel(ModelState):
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)
         epoch = self.epoch_cost(np.count_nonzero(active))
-        face = self.penalty.face(self.A[active])
+        face = self.penalty.restrict(active).face(self.A[active])
         if rolls:
             steps = costs.STEPS_FOR_MOMENTUM
         elif face.free.all():

@@ -48,8 +48,9 @@ class NewtonSteps:
 
     def _step(self, model, active, last):
         """Take one step; return the share of it and by how much the objective fell."""
-        A, gradient, penalty = model.A[active], model.gradient()[active], model.penalty
-        value, hessian = penalty.value(A), model.hessian.take(active)
+        A, gradient = model.A[active], model.gradient()[active]
+        penalty, hessian = model.penalty.restrict(active), model.hessian.take(active)
+        value = penalty.value(A)
         noise = model.rounding * abs(model.value() + value)
         face = penalty.face(A)
         try:

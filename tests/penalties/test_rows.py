@@ -22,7 +22,7 @@ every_row_gauge = pytest.mark.parametrize("name", CASES)
 
 @njit
 def _solve(params, z, curvature, row, scratch):
-    solve_row(params, z, curvature, row, scratch)
+    solve_row(params, 0, z, curvature, row, scratch)
 
 
 def solve(penalty, z, curvature, start=None):

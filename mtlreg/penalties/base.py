@@ -360,13 +360,17 @@ class RowPenalty(Gauge, RowSeparable):
         return False
 
     def face(self, A):
-        """Return the `Face` at A, no row of which is 0."""
-        raise NotImplementedError(f"{type(self).__name__} has no face")
+        """Return the `Face` at A, no row of which is 0, for Newton's method.
+
+        None, as by default, is to do without: epochs are all that there is then.
+        """
+        return None
 
     def retract(self, A, moved):
         """Return a point near ``moved`` that has not passed the end of the face of A.
 
-        There entries reach 0 or the magnitude of those that are tied.
+        There entries reach 0 or the magnitude of those that are tied. A step that has
+        passed it is shortened where the objective does not fall.
         """
         return moved
 

@@ -149,8 +149,10 @@ class RowModel(ModelState):
                 return False
             rate = max(np.log(then / gap) / gathered, _LEAST_RATE)
         active = nonzero_rows(self.A)
-        epoch = self.epoch_cost(np.count_nonzero(active))
         face = self.penalty.restrict(active).face(self.A[active])
+        if face is None:
+            return False
+        epoch = self.epoch_cost(np.count_nonzero(active))
         if rolls:
             steps = costs.STEPS_FOR_MOMENTUM
         elif face.free.all():

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties import L21, Penalty, RowPenalty
+from mtlreg.penalties import L21, Gauge, RowPenalty
 from mtlreg.penalties.base import check_strengths, norm_face
 from mtlreg.penalties.l21 import L21Row, row_norms
 
@@ -63,7 +63,7 @@ class FacedL21(WeightedL21):
 
 
 @dataclass(frozen=True, eq=False)
-class TaskL1(Penalty):
+class TaskL1(Gauge):
     """``alpha sum_t weights_t ||a_t||_1``; no weights are weights of 1."""
 
     alpha: float

@@ -7,12 +7,12 @@ import pytest
 import scipy.sparse as sp
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import L21
+from mtlreg.penalties import L21, RowPenalty
 from mtlreg.problem.rows import nonzero_rows
 from mtlreg.solvers import BCD, FISTA, _columns
 from mtlreg.solvers._models import RowModel
 from mtlreg.solvers._newton_steps import NewtonSteps
-from tests.penalties.weighted import FacedL21
+from tests.penalties.weighted import FacedL21, WeightedL21
 from tests.problems import Case, random_data
 from tests.solvers.combinations import every_layout
 from tests.solvers.test_newton import collinear
@@ -81,3 +81,21 @@ def test_newton_steps_know_the_rows_they_move(shared, monkeypatch):
     monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)
     plain = BCD(tol=1e-10).solve(problem)
     assert 3 * solution.n_iter <= plain.n_iter
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_penalty_without_faces_takes_epochs_alone(shared, monkeypatch):
+    asked, face = [], RowPenalty.face
+
+    def looked_for(penalty, A):
+        asked.append(len(A))
+        return face(penalty, A)
+
+    monkeypatch.setattr(RowPenalty, "face", looked_for)
+    problem = collinear(WeightedL21(1.0, weights(15)), shared)
+    solution = BCD(tol=1e-10).solve(problem)
+    assert asked
+    assert solution.converged
+    faced = collinear(FacedL21(1.0, weights(15)), shared)
+    target = faced.gap_target(1e-10)
+    assert faced.certificate(solution.A).gap <= target + 64 * EPS * faced.null_value

@@ -311,10 +311,11 @@ class Face(NamedTuple):
 class RowSeparable(Penalty):
     """Penalty that is a sum over the rows of A.
 
-    The prox of a row is compiled: a subclass returns its hyper-parameters as a
-    NamedTuple in `row_params` and registers a kernel for its type with
-    `mtlreg._numba.prox_row.register`. Kernels for types from outside the package are
-    compiled anew in every process, and never enter its cache.
+    The prox of a row is compiled: a subclass returns its hyper-parameters and arrays as
+    a NamedTuple in `row_params` and registers a kernel for its type with
+    `mtlreg._numba.prox_row.register`, and with `solve_row.register` one for block
+    coordinate descent. Kernels for types from outside the package are compiled anew in
+    every process, and never enter its cache.
     """
 
     row_separable = True

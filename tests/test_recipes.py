@@ -1,0 +1,164 @@
+"""The recipes of CONTRIBUTING.md, from a folder outside the package."""
+
+import pathlib
+import re
+import textwrap
+
+import numpy as np
+import pytest
+
+from mtlreg.losses import Loss, Squared
+from mtlreg.penalties import L21, Penalty, RowPenalty
+from mtlreg.problem import MultiTaskData, Problem
+from mtlreg.solvers import Solver
+from tests.test_numba import run
+
+ROOT = pathlib.Path(__file__).parents[1]
+EPS = np.finfo(float).eps
+
+# rows of the tasks' own, more features than the first working set has rows
+SCRIPT = """
+import json, sys
+import numpy as np
+from mtlreg.losses import Logistic, Squared
+from mtlreg.penalties import L21
+from mtlreg.problem import MultiTaskData, Problem
+from mtlreg.solvers import BCD, FISTA
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 150)) + rng.normal(size=(60, 1))
+y = X[:, :3].sum(axis=1) + rng.normal(size=60)
+
+def report(y, loss, penalty, *solvers):
+    data = MultiTaskData(X, y, np.ones(60), np.array([0, 20, 40, 60]))
+    problem = Problem(data, loss, penalty, np.ones(3))
+    solutions = [solver.solve(problem) for solver in solvers]
+    return {
+        "A": [solution.A.tolist() for solution in solutions],
+        "gap": [solution.gap for solution in solutions],
+        "F": [problem.objective(solution.A) for solution in solutions],
+        "F0": problem.null_value,
+    }
+"""
+TOL = 1e-8
+
+
+def recipe(kind):
+    """The text of a recipe, and the file that it is."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = text.partition(f"- **{kind}**")[2]
+    text = re.split(r"\n(?=\S)", text)[0]
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    return text, textwrap.dedent(block[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "contracts"),
+    [("Penalty", [Penalty, RowPenalty]), ("Loss", [Loss]), ("Solver", [Solver])],
+)
+def test_a_recipe_names_every_member_of_its_contract(kind, contracts):
+    text, _ = recipe(kind)
+    members = {
+        name
+        for contract in contracts
+        for name in (*vars(contract), *contract.__annotations__)
+        if not name.startswith("_")
+    }
+    assert [name for name in members if not re.search(rf"\b{name}\b", text)] == []
+    assert len(members) > 4
+
+
+def outside(folder, kind, name, script):
+    """Write the file of a recipe; return what runs a script beside it."""
+    (folder / name).write_text(recipe(kind)[1])
+    cache = str(folder / "cache")
+    return lambda *args: run(
+        SCRIPT + script, *args, folder=folder, NUMBA_CACHE_DIR=cache
+    )
+
+
+def assert_certified(report):
+    """The points of all solvers are as near to each other as their gaps say."""
+    rounding = 64 * EPS * report["F0"]
+    assert len(report["gap"]) > 1
+    assert max(report["gap"]) <= TOL * report["F0"]
+    assert np.ptp(report["F"]) <= max(report["gap"]) + rounding
+
+
+@pytest.mark.slow
+def test_a_penalty_by_the_recipe(tmp_path):
+    script = """
+from weighted import WeightedGroupLasso
+
+weights = np.linspace(0.5, 2.0, 150)
+penalty = WeightedGroupLasso(float(sys.argv[1]), weights)
+found = report(y, Squared(), penalty, BCD(tol=1e-8), FISTA(tol=1e-8))
+print(json.dumps({**found, "X": X.tolist(), "y": y.tolist()}))
+"""
+    solved = outside(tmp_path, "Penalty", "weighted.py", script)
+    first, second = solved("0.5"), solved("0.5")
+    assert second == first
+    assert_certified(first)
+    # and by the plain group lasso of columns in units of their weights
+    weights = np.linspace(0.5, 2.0, 150)
+    X, y = np.array(first["X"]) / weights, np.array(first["y"])
+    data = MultiTaskData(X, y, np.ones(60), np.array([0, 20, 40, 60]))
+    plain = Problem(data, Squared(), L21(0.5), np.ones(3))
+    assert plain.alpha_factor > 1
+    for A in np.array(first["A"]):
+        gap = plain.certificate(weights[:, None] * A).gap
+        assert gap <= (TOL + 64 * EPS) * plain.null_value
+    files = list((tmp_path / "cache").rglob("*.nb?"))
+    assert files
+    assert not [path for path in files if b"weighted" in path.read_bytes()]
+
+    # an edit of the kernels, and of what goes with them, doubles the strength
+    module = tmp_path / "weighted.py"
+    edited = module.read_text().replace(".alpha *", ".alpha * 2 *")
+    assert edited.count(".alpha * 2 *") == 4
+    module.write_text(edited)
+    assert solved("0.25")["A"] == first["A"]
+
+
+@pytest.mark.slow
+def test_a_loss_by_the_recipe(tmp_path):
+    script = """
+from shares import Shares
+
+p, v, z = 1 / (1 + np.exp(-y)), rng.uniform(0.5, 2.0, 60), rng.normal(size=60)
+u = 0.7 * Shares().gradient(rng.normal(size=60), p, v)
+young = Shares().value(z, p, v) + Shares().conjugate(u, p, v) - u @ z
+assert abs(young - Shares().divergence(z, u, p, v)) <= 1e-13 * v.sum()
+classes, solvers = (p > 0.5).astype(float), (BCD(tol=1e-8), FISTA(tol=1e-8))
+print(json.dumps({
+    "shares": report(p, Shares(), L21(0.02), *solvers),
+    "classes": report(classes, Shares(), L21(0.02), *solvers),
+    "logistic": report(2 * classes - 1, Logistic(), L21(0.02), *solvers),
+}))
+"""
+    found = outside(tmp_path, "Loss", "shares.py", script)()
+    for report in found.values():
+        assert_certified(report)
+    same = {k: found["classes"][k] + found["logistic"][k] for k in ("gap", "F")}
+    assert_certified({**same, "F0": found["logistic"]["F0"]})
+    assert np.any(found["classes"]["A"])
+
+
+@pytest.mark.slow
+def test_a_solver_by_the_recipe(tmp_path):
+    script = """
+from gradient import ProximalGradient
+from mtlreg.penalties import L1, InfimalSum, TraceNorm
+
+solvers = ProximalGradient(tol=1e-8, max_iter=100_000), FISTA(tol=1e-8)
+reasons = [
+    solvers[0].refuses(Squared(), penalty)
+    for penalty in (L21(0.5), InfimalSum(L1(1.0), TraceNorm(1.0)))
+]
+found = report(y, Squared(), L21(0.5), *solvers)
+print(json.dumps({**found, "reasons": reasons}))
+"""
+    found = outside(tmp_path, "Solver", "gradient.py", script)()
+    assert_certified(found)
+    assert found["reasons"][0] is None
+    assert "fista" in found["reasons"][1]

@@ -121,6 +121,60 @@ print(json.dumps({**found, "X": X.tolist(), "y": y.tolist()}))
 
 
 @pytest.mark.slow
+def test_a_penalty_by_the_recipe_has_estimators(tmp_path):
+    script = """
+from weighted import WeightedGroupLasso
+from sklearn.model_selection import GridSearchCV
+from mtlreg import PenalizedRegressor, PenalizedRegressorCV, regularization_path
+from mtlreg.model_selection import TaskKFold
+
+tasks = np.repeat([0, 1, 2], 20)
+penalty = WeightedGroupLasso(float(sys.argv[1]), np.linspace(0.5, 2.0, 150))
+search = PenalizedRegressorCV(penalty, alphas=5, eps=0.05, tol=1e-6)
+search.fit(X, y, tasks=tasks)
+model = PenalizedRegressor(penalty, task_column=0)
+path = regularization_path(model, np.column_stack([tasks, X]), y, alphas=4, eps=0.1)
+grid = GridSearchCV(
+    model, {"penalty__alpha": [0.5, 0.1]}, cv=TaskKFold(3, task_column=0)
+).fit(np.column_stack([tasks, X]), y)
+print(json.dumps({
+    "coef": search.coef_.tolist(),
+    "gap": search.dual_gap_,
+    "strength": search.penalty_.alpha,
+    "factor": search.alpha_factor_,
+    "support": search.support_.tolist(),
+    "alphas": search.alphas_.tolist(),
+    "path": path.coef.tolist(),
+    "gaps": path.gap.tolist(),
+    "scores": grid.cv_results_["mean_test_score"].tolist(),
+    "best": grid.best_params_["penalty__alpha"],
+}))
+"""
+    solved = outside(tmp_path, "Penalty", "weighted.py", script)
+    first = solved("0.5")
+    assert solved("0.5") == first
+    # strengths are shares of the largest, whatever the penalty comes with
+    again = solved("2.0")
+    assert again["alphas"] == first["alphas"]
+    np.testing.assert_allclose(first["alphas"], np.geomspace(1, 0.05, 5), rtol=1e-12)
+    np.testing.assert_allclose(again["coef"], first["coef"], rtol=0, atol=1e-3)
+    assert first["gap"] > 0
+    assert np.any(first["coef"], axis=0).tolist() == first["support"]
+    assert not np.any(first["path"][0])
+    assert np.any(first["path"][-1])
+    assert len(set(first["scores"])) == 2
+    assert first["best"] in (0.5, 0.1)
+    # an edit of the kernels takes effect: half the strength does as much
+    module = tmp_path / "weighted.py"
+    module.write_text(module.read_text().replace(".alpha *", ".alpha * 2 *"))
+    edited = solved("0.25")
+    assert edited["coef"] == first["coef"]
+    assert edited["strength"] == first["strength"] / 2
+    # of the same numbers, twice the penalty
+    assert edited["scores"] != first["scores"]
+
+
+@pytest.mark.slow
 def test_a_loss_by_the_recipe(tmp_path):
     script = """
 from shares import Shares

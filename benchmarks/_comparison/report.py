@@ -13,20 +13,28 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 LEGEND = """\
-## How to read the tables
+# Does it help to fit many tasks together?
+
+A task is what gets a linear fit of its own: the rows of one sensor, of one school. The
+methods:
 
 - separate fits: a ridge or logistic regression for each task
 - pooled fit: one for the rows of all tasks; pooled, task dummies: the same with an
   intercept for each task
 - gradient boosting: trees for the rows of all tasks, the task a category
-- mtlreg: a linear fit for each task, which shares with those of the others their mean
+- mtlreg: a linear fit for each task, fitted together: they share their mean
   (MeanRegularized), which features count (GroupLasso), a subspace of few directions
   (TraceNorm), or some of the features that count (DirtyModel)
+
+The columns:
+
 - error, AUC: mean over the tasks and over {folds} parts of the rows, each predicted by
   fits to the other parts; every method chooses its strengths within those
 - against {SEPARATE}, better in: the change, and the number of parts that are better
-- seconds: all fits, on one thread
-- by chance: as far as the parts differ among themselves (corrected t-test, 95 %)
+- seconds: all fits, on one thread; the first run compiles, which counts too
+
+Differences are called chance where they are no more than the parts differ among
+themselves (corrected t-test, 95 %).
 """
 DETAILS = """\
 - sd: standard deviation over the parts, of the score and of its difference to that of
@@ -41,7 +49,7 @@ DETAILS = """\
 
 
 def legend(folds):
-    """Return how to read the tables."""
+    """Return what was compared, and how to read the tables."""
     return LEGEND.format(folds=folds, SEPARATE=SEPARATE)
 
 

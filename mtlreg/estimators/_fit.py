@@ -37,6 +37,7 @@ class Fit:
     def __init__(self, model, read, penalty, place="", warn=True):
         self.read, self._place, self._warn = read, place, warn
         data, loss = read.data, model._loss()
+        loss.check_target(data.y[data.weight > 0])
         self.kept = np.ones(len(read.tasks), dtype=bool)
         if model.fit_intercept:
             self.kept &= loss.bounded(data.y, data.weight, data.cells)

@@ -122,7 +122,8 @@ class PenalizedRegressor(_Penalized, MultiTaskRegressor):
     Parameters
     ----------
     loss : {"squared"} or Loss, default="squared"
-        Data term; an object of your own derives from `mtlreg.losses.Loss`.
+        Data term; an object of your own derives from `mtlreg.losses.Loss`. Predictions
+        are its ``inverse_link``.
 
     Examples
     --------
@@ -147,7 +148,8 @@ class PenalizedClassifier(_Penalized, MultiTaskClassifier):
     Parameters
     ----------
     loss : {"logistic"} or Loss, default="logistic"
-        Data term; an object of your own derives from `mtlreg.losses.Loss`.
+        Data term; an object of your own derives from `mtlreg.losses.Loss` and is
+        ``binary``. Probabilities are ``1 / (1 + exp(-z))`` whatever it is.
 
     Examples
     --------

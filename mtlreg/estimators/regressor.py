@@ -33,7 +33,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         ValueError
             For a task that `fit` has not seen, unless ``unseen_task="mean"``.
         """
-        return self._linear_prediction(X, tasks)
+        return self._loss().inverse_link(self._linear_prediction(X, tasks))
 
     def score(self, X, y, sample_weight=None, *, tasks=None):
         """Return R2: over all rows, or the mean of the columns of a 2-D y.

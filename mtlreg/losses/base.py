@@ -96,11 +96,15 @@ class Loss(ABC):
 
     def bounded(self, y, v, cells):
         """Return which tasks have a finite best constant prediction; True for all."""
-        return True
+        return np.isfinite(self.constant(cells.sum(v * y) / cells.sum(v)))
 
     def shrunken_constant(self, y, v, cells):
-        """Return a finite constant for every task that is near the best, (n_tasks,)."""
-        return self.constant(cells.sum(v * y) / cells.sum(v))
+        """Return a finite constant for every task that is near the best, (n_tasks,).
+
+        By default that of the task and one more target, the mean of the tasks.
+        """
+        sums, weights = cells.sum(v * y), cells.sum(v)
+        return self.constant((sums + np.mean(sums / weights)) / (weights + 1.0))
 
     @abstractmethod
     def check_target(self, y):

@@ -51,6 +51,9 @@ class Squared(Loss):
     def constant(self, mean):
         return mean
 
+    def bounded(self, y, v, cells):
+        return True
+
     def check_target(self, y):
         if not np.all(np.isfinite(y)):
             raise ValueError("y of the squared loss must be finite")

@@ -203,6 +203,9 @@ class Penalty(ABC):
         # without what was computed on the way
         return self.get_params(deep=False)
 
+    def __sklearn_clone__(self):
+        return copy.deepcopy(self)
+
     def get_params(self, deep=True):
         """Return the fields by name, as the parameters of a scikit-learn estimator."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -145,18 +145,32 @@ def test_conjugate_by_fenchel_young(name):
         assert value == pytest.approx(np.sum(A * G), rel=1e-13)
 
 
+@every_penalty
+def test_the_gap_is_that_of_the_conjugate(name):
+    penalty, rng = PENALTY_CASES[name], np.random.default_rng(0)
+    A = matrix(penalty, 5, 4, rng)
+    G = 3.0 * rng.normal(size=(5, 4))
+    G -= G @ np.linalg.pinv(penalty.free_directions(4)).T @ penalty.free_directions(4).T
+    rest, size, scale, polars = penalty.gap(A, G)
+    inner = np.sum(penalty.combine(A) * G)
+    if penalty.is_gauge:
+        # s G is in the domain of the conjugate, which is 0 there
+        assert scale == pytest.approx(1 / max(1, penalty.polar(G)), rel=1e-14)
+        expected = penalty.value(A) - scale * inner
+        assert penalty.polar(scale * G) <= 1 + 1e-12
+        assert size == pytest.approx(penalty.value(A), rel=1e-14)
+        assert penalty.gap(A, G, value=7.0).rest == pytest.approx(7.0 - scale * inner)
+    else:
+        expected = penalty.value(A) + penalty.conjugate(G) - inner
+        assert scale == 1
+    assert rest == pytest.approx(expected, rel=1e-10)
+    assert (polars is not None) == (penalty.is_gauge and penalty.row_separable)
+
+
 @every_gauge
 def test_gauges_have_no_conjugate(name):
-    G = np.ones((2, 2))
-    for method in (GAUGE_CASES[name].conjugate, GAUGE_CASES[name].gradient):
-        with pytest.raises(NotImplementedError, match="is not quadratic"):
-            method(G)
-
-
-@every_quadratic
-def test_quadratics_have_no_polar(name):
-    with pytest.raises(NotImplementedError, match="is no gauge"):
-        QUADRATIC_CASES[name].polar(np.ones((2, 2)))
+    with pytest.raises(NotImplementedError, match="has no conjugate"):
+        GAUGE_CASES[name].conjugate(np.ones((2, 2)))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.inf, np.nan, "0.1", None])

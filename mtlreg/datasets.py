@@ -71,9 +71,9 @@ def make_multitask_regression(
     intercept : bool, default=True
         Whether the tasks have standard normal intercepts or none.
     as_frame : bool, default=False
-        Whether ``X`` and ``y`` are pandas objects. Features are named "x0", "x1", ...,
-        the labels become the first column "task" of ``X``, and with ``shared_X=True``
-        the columns of ``y`` are "task0", "task1", ...
+        Whether ``X`` and ``y`` are objects of pandas, which must be installed.
+        Features are named "x0", "x1", ..., the labels become the first column "task" of
+        ``X``, and with ``shared_X=True`` the columns of ``y`` are "task0", ...
     random_state : int, RandomState instance or None, default=None
         Source of randomness; an int makes the data reproducible.
 
@@ -104,6 +104,8 @@ def make_multitask_regression(
         or if ``missing`` and ``shared_X`` contradict each other.
     TypeError
         If a number is asked for and something else given.
+    ImportError
+        If ``as_frame`` is true and there is no pandas.
 
     Examples
     --------
@@ -175,7 +177,7 @@ def make_multitask_classification(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, ImportError
         As in `make_multitask_regression`.
 
     Examples
@@ -341,7 +343,13 @@ def _hide_cells(rng, y, missing):
 
 
 def _to_frames(X, y, tasks):
-    import pandas as pd
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "as_frame=True needs pandas, which is not installed: install it or mtlreg "
+            'with its extra, "mtlreg[demo]", or set as_frame=False for arrays'
+        ) from error
 
     X = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
     if tasks is None:

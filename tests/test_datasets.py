@@ -1,5 +1,7 @@
 """The generated data are what their docstrings promise."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -250,6 +252,16 @@ def test_frame_of_a_shared_design(make):
     np.testing.assert_array_equal(data.y, plain.y)
     pd.testing.assert_frame_equal(data.frame, data.X.join(data.y))
     assert data.tasks is None
+
+
+@both
+def test_frames_need_pandas(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert make(3, 10, 2, random_state=0).X.shape == (30, 2)
+    with pytest.raises(
+        ImportError, match=r"as_frame=True needs pandas.*mtlreg\[demo\]"
+    ):
+        make(3, 10, 2, as_frame=True)
 
 
 @both

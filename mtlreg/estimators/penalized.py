@@ -87,14 +87,7 @@ class _Penalized(Stem):
             )
 
     def _loss(self):
-        if isinstance(self.loss, Loss):
-            return self.loss
-        if not (isinstance(self.loss, str) and self.loss in LOSSES):
-            raise ValueError(
-                f"loss must be one of {sorted(LOSSES)} or an object that derives from "
-                f"mtlreg.losses.Loss, got {self.loss!r}"
-            )
-        return LOSSES[self.loss]()
+        return _read_loss(self.loss)
 
     def _penalty(self, read):
         return self.penalty
@@ -108,6 +101,9 @@ class _PenalizedSearch(CrossValidatedModel):
     penalty_ : Penalty
         The penalty with the strengths that were chosen.
     """
+
+    def _loss(self):
+        return _read_loss(self.loss)
 
     def _record(self, grid, scores):
         chosen = super()._record(grid, scores)
@@ -199,3 +195,15 @@ class PenalizedClassifierCV(_PenalizedSearch, ClassifierCV):
     """
 
     _model_class = PenalizedClassifier
+
+
+def _read_loss(loss):
+    """Return the loss that a parameter names or is, or raise ValueError."""
+    if isinstance(loss, Loss):
+        return loss
+    if not (isinstance(loss, str) and loss in LOSSES):
+        raise ValueError(
+            f"loss must be one of {sorted(LOSSES)} or an object that derives from "
+            f"mtlreg.losses.Loss, got {loss!r}"
+        )
+    return LOSSES[loss]()

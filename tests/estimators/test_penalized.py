@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.special import expit, kl_div, logit
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -22,7 +23,8 @@ from mtlreg import (
     regularization_path,
 )
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
-from mtlreg.losses import Squared
+from mtlreg.losses import Loss, Squared
+from mtlreg.losses.base import ratio
 from mtlreg.penalties import (
     L1,
     L21,
@@ -305,6 +307,81 @@ def test_a_loss_as_an_object(table):
     ]
     first, second = (m.fit(table.X, table.y, tasks=table.tasks) for m in models)
     assert np.array_equal(first.coef_, second.coef_)
+
+
+class Shares(Loss):
+    """The Kullback-Leibler divergence of shares, for 0 and 1 the logistic loss."""
+
+    curvature = 0.25
+
+    def pointwise(self, z, y):
+        return kl_div(y, expit(z)) + kl_div(1 - y, expit(-z))
+
+    def value(self, z, y, v):
+        return float(np.sum(v * self.pointwise(z, y)))
+
+    def gradient(self, z, y, v):
+        return v * (expit(z) - y)
+
+    def hessian(self, z, y, v):
+        return v * expit(z) * expit(-z)
+
+    def conjugate(self, u, y, v):
+        zero = np.zeros_like(y)
+        more = self.pointwise(zero, y + ratio(u, v)) - self.pointwise(zero, y)
+        return float(np.sum(v * more))
+
+    def divergence(self, z, u, y, v, scale=1.0):
+        return float(np.sum(v * self.pointwise(z, y + ratio(scale * u, v))))
+
+    def constant(self, mean):
+        return logit(mean)
+
+    def check_target(self, y):
+        if not np.all((y >= 0) & (y <= 1)):
+            raise ValueError("y must hold shares")
+
+    def inverse_link(self, z):
+        return expit(z)
+
+
+def test_a_loss_from_outside(classes):
+    X, tasks = classes.X, classes.tasks
+    y = (classes.y == np.max(classes.y)).astype(float)
+    share = PenalizedRegressor(L21(0.05), loss=Shares(), tol=1e-8)
+    share.fit(X, y, tasks=tasks)
+    known = PenalizedClassifier(L21(0.05), tol=1e-8).fit(X, y, tasks=tasks)
+    assert np.allclose(share.coef_, known.coef_, rtol=0, atol=1e-6)
+    p = known.predict_proba(X, tasks=tasks)[:, 1]
+    assert np.allclose(share.predict(X, tasks=tasks), p, rtol=0, atol=1e-6)
+    searches = [
+        PenalizedRegressorCV(L21(1.0), loss=Shares(), alphas=4, tol=1e-8),
+        PenalizedClassifierCV(L21(1.0), alphas=4, tol=1e-8),
+    ]
+    first, second = (search.fit(X, y, tasks=tasks) for search in searches)
+    assert np.allclose(first.alphas_, second.alphas_)
+    assert not hasattr(first, "mse_path_")
+    # folds by class serve one of them, and folds by rows the other
+    shares = first.predict(X, tasks=tasks)
+    assert np.all((shares > 0) & (shares < 1))
+    with pytest.raises(ValueError, match="y must hold shares"):
+        share.fit(X, y + 0.5, tasks=tasks)
+
+
+def test_a_loss_from_outside_has_tasks_without_an_optimum(classes):
+    X, tasks = classes.X, classes.tasks
+    y = (classes.y == np.max(classes.y)).astype(float)
+    first = tasks == np.unique(tasks)[0]
+    y[first] = 1.0
+    model = PenalizedRegressor(L21(0.05), loss=Shares())
+    with pytest.warns(UserWarning, match="has no finite optimum in the tasks"):
+        model.fit(X, y, tasks=tasks)
+    assert not model.coef_[0].any()
+    # one more target, of the mean of the tasks
+    means = np.array([y[tasks == task].mean() for task in np.unique(tasks)])
+    n_rows = np.count_nonzero(first)
+    share = (n_rows + means.mean()) / (n_rows + 1)
+    assert np.allclose(model.predict(X[first], tasks=tasks[first]), share)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_rows
+from mtlreg.penalties.on_face import AtRest, OnFace
 
 
 class TaskMatrix(NamedTuple):
@@ -51,7 +52,7 @@ class Penalty(ABC):
         Whether ``value(Q A) = value(A)`` for every Q with ``Q'Q = I``, and no more for
         a projection of A.
     has_tangent : bool
-        Whether `tangent` and `factored_prox` are there, and `factor_strength`.
+        Whether `tangent` has the moves along which the penalty is smooth.
     factor_strength : float or None
         Of a penalty that is ``min s/2 (||L||_F^2 + ||R||_F^2)`` over ``A = L R'``, the
         strength s.
@@ -89,12 +90,15 @@ class Penalty(ABC):
         """
 
     def factored_prox(self, A, step):
-        """Return the prox as `Factored`, with orthogonal columns and A's precision."""
-        raise NotImplementedError(f"{type(self).__name__} has no factors")
+        """Return the prox in A's precision, in the form in which products cost least.
+
+        `Factored` have orthogonal columns.
+        """
+        return self.prox(A, step)
 
     def tangent(self, A, step):
         """Return the prox with the space it moves in, see `FixedRank`."""
-        raise NotImplementedError(f"{type(self).__name__} has no tangent spaces")
+        return AtRest(self, A, step)
 
     def conjugate(self, G):
         """Return the Fenchel conjugate ``sup_A <A, G> - value(A)``, 0 at 0.
@@ -154,6 +158,21 @@ class Penalty(ABC):
     def combine(self, blocks):
         """Return A for the variable of a solver, the sum of its blocks."""
         return blocks if self.n_blocks == 1 else blocks.sum(axis=0)
+
+    def sole(self, A, G):
+        """Return which block is to move while the other one stays 0, or None.
+
+        A penalty that names one has the penalties of both blocks as ``parts``, and
+        ``alone(block, k)`` makes a variable of one block.
+
+        Parameters
+        ----------
+        A : ndarray
+            The variable.
+        G : ndarray of shape (n_features, n_tasks)
+            Minus the gradient of the data term.
+        """
+        return None
 
     def scaled(self, factor):
         """Return the same penalty with every strength multiplied by ``factor``."""
@@ -358,6 +377,13 @@ class RowPenalty(Gauge, RowSeparable):
 
     def attributes(self, A, blocks):
         return {"support_": np.any(A != 0, axis=1)}
+
+    @property
+    def has_tangent(self):
+        return type(self).face is not RowPenalty.face
+
+    def tangent(self, A, step):
+        return (OnFace if self.has_tangent else AtRest)(self, A, step)
 
     def ties(self, n_tasks):
         """Return whether it draws entries of a row of ``n_tasks`` to one magnitude."""

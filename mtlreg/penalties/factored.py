@@ -1,4 +1,4 @@
-"""Matrices of low rank by their factors."""
+"""Matrices of low rank by their factors, and blocks of a sum."""
 
 from typing import NamedTuple
 
@@ -20,6 +20,14 @@ class Factored(NamedTuple):
         """The matrix, C-contiguous."""
         return self.left @ self.right.T
 
+    def any(self):
+        """Return whether there are columns, for a matrix that is not 0."""
+        return self.rank > 0
+
+    @property
+    def shape(self):
+        return len(self.left), len(self.right)
+
     @property
     def rank(self):
         """Number of columns of the factors."""
@@ -31,6 +39,22 @@ class Factored(NamedTuple):
         left, right = (np.linalg.norm(factor, axis=0) for factor in self)
         scale = np.sqrt(right / left)
         return Factored(self.left * scale, self.right / scale)
+
+
+class Blocks(NamedTuple):
+    """The blocks of a sum, each an array or `Factored`."""
+
+    first: np.ndarray | Factored
+    second: np.ndarray | Factored
+
+    @property
+    def dtype(self):
+        return self.first.dtype
+
+    @property
+    def array(self):
+        """The stacked blocks."""
+        return np.stack([as_array(block) for block in self])
 
 
 def apply_factored(multiply, A):
@@ -48,5 +72,5 @@ def apply_factored(multiply, A):
 
 
 def as_array(A):
-    """Return a matrix or factors as an array."""
-    return A.array if isinstance(A, Factored) else A
+    """Return a matrix, factors or blocks as an array."""
+    return A if isinstance(A, np.ndarray) else A.array

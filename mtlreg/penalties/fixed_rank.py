@@ -12,7 +12,7 @@ class FixedRank:
     ``step alpha``, and ``E = (W - A) / step`` is a subgradient at A, of singular values
     alpha (r times) and gamma_j <= alpha. Near A the norm is smooth on the matrices of
     rank r; N is its Hessian there. Directions D of the tangent space have orthonormal
-    coordinates: the rows of ``D V_r`` above those of ``V_n' D' U_r``, with V_n the
+    coordinates: the rows of ``D V_r`` and then those of ``V_n' D' U_r``, with V_n the
     other right singular vectors. A matrix that is wide is taken transposed.
 
     Parameters
@@ -25,7 +25,7 @@ class FixedRank:
     ----------
     A : ndarray like W
         The prox.
-    factors : Factored
+    iterate : Factored
         The same.
     value : float
         ``alpha ||A||_*``.
@@ -33,7 +33,7 @@ class FixedRank:
         E.
     rank : int
     dimension : int
-        Of the tangent space.
+        Of the tangent space, the number of coordinates.
 
     References
     ----------
@@ -55,22 +55,26 @@ class FixedRank:
         self.dimension = self.rank * (sum(W.shape) - self.rank)
         self.value = alpha * float(np.sum(self._kept))
         factors = self._U * self._kept, self._V
-        self.factors = Factored(*(factors[::-1] if self._wide else factors))
-        self.A = self.factors.array
+        self.iterate = Factored(*(factors[::-1] if self._wide else factors))
+        self.A = self.iterate.array
         self.subgradient = W - self.A
         self.subgradient /= step
 
     def coordinates(self, B):
         """Return the coordinates of the projection of B onto the tangent space."""
         tall = B.T if self._wide else B
-        return np.concatenate([tall @ self._V, self._others.T @ (tall.T @ self._U)])
+        rows = [tall @ self._V, self._others.T @ (tall.T @ self._U)]
+        return np.concatenate(rows).ravel()
 
     def matrix(self, x):
         """Return the matrix of the coordinates x, as `Factored`."""
-        d = len(self._U)
+        d, x = len(self._U), self._table(x)
         first = np.concatenate([x[:d], self._U], axis=1)
         second = np.concatenate([self._V, self._others @ x[d:]], axis=1)
         return Factored(second, first) if self._wide else Factored(first, second)
+
+    def _table(self, x):
+        return x.reshape(sum(self.A.shape) - self.rank, self.rank)
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + N)^-1 x`` in coordinates.
@@ -95,12 +99,13 @@ class FixedRank:
         turn = (f[:, None] + f) / (s[:, None] + s)
 
         def apply(x):
+            x = self._table(x)
             inner = U.T @ x[:d]
             outer = x[:d] - U @ inner
             even = 0.5 * (inner + inner.T)
             inner = even + turn * (inner - even)
             across = weight * (dual.T @ outer + s * x[d:])
             above = U @ inner + (f / s) * (outer + dual @ across)
-            return np.concatenate([above, f * across]) / sigma
+            return np.concatenate([above, f * across]).ravel() / sigma
 
         return apply

@@ -1,16 +1,23 @@
 """Models in which A is a sum of two blocks with a penalty each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from mtlreg.penalties.base import Gauge, Penalty
+from mtlreg.penalties.factored import Blocks, as_array
 
 
 @dataclass(frozen=True)
 class InfimalSum(Gauge):
     """``first(B) + second(S)`` on the stacked blocks (B, S) of ``A = B + S``.
+
+    One block alone is solved for as long as the polar of its penalty is the larger one
+    (or that of the other is at most 1, and its block stays 0), so that nothing is lost
+    where the other block is 0 at the optimum since its norm is nowhere below. Then both
+    move: Newton steps go along the spaces that their penalties know of; a block whose
+    penalty knows of none has to be 0 for them.
 
     Parameters
     ----------
@@ -33,11 +40,24 @@ class InfimalSum(Gauge):
     n_blocks = 2
 
     def __post_init__(self):
-        for part in (self.first, self.second):
+        for part in self.parts:
             if not part.is_gauge or part.n_blocks != 1:
                 raise ValueError(
                     f"InfimalSum takes two gauges on one block each, got {part!r}"
                 )
+
+    @property
+    def parts(self):
+        """The penalties of the blocks."""
+        return self.first, self.second
+
+    @property
+    def ignores_basis(self):
+        return all(part.ignores_basis for part in self.parts)
+
+    @property
+    def has_tangent(self):
+        return any(part.has_tangent for part in self.parts)
 
     def value(self, A):
         return self.first.value(A[0]) + self.second.value(A[1])
@@ -49,12 +69,89 @@ class InfimalSum(Gauge):
         self.second.prox(A[1], step, out=out[1])
         return out
 
+    def factored_prox(self, A, step):
+        found = zip(self.parts, A, strict=True)
+        return Blocks(*(part.factored_prox(block, step) for part, block in found))
+
+    def tangent(self, A, step):
+        return BlockSpaces(self.parts, A, step)
+
     def polar(self, G):
         return max(self.first.polar(G), self.second.polar(G))
 
     def absent_task(self, A):
-        parts = zip((self.first, self.second), A, strict=True)
+        parts = zip(self.parts, A, strict=True)
         return np.stack([part.absent_task(block) for part, block in parts])
 
+    def combine(self, blocks):
+        first, second = blocks
+        if not second.any():
+            return first
+        return as_array(first) + as_array(second) if first.any() else second
+
+    def sole(self, A, G):
+        for k, (part, other) in enumerate([self.parts, self.parts[::-1]]):
+            if not A[1 - k].any():
+                level = other.polar(G)
+                if level <= 1 or level <= part.polar(G):
+                    return k
+        return None
+
+    def alone(self, block, k):
+        """Return the blocks of which ``block``, the k-th, is the only one."""
+        blocks = [np.zeros(block.shape, block.dtype)] * 2
+        blocks[k] = block
+        return Blocks(*blocks)
+
     def scaled(self, factor):
-        return InfimalSum(self.first.scaled(factor), self.second.scaled(factor))
+        first, second = (part.scaled(factor) for part in self.parts)
+        return replace(self, first=first, second=second)
+
+
+class BlockSpaces:
+    """The prox of both blocks, and the product of the spaces they move in.
+
+    Parameters
+    ----------
+    parts : pair of Penalty
+    W : ndarray of shape (2, n_features, n_tasks)
+    step : float
+
+    Attributes
+    ----------
+    A, iterate, value, subgradient, dimension
+        As those of `FixedRank`, of stacked blocks; the dimension is 0 where a block
+        that is not 0 has a penalty without spaces.
+    """
+
+    def __init__(self, parts, W, step):
+        found = zip(parts, W, strict=True)
+        self._spaces = [part.tangent(block, step) for part, block in found]
+        first, second = self._spaces
+        self.A = np.stack([first.A, second.A])
+        self.iterate = Blocks(first.iterate, second.iterate)
+        self.value = first.value + second.value
+        self.subgradient = np.stack([first.subgradient, second.subgradient])
+        known = [
+            part.has_tangent or not block.any()
+            for part, block in zip(parts, self.A, strict=True)
+        ]
+        self.dimension = first.dimension + second.dimension if all(known) else 0
+
+    def coordinates(self, B):
+        """Return those of both blocks of B, or of B for both, one after the other."""
+        blocks = zip(self._spaces, np.broadcast_to(B, self.A.shape), strict=True)
+        return np.concatenate([space.coordinates(block) for space, block in blocks])
+
+    def matrix(self, x):
+        """Return the blocks of the coordinates x."""
+        return Blocks(*self._each([space.matrix for space in self._spaces], x))
+
+    def resolvent(self, sigma):
+        """Return x -> ``(sigma + N)^-1 x`` in coordinates."""
+        maps = [space.resolvent(sigma) for space in self._spaces]
+        return lambda x: np.concatenate(self._each(maps, x))
+
+    def _each(self, maps, x):
+        halves = np.split(x, [self._spaces[0].dimension])
+        return [apply(half) for apply, half in zip(maps, halves, strict=True)]

@@ -34,16 +34,16 @@ class Span:
         self.rows = np.ascontiguousarray(upper.T)
 
     def lift(self, B):
-        """Return ``Q B``, of shape (n_features, n_tasks)."""
+        """Return ``Q B``, of shape (..., n_features, n_tasks)."""
         if self._used is None:
             return self._basis @ B
-        A = np.zeros((self._n_features, B.shape[1]))
-        A[self._used] = self._basis @ B
+        A = np.zeros((*B.shape[:-2], self._n_features, B.shape[-1]))
+        A[..., self._used, :] = self._basis @ B
         return A
 
     def coordinates(self, A):
         """Return the B of the projection ``Q B`` of A, of the same predictions."""
-        return self._basis.T @ (A if self._used is None else A[self._used])
+        return self._basis.T @ (A if self._used is None else A[..., self._used, :])
 
 
 def span_pays(design, n_products):

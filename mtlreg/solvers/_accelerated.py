@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mtlreg.penalties.factored import as_array
+
 
 def accelerated(term, penalty, A, lipschitz=None):
     """Yield the iterates of accelerated proximal gradient, for ever.
@@ -20,7 +22,7 @@ def accelerated(term, penalty, A, lipschitz=None):
 
     Yields
     ------
-    A : ndarray or Factored
+    A : ndarray, Factored or Blocks
         The iterate.
     Z : ndarray
         Its image by the term.
@@ -38,12 +40,8 @@ def accelerated(term, penalty, A, lipschitz=None):
         gradient = term.gradient(image)
         while True:
             start, step = Y - gradient / _as(Y, lipschitz), 1 / lipschitz
-            if penalty.has_tangent:
-                iterate = penalty.factored_prox(start, step)
-                following, following_image = iterate.array, term.image(iterate)
-            else:
-                following = iterate = penalty.prox(start, step)
-                following_image = term.image(combine(following))
+            iterate = penalty.factored_prox(start, step)
+            following, following_image = as_array(iterate), term.image(combine(iterate))
             if not term.bends_more(lipschitz, following - Y, image, following_image):
                 break
             lipschitz *= 1.5

@@ -5,13 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
+from mtlreg.penalties.factored import as_array
 from mtlreg.solvers._factors import FactoredNewton
 
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
 _SHARES = 1, 2, 4  # of the budget of a linear system, after which its step is tried
 _LEAST_PRODUCTS = 5  # for one; to try a step takes as long
+_ROUNDING = 1e-10  # a residual after which more products tell nothing
 _SETTLED = 0.03  # relative change of dimension between manifolds that pass for one
 _NEAR = 0.15  # and that a step may make without being dropped
+_FLAT = 1e-12  # curvature along a move, over that of the preconditioner: rounding
 _MANY_PRODUCTS = 30  # of a linear system: its preconditioner does not know the features
 _FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
 _DROPPED = 2  # steps, after which the manifold is left to the factors
@@ -31,7 +34,7 @@ class Point:
 
     Attributes
     ----------
-    tangent : FixedRank
+    tangent : FixedRank, OnFace or BlockSpaces
         The prox and its tangent space.
     A : ndarray
         The end of the step.
@@ -40,17 +43,17 @@ class Point:
     def __init__(self, problem, term, step, A, Z):
         self._problem, self._term = problem, term
         self.tangent = problem.penalty.tangent(A - step * term.gradient(Z), step)
-        self.A = self.tangent.A
+        self.A, self._matrix = self.tangent.A, problem.penalty.combine(self.tangent.A)
 
     @cached_property
     def Z(self):
         """The image of A by the term."""
-        return self._term.image(self.A)
+        return self._term.image(self._matrix)
 
     @cached_property
     def value(self):
         """The objective at A."""
-        return self._term.value_at(self.A, self.Z) + self.tangent.value
+        return self._term.value_at(self._matrix, self.Z) + self.tangent.value
 
     @property
     def slope(self):
@@ -75,7 +78,7 @@ class Semismooth:
     the mean curvature of f. The proximal gradient step from A + D leaves the manifold
     where it has to. A step that ends far off the manifold, or not lower, is dropped:
     the optimum lies on another one. After two of these, or a linear system that takes
-    long, it is the turn of `FactoredNewton`.
+    long, it is the turn of `FactoredNewton`, if the penalty has a `factor_strength`.
 
     Parameters
     ----------
@@ -99,6 +102,8 @@ class Semismooth:
 
     def __init__(self, problem, term, sigma):
         self._problem, self._term, self._sigma = problem, term, sigma
+        self._combine = problem.penalty.combine
+        self._has_factors = problem.penalty.factor_strength is not None
         self._dimension, self._checks, self._patience = 0, 0, 0
         self._least_budget, self._dropped = 1, 0
 
@@ -109,9 +114,9 @@ class Semismooth:
         2 / L: longer ones would undo in some directions what A already has.
         """
         self._least_budget = _FIRST_PRODUCTS
-        self._step = 2.0 / self._term.lipschitz
+        self._step = 2.0 / (self._problem.penalty.n_blocks * self._term.lipschitz)
         A = A.astype(np.float64, copy=False)
-        self._last = self._point(A, self._term.image(A))
+        self._last = self._point(A, self._term.image(self._combine(A)))
 
     def ready(self, A, Z, lipschitz):
         """Return whether to try from here: at first, and when the manifold has settled.
@@ -142,32 +147,32 @@ class Semismooth:
 
         Yields
         ------
-        A : Factored
+        A : Factored, ndarray or Blocks
         Z : ndarray
         """
         point, self._last, self.iteration = self._last, None, iteration
-        spent, dropped = 0, False
+        spent, dropped, slow = 0, False, False
         while point.tangent.dimension and iteration < max_iter:
             # the first try of a step may cost half of what was spent up to here
             budget = max(self._least_budget, iteration // 2)
             reached = point
             for D, spent in self._tries(point, budget, max_iter - iteration):
                 self.iteration = iteration + spent
-                following = self._point(
-                    point.A + D.array, point.Z + self._term.image(D)
-                )
+                image = self._term.image(self._combine(D))
+                following = self._point(point.A + as_array(D), point.Z + image)
                 dimensions = following.tangent.dimension, point.tangent.dimension
                 if not (_close(*dimensions, _NEAR) and following.below(reached)):
                     break
                 reached = following
-                yield reached.tangent.factors, reached.Z
+                yield reached.tangent.iterate, reached.Z
             spent, dropped = self.iteration - iteration, reached is point
             point, iteration = reached, self.iteration
-            if dropped or spent > _MANY_PRODUCTS:
+            slow = spent > _MANY_PRODUCTS and self._has_factors
+            if dropped or slow:
                 break
         self._dropped += dropped
         self._checks, self._patience = 0, max(2, 2 * self._patience)
-        if self._dropped < _DROPPED and spent <= _MANY_PRODUCTS:
+        if not self._has_factors or (self._dropped < _DROPPED and not slow):
             return
         factors = FactoredNewton(self._problem, self._term)
         start = point.A, point.Z, 1.0 / self._step
@@ -184,7 +189,7 @@ class Semismooth:
         tangent, hessian = point.tangent, self._term.hessian(point.Z)
 
         def product(x):
-            return tangent.coordinates(hessian(tangent.matrix(x)))
+            return tangent.coordinates(hessian(self._combine(tangent.matrix(x))))
 
         resolvent = tangent.resolvent(self._sigma)
         target = -tangent.coordinates(point.slope)
@@ -228,7 +233,8 @@ def _conjugate_gradients(product, resolvent, sigma, target):
     for spent in itertools.count(1):
         bent = product(p) + w - sigma * p
         curvature = float(np.vdot(p, bent))
-        if not curvature > 0:
+        # where two blocks share moves that no penalty bends, the system is singular
+        if not curvature > _FLAT * float(np.vdot(p, w)):
             yield x, True
             return
         length = size / curvature
@@ -236,5 +242,6 @@ def _conjugate_gradients(product, resolvent, sigma, target):
         residual = residual - length * bent
         z = resolvent(residual)
         previous, size = size, float(np.vdot(residual, z))
-        yield x, spent >= _LEAST_PRODUCTS and size <= _RESIDUAL**2 * first
+        enough = _RESIDUAL if spent >= _LEAST_PRODUCTS else _ROUNDING
+        yield x, size <= enough**2 * first
         p, w = z + size / previous * p, residual + size / previous * w

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.penalties.factored import Factored
+from mtlreg.penalties.factored import as_array
 from mtlreg.problem.threads import held_threads
 
 
@@ -151,15 +151,15 @@ class GapCheck:
         Parameters
         ----------
         iteration : int
-        A : ndarray or Factored
+        A : ndarray, Factored or Blocks
         Z : ndarray, optional
             Its image, by the estimate if there is one.
         last : bool
             Whether A is returned whatever its gap.
         """
         value = None
-        if isinstance(A, Factored):
-            value, A = self.problem.penalty.value(A), A.array
+        if not isinstance(A, np.ndarray):
+            value, A = self.problem.penalty.value(A), as_array(A)
         if self.estimate is not None:
             self.certificate = self.estimate.certificate(A, Z, value)
             if self.target < self.certificate.gap < np.inf and not last:

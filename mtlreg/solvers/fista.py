@@ -18,11 +18,12 @@ class FISTA(Solver):
     value times 1.01); whenever the curvature along a step turns out larger than L, L
     grows and the step is taken again. The momentum restarts when it points uphill.
 
-    Where the penalty has tangent spaces (the trace norm), L starts at the mean
-    curvature of the data term, and Newton steps take over once the rank has settled, or
-    at once from a start that is given: on the matrices of one rank, and where that
-    fails, or features of unequal scales make it slow, on the factors of A. There a
-    product with the Hessian counts as an iteration, and every step is checked.
+    Where the penalty has tangent spaces (the trace norm, sums over rows with a `Face`,
+    and sums A = B + S of these), L starts at the mean curvature of the data term, and
+    Newton steps take over once the rank or the face has settled, or at once from a
+    start that is given: on the matrices of one rank, and where that fails, or features
+    of unequal scales make it slow, on the factors of A. There a product with the
+    Hessian counts as an iteration, and every step is checked.
 
     Where rows are far fewer than features, and the penalty knows no basis of these,
     iterates stay in the span of the rows.
@@ -81,7 +82,7 @@ class FISTA(Solver):
             A[...] = inner.coordinates(init)
         if check(0, A, None if estimate else image):
             return check.solution()
-        iteration, points = 0, self._points(inner, A, 0, warm=init is not None)
+        iteration, points = 0, self._points(inner, A, 0, check, warm=init is not None)
         while iteration < self.max_iter:
             iteration, A, Z = next(points)
             if check(iteration, A, Z, last=iteration >= self.max_iter):
@@ -89,11 +90,29 @@ class FISTA(Solver):
             if A.dtype != np.float64 and check.stalled(self._PATIENCE):
                 # rounding of the gradient keeps the gap up, go on from here in float64
                 exact = as_array(A).astype(np.float64)
-                points = self._points(inner, exact, iteration)
+                points = self._points(inner, exact, iteration, check)
         return check.solution()
 
-    def _points(self, problem, A, iteration, warm=False):
-        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter."""
+    def _points(self, problem, A, iteration, check, warm=False):
+        """Yield (iteration, A, Z) at the iterates to check, the last at max_iter.
+
+        Of a sum, one block alone moves as long as the other may stay 0.
+        """
+        penalty = problem.penalty
+        sole = penalty.sole(A, -check.certificate.gradient)
+        if sole is not None:
+            part = problem.with_penalty(penalty.parts[sole])
+            moves = self._moves(part, A[sole], iteration, warm)
+            for iteration, block, Z in moves:
+                A = penalty.alone(block, sole)
+                yield iteration, A, Z
+                if penalty.sole(A, -check.certificate.gradient) != sole:
+                    break
+            warm = False  # the steps so far were those of another problem
+        yield from self._moves(problem, as_array(A), iteration, warm)
+
+    def _moves(self, problem, A, iteration, warm):
+        """Yield what `_points` does, for all blocks of a problem."""
         term, penalty = problem.term, problem.penalty
         newton = lipschitz = Z = None
         if penalty.has_tangent:

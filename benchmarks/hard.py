@@ -8,6 +8,7 @@ process, one thread of BLAS. Prints a Markdown table; exit status 1 on a miss.
 """
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import mtlreg
+from mtlreg.penalties import L1, InfimalSum
 
 REPEATS, LONG = 5, 3.0
 SINGLE_FIT = 7
@@ -32,15 +35,36 @@ HEADER += ["over", "ratio", "at most", "met"]
 
 
 class Fit(NamedTuple):
-    """An unfitted estimator and the data that it is to be fitted to."""
+    """An unfitted estimator and the data that it is to be fitted to.
+
+    With ``alphas`` it is that many points of a path, whose iterations are added.
+    """
 
     model: object
     X: np.ndarray
     y: np.ndarray
     tasks: np.ndarray | None = None
+    alphas: int | None = None
 
     def run(self):
-        return self.model.fit(self.X, self.y, tasks=self.tasks)
+        if self.alphas is None:
+            return self.model.fit(self.X, self.y, tasks=self.tasks)
+        data = {"X": self.X, "y": self.y, "tasks": self.tasks}
+        path = mtlreg.regularization_path(
+            self.model, **data, alphas=self.alphas, eps=0.01
+        )
+        return SimpleNamespace(
+            n_iter_=int(path.n_iter.sum()),
+            dual_gap_=float(path.gap.max()),
+            tol=self.model.tol,
+        )
+
+
+class LowRankPlusEntries(mtlreg.TraceNormRegressor):
+    """Low rank plus single entries that cost so much that there are none."""
+
+    def _penalty(self):
+        return InfimalSum(super()._penalty(), L1(1.1 * self.alpha))
 
 
 @dataclass(frozen=True)
@@ -213,6 +237,35 @@ def at_share(model, divisor, X, y, tasks=None):
     return Fit(model.set_params(**strengths), X, y, tasks)
 
 
+def school_like(alphas=None):
+    """Return 139 tasks with rows of their own and coefficients of rank 3."""
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(139), rng.integers(20, 250, 139))
+    X = rng.normal(size=(len(tasks), 28)) @ (np.eye(28) + 0.15)
+    coef = rng.normal(size=(28, 3)) @ rng.normal(size=(3, 139))
+    signal = np.sum(X * coef.T[tasks], axis=1)
+    y = signal + 2 * signal.std() * rng.normal(size=len(tasks))
+    model = LowRankPlusEntries(1.0, tol=1e-8)
+    return at_share(model, 30, X, y, tasks)._replace(alphas=alphas)
+
+
+def one_table(alphas=None):
+    """Return 50 tasks with the same 1,000 rows of 200 features."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 200)) @ (
+        np.eye(200) + 0.02 * rng.normal(size=(200, 200))
+    )
+    signal = X @ rng.normal(size=(200, 4)) @ rng.normal(size=(4, 50))
+    y = signal + 2 * signal.std() * rng.normal(size=signal.shape)
+    model = LowRankPlusEntries(1.0, tol=1e-8)
+    return at_share(model, 30, X, y)._replace(alphas=alphas)
+
+
+def low_rank_alone(fit):
+    model = mtlreg.TraceNormRegressor(**fit.model.get_params())
+    return fit._replace(model=model).run, "low rank"
+
+
 def gram_product(_):
     X = np.random.default_rng(0).normal(size=(20_000, 300))
     return lambda: X.T @ X, "X'X of 20,000 x 300"
@@ -235,8 +288,22 @@ def _trace_problems():
             )
 
 
+def _sum_problems():
+    tables = {"tasks": school_like, "table": one_table}
+    for (name, table), alphas in itertools.product(tables.items(), (None, 20)):
+        yield Hard(
+            f"low-rank-plus-entries-{name}" + ("-path" if alphas else ""),
+            "low rank plus entries that are all 0"
+            + (f", path of {alphas} points" if alphas else ""),
+            partial(table, alphas),
+            reference=low_rank_alone,
+            ratio=2,
+        )
+
+
 PROBLEMS = [
     *_trace_problems(),
+    *_sum_problems(),
     Hard(
         "trace-wide",
         "trace norm, 100,000 features of 20 rows with tasks",

@@ -63,8 +63,8 @@ class Fit(NamedTuple):
 class LowRankPlusEntries(mtlreg.TraceNormRegressor):
     """Low rank plus single entries that cost so much that there are none."""
 
-    def _penalty(self):
-        return InfimalSum(super()._penalty(), L1(1.1 * self.alpha))
+    def _penalty(self, read):
+        return InfimalSum(super()._penalty(read), L1(1.1 * self.alpha))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,12 @@ def check_real(value, name, *, minimum, strict=False):
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 
+def check_flag(value, name):
+    """Raise ValueError unless ``value`` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
 def check_count(value, name):
     """Raise unless ``value`` is an integer >= 1."""
     _check_no_bool(value, name)

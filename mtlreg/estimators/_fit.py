@@ -98,9 +98,21 @@ class Fit:
         return solver
 
     def coefficients(self, A, intercept):
-        """Return A (n_features, n_tasks) and b of all tasks for a solver's solution."""
+        """Return A (n_features, n_tasks) and b of all tasks for a solver's solution.
+
+        In the units of the fit.
+        """
         variable, b = self._of_all_tasks(A, intercept)
         return self._penalty.combine(variable), b
+
+    def reported(self, A, intercept):
+        """Return what `coefficients` does in the units of the target."""
+        return tuple(map(self._in_units, self.coefficients(A, intercept)))
+
+    def _in_units(self, values):
+        """Return values (..., n_tasks) of the fit in the units of the target."""
+        scale = self.read.y_scale
+        return values if scale is None else values * scale.astype(values.dtype)
 
     def _of_all_tasks(self, A, intercept):
         """Return the variable and b of all tasks."""
@@ -116,19 +128,22 @@ class Fit:
     def attributes(self, A, intercept):
         """Return the fitted attributes for a solver's solution, by name."""
         variable, b = self._of_all_tasks(A, intercept)
-        full = self._penalty.combine(variable)
+        blocks = [self._in_units(block) for block in self._penalty.split(variable)]
+        full = self._in_units(self._penalty.combine(variable))
         found = {
             "coef_": np.ascontiguousarray(full.T),
-            "intercept_": b,
+            "intercept_": self._in_units(b),
             "tasks_": self.read.tasks,
             "coef_feature_names_": self.read.feature_names,
             "_layout": self.read.layout,
         }
         if self.read.classes is not None:
             found["classes_"] = self.read.classes
-        blocks = variable.reshape(-1, *full.shape)
-        if len(blocks) > 1:
-            found["blocks_"] = np.ascontiguousarray(blocks.swapaxes(1, 2))
+        else:
+            scale = self.read.y_scale
+            found["y_scale_"] = np.ones(len(b)) if scale is None else scale
+        if self._penalty.n_blocks > 1:
+            found["blocks_"] = np.stack([block.T for block in blocks])
         return found | self._penalty.attributes(full, blocks)
 
 

@@ -233,8 +233,13 @@ class RowFold:
         classes = read.classes
         if classes is not None and classes.ndim == 2:
             classes = classes[self.present]
+        scale = None if read.y_scale is None else read.y_scale[self.present]
         read = dataclasses.replace(
-            read, data=data, tasks=read.tasks[self.present], classes=classes
+            read,
+            data=data,
+            tasks=read.tasks[self.present],
+            classes=classes,
+            y_scale=scale,
         )
         fit = Fit(model, read, penalty, self._place)
         # the design holds what is needed of the rows, perhaps in a copy

@@ -16,6 +16,7 @@ from mtlreg.estimators._callbacks import CallbackSupportMixin, with_callbacks
 from mtlreg.estimators._checks import (
     check_choice,
     check_count,
+    check_flag,
     check_real,
     levels_to_caller,
 )
@@ -71,6 +72,9 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         if "__init__" not in vars(cls) and inspect.isfunction(inherited):
             # Python names the function in its errors, so that it is the class's own
             cls.__init__ = _renamed(inherited, f"{cls.__qualname__}.__init__")
+
+    # the parameters of all regressors, or all classifiers, and their defaults
+    _options: ClassVar = {}
 
     __metadata_request__fit: ClassVar = {"tasks": True}
     __metadata_request__predict: ClassVar = {"tasks": True}
@@ -136,19 +140,21 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     def _read_fit(self, X, y, sample_weight, tasks):
         """Check parameters and input; return the problem to solve."""
         self._check_parameters()
-        read = read_fit_input(
+        read = self._read(X, y, sample_weight, tasks)
+        return Fit(self, read, self._penalty(read))
+
+    def _read(self, X, y, sample_weight, tasks):
+        """Return what `fit` was given as a `FitInput`."""
+        return read_fit_input(
             self, X, y, sample_weight, tasks, classifier=is_classifier(self)
         )
-        return Fit(self, read, self._penalty(read))
 
     def _check_parameters(self):
         self._check_strengths()
         check_count(self.max_iter, "max_iter")
         check_real(self.tol, "tol", minimum=0.0)
         for name in ("fit_intercept", "warm_start"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_):
-                raise ValueError(f"{name} must be True or False, got {value!r}")
+            check_flag(getattr(self, name), name)
         check_choice(self.unseen_task, "unseen_task", ["error", "mean"])
         check_choice(self.solver, "solver", ["auto", *SOLVERS])
 
@@ -165,6 +171,8 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         )
         if not same:
             return None
+        if fit.read.y_scale is not None:
+            blocks = blocks / fit.read.y_scale[:, None]
         return blocks[:, fit.kept].swapaxes(1, 2).reshape(fit.problem.shape)
 
     def _warn_not_converged(self, fit, solution):
@@ -204,6 +212,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             intercept = np.append(intercept, intercept.mean())
             codes = np.where(codes < 0, len(coef) - 1, codes)
         return predict_rows(X, coef, intercept, codes)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        # what was pickled before there was a parameter has its default
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            vars(self).setdefault(name, parameter.default)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "coef_")

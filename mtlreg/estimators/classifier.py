@@ -7,12 +7,20 @@ from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 
 from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.inputs.read import weigh_classes
 from mtlreg.inputs.targets import read_score_target
 from mtlreg.losses import Logistic
 
 
 class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
     """Base of the classifiers.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced", optional
+        Weights of the classes, which multiply those of the rows in the objective and in
+        the default scores of cross-validation: by class, 1 for those that are not
+        named; or "balanced", so that both classes of a task weigh the same in it.
 
     Attributes
     ----------
@@ -25,8 +33,25 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
     __metadata_request__predict_proba: ClassVar = {"tasks": True}
     __metadata_request__predict_log_proba: ClassVar = {"tasks": True}
 
+    _options: ClassVar = {"class_weight": None}
+
     def _loss(self):
         return Logistic()
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        given = self.class_weight
+        balanced = isinstance(given, str) and given == "balanced"
+        if not (given is None or isinstance(given, dict) or balanced):
+            raise ValueError(
+                f"class_weight must be None, 'balanced' or a dict of weights by class, "
+                f"got {given!r}"
+            )
+
+    def _read(self, X, y, sample_weight, tasks):
+        read = super()._read(X, y, sample_weight, tasks)
+        given = self.class_weight
+        return read if given is None else weigh_classes(read, given)
 
     def decision_function(self, X, *, tasks=None):
         """Return the log-odds of the second class, or of every class.

@@ -9,7 +9,6 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn import get_config
-from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -38,7 +37,6 @@ from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.declarations import Search
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
-from mtlreg.inputs.read import read_fit_input
 from mtlreg.problem.threads import held_threads
 from mtlreg.sequences.path import solve_path
 
@@ -126,9 +124,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         inputs = {"X": X, "y": y, "metadata": metadata}
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, **inputs)
-        read = read_fit_input(
-            self, X, y, sample_weight, tasks, classifier=is_classifier(self)
-        )
+        read = self._read(X, y, sample_weight, tasks)
         plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
         models = self._models(len(read.tasks))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):

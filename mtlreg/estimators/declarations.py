@@ -194,7 +194,7 @@ def estimator(cls):
     """
     model = getattr(cls, "_model_class", cls)
     stem, searched = model.__bases__[0], model is not cls
-    common = _defaults(Stem)
+    common = _defaults(Stem) | cls._options
     own = {k: v for k, v in _defaults(stem).items() if k not in common}
     own = {k: vars(model).get(k, v) for k, v in own.items()}
     positional = {f.name for f in fields(stem) if not f.kw_only}

@@ -192,7 +192,7 @@ class _Points:
                 ConvergenceWarning,
                 stacklevel=levels_to_caller(),
             )
-        pairs = [fit.coefficients(s.A, s.intercept) for s in solutions]
+        pairs = [fit.reported(s.A, s.intercept) for s in solutions]
         return RegularizationPath(
             alphas=alphas,
             coef=np.stack([A.T for A, _ in pairs]),

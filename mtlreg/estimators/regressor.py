@@ -1,16 +1,44 @@
 """What the regressors share: the squared loss, predict and score."""
 
+from typing import ClassVar
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
+from mtlreg.estimators._checks import check_flag
 from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.inputs.read import normalise_targets
 from mtlreg.inputs.targets import read_score_target
 from mtlreg.losses import Squared
 
 
 class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
-    """Base of the regressors."""
+    """Base of the regressors.
+
+    Parameters
+    ----------
+    normalize_y : bool, default=False
+        Whether the fit has the target of every task in units of its own weighted
+        standard deviation (a constant one as it is), so that tasks in different units
+        count alike. Coefficients, intercepts and predictions are in the units of y,
+        ``dual_gap_`` and the default scores of cross-validation in those of the fit.
+
+    Attributes
+    ----------
+    y_scale_ : ndarray of shape (n_tasks,)
+        The units of the fit, 1 without ``normalize_y``.
+    """
+
+    _options: ClassVar = {"normalize_y": False}
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_flag(self.normalize_y, "normalize_y")
+
+    def _read(self, X, y, sample_weight, tasks):
+        read = super()._read(X, y, sample_weight, tasks)
+        return normalise_targets(read) if self.normalize_y else read
 
     def _loss(self):
         return Squared()

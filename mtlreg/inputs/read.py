@@ -5,7 +5,8 @@ about them is raised here.
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -37,9 +38,11 @@ from mtlreg.problem.data import MultiTaskData
 __all__ = [
     "FitInput",
     "keep_tasks",
+    "normalise_targets",
     "read_features",
     "read_fit_input",
     "read_predict_input",
+    "weigh_classes",
 ]
 
 # what numpy says of strings, of other objects, and of dates beside numbers
@@ -67,6 +70,8 @@ class FitInput:
         Positions of the rows of ``data`` in X as it was given.
     labels : ndarray of shape (n_rows of X,) or None
         The task of every row of X as it was given, where rows have labels.
+    y_scale : ndarray of shape (n_tasks,) or None
+        What the targets of each task are divided by in ``data``, if anything.
     """
 
     data: MultiTaskData
@@ -76,6 +81,7 @@ class FitInput:
     feature_names: np.ndarray
     rows: np.ndarray
     labels: np.ndarray | None = None
+    y_scale: np.ndarray | None = None
 
 
 def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
@@ -220,6 +226,93 @@ def read_features(estimator, X):
     """
     X, _, _ = _read_X(estimator, X, None, reset=False)
     return X
+
+
+def normalise_targets(read):
+    """Divide the targets of each task by their weighted standard deviation.
+
+    Parameters
+    ----------
+    read : FitInput
+
+    Returns
+    -------
+    FitInput
+        With these as ``y_scale``, 1 for a task whose targets are all the same.
+    """
+    data, cells = read.data, read.data.cells
+    observed, weight = data.weight > 0, cells.sum(data.weight)
+    highest = cells.max(np.where(observed, data.y, -np.inf))
+    lowest = cells.min(np.where(observed, data.y, np.inf))
+    # in units of the largest deviation, whose square may overflow
+    unit = np.where(highest > lowest, 0.5 * highest - 0.5 * lowest, 1.0)
+    left = (data.y - cells.spread(0.5 * highest + 0.5 * lowest)) / cells.spread(unit)
+    left -= cells.spread(cells.sum(data.weight * left) / weight)
+    deviation = np.sqrt(cells.sum(data.weight * left**2) / weight)
+    scale = np.where(highest > lowest, unit * deviation, 1.0)
+    return replace(
+        read, data=replace(data, y=data.y / cells.spread(scale)), y_scale=scale
+    )
+
+
+def weigh_classes(read, class_weight):
+    """Multiply the weights of the cells by those of their classes.
+
+    Parameters
+    ----------
+    read : FitInput
+        Of a classifier.
+    class_weight : dict or "balanced"
+        By class, 1 for those that are not named; or half the weight of a task over
+        that of the class in it.
+
+    Returns
+    -------
+    FitInput
+
+    Raises
+    ------
+    ValueError
+        If a class is not in y, or a weight is not finite and > 0.
+    """
+    data, cells = read.data, read.data.cells
+    positive = data.y > 0
+    if isinstance(class_weight, str):
+        totals = [cells.sum(data.weight * held) for held in (~positive, positive)]
+        weight = cells.sum(data.weight)
+        shares = [
+            np.divide(weight, 2 * total, out=np.ones_like(total), where=total > 0)
+            for total in totals
+        ]
+        factor = np.where(positive, *map(cells.spread, shares[::-1]))
+    else:
+        factor = _weights_of_classes(read, class_weight, positive)
+    return replace(read, data=replace(data, weight=data.weight * factor))
+
+
+def _weights_of_classes(read, class_weight, positive):
+    """Return what the weights of the cells are multiplied by, or raise ValueError."""
+    labels = read.classes.tolist()
+    pairs = labels if read.classes.ndim == 2 else [labels]
+    known = {label for pair in pairs for label in pair}
+    for label, value in class_weight.items():
+        if label not in known:
+            raise ValueError(
+                f"class_weight has the class {label!r}, which y has not; its classes "
+                f"are {sorted(known, key=str)[:10]}"
+            )
+        if not (isinstance(value, Real) and 0 < value < np.inf):
+            raise ValueError(
+                f"class_weight must be finite and > 0, got {value!r} for the class "
+                f"{label!r}"
+            )
+    values = [[float(class_weight.get(label, 1.0)) for label in pair] for pair in pairs]
+    if read.layout == "multiclass":
+        # a row counts alike in the tasks of all classes
+        of_rows = np.array(values[0])[np.argmax(positive, axis=1)]
+        return of_rows[:, None]
+    low, high = np.array(values).T
+    return np.where(positive, high, low)
 
 
 def keep_tasks(data, keep):

@@ -144,14 +144,24 @@ class Penalty(ABC):
         """
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 
+    def split(self, A):
+        """Return the parts whose sum the task matrix is: the blocks of the variable A.
+
+        Returns
+        -------
+        sequence of ndarrays of shape (n_features, n_tasks)
+        """
+        return A.reshape(-1, *A.shape[-2:])
+
     def attributes(self, A, blocks):
         """Return what estimators report of the optimum beside ``coef_``, by name.
 
         Parameters
         ----------
         A : ndarray of shape (n_features, n_tasks)
-        blocks : ndarray of shape (n_blocks, n_features, n_tasks)
-            Whose sum A is.
+            In the units of the target.
+        blocks : sequence of ndarrays of shape (n_features, n_tasks)
+            The parts of `split`, likewise.
         """
         return {}
 

@@ -293,7 +293,7 @@ class Dirty(RowPenalty):
         return np.maximum(shared.row_polars(G), specific.row_polars(G))
 
     def attributes(self, A, blocks):
-        shared, specific = self.split(A)
+        shared, specific = blocks
         return {
             "shared_coef_": np.ascontiguousarray(shared.T),
             "specific_coef_": np.ascontiguousarray(specific.T),

@@ -45,7 +45,9 @@ class OnFace(AtRest):
     def __init__(self, penalty, W, step):
         super().__init__(penalty, W, step)
         self._rows = np.flatnonzero(self.A.any(axis=1))
-        self._face = face = penalty.face(self.A[self._rows])
+        self._face = face = penalty.restrict(features=self._rows).face(
+            self.A[self._rows]
+        )
         self._free = face.free > 0
         self._bound = np.flatnonzero(face.tied.any(axis=1))
         self._tied = face.tied[self._bound]

@@ -210,7 +210,7 @@ def test_failure_after_the_solver(cls, monkeypatch):
 
     def bad(est):
         with monkeypatch.context() as patch:
-            patch.setattr(cls, "_penalty_attributes", fail)
+            patch.setattr(type(cls()._penalty(None)), "attributes", fail)
             est.fit(X[:, :3], y, tasks=tasks)
 
     def fail(*args):

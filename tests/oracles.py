@@ -1,8 +1,9 @@
 """Slow references that share no code with the package: one per penalty and per loss.
 
 A penalty has a CVXPY expression and, in numpy, what its dual needs: the polar of a
-gauge or the conjugate of a quadratic. A loss has its pointwise formulas and a CVXPY
-expression. A registry entry without an oracle fails the suite.
+gauge or the conjugate of a quadratic; and the penalties of its kind that tests try. A
+loss has its pointwise formulas and a CVXPY expression. A registry entry without an
+oracle fails the suite.
 """
 
 import itertools
@@ -15,7 +16,17 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import xlogy
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import L1, L21, PENALTIES, L1Linf
+from mtlreg.penalties import (
+    L1,
+    L21,
+    PENALTIES,
+    Dirty,
+    InfimalSum,
+    L1Linf,
+    MeanRegularization,
+    SparseGroup,
+    TraceNorm,
+)
 
 
 def minimise(objective):
@@ -73,10 +84,14 @@ def loss_oracle(loss):
 
 
 class PenaltyOracle(NamedTuple):
-    """CVXPY expression of the matrix (of its blocks), and polar or conjugate of G."""
+    """CVXPY expression of the matrix (of its blocks), and polar or conjugate of G.
+
+    ``cases`` are the penalties to try, by name.
+    """
 
     expression: object
     dual: object
+    cases: dict
 
 
 def _l1(penalty, A):
@@ -173,14 +188,42 @@ def _infimal_sum_polar(penalty, G):
 
 
 PENALTY_ORACLES = {
-    "l1": PenaltyOracle(_l1, _l1_polar),
-    "l21": PenaltyOracle(_l21, _l21_polar),
-    "l1linf": PenaltyOracle(_l1linf, _l1linf_polar),
-    "sparse_group": PenaltyOracle(_sparse_group, _sparse_group_polar),
-    "trace": PenaltyOracle(_trace, _trace_polar),
-    "mean": PenaltyOracle(_mean, _mean_conjugate),
-    "dirty": PenaltyOracle(_dirty, _dirty_polar),
-    "infimal_sum": PenaltyOracle(_infimal_sum, _infimal_sum_polar),
+    "l1": PenaltyOracle(_l1, _l1_polar, {"l1": L1(0.7)}),
+    "l21": PenaltyOracle(_l21, _l21_polar, {"l21": L21(1.3)}),
+    "l1linf": PenaltyOracle(_l1linf, _l1linf_polar, {"l1linf": L1Linf(1.1)}),
+    "sparse_group": PenaltyOracle(
+        _sparse_group,
+        _sparse_group_polar,
+        {
+            "sparse-l2": SparseGroup(0.9, 0.4, "l2"),
+            "sparse-linf": SparseGroup(1.2, 0.6, "linf"),
+        },
+    ),
+    "trace": PenaltyOracle(_trace, _trace_polar, {"trace": TraceNorm(0.8)}),
+    "mean": PenaltyOracle(
+        _mean,
+        _mean_conjugate,
+        {
+            "mean": MeanRegularization(0.3, 0.05),
+            "mean-free": MeanRegularization(0.3, 0.0),
+        },
+    ),
+    "dirty": PenaltyOracle(
+        _dirty,
+        _dirty_polar,
+        {
+            "dirty-linf": Dirty(1.5, 0.9, "linf"),
+            "dirty-l2": Dirty(1.2, 0.9, "l2"),
+        },
+    ),
+    "infimal_sum": PenaltyOracle(
+        _infimal_sum,
+        _infimal_sum_polar,
+        {
+            "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
+            "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
+        },
+    ),
 }
 
 

@@ -8,34 +8,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import (
-    L1,
-    L21,
-    Dirty,
-    InfimalSum,
-    L1Linf,
-    MeanRegularization,
-    Penalty,
-    SparseGroup,
-    TraceNorm,
-)
+from mtlreg.penalties import PENALTIES, Penalty
 from mtlreg.problem import Problem
 from mtlreg.problem.data import MultiTaskData
 from tests import oracles
 
 PENALTY_CASES = {
-    "l1": L1(0.7),
-    "l21": L21(1.3),
-    "l1linf": L1Linf(1.1),
-    "sparse-l2": SparseGroup(0.9, 0.4, "l2"),
-    "sparse-linf": SparseGroup(1.2, 0.6, "linf"),
-    "trace": TraceNorm(0.8),
-    "mean": MeanRegularization(0.3, 0.05),
-    "mean-free": MeanRegularization(0.3, 0.0),
-    "dirty-linf": Dirty(1.5, 0.9, "linf"),
-    "dirty-l2": Dirty(1.2, 0.9, "l2"),
-    "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
-    "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
+    name: penalty
+    for key in PENALTIES
+    for name, penalty in oracles.PENALTY_ORACLES[key].cases.items()
 }
 GAUGE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.is_gauge}
 LAYOUTS = ["shared-dense", "shared-sparse", "stacked-dense", "stacked-sparse"]

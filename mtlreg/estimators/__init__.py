@@ -33,7 +33,36 @@ from mtlreg.estimators.trace_norm import (
     TraceNormRegressorCV,
 )
 
+# the classes of a stem: without and with cross-validation, regressor and classifier
+STEMS = {
+    "MeanRegularized": (
+        MeanRegularizedRegressor,
+        MeanRegularizedClassifier,
+        MeanRegularizedRegressorCV,
+        MeanRegularizedClassifierCV,
+    ),
+    "GroupLasso": (
+        GroupLassoRegressor,
+        GroupLassoClassifier,
+        GroupLassoRegressorCV,
+        GroupLassoClassifierCV,
+    ),
+    "TraceNorm": (
+        TraceNormRegressor,
+        TraceNormClassifier,
+        TraceNormRegressorCV,
+        TraceNormClassifierCV,
+    ),
+    "DirtyModel": (
+        DirtyModelRegressor,
+        DirtyModelClassifier,
+        DirtyModelRegressorCV,
+        DirtyModelClassifierCV,
+    ),
+}
+
 __all__ = [
+    "STEMS",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",
     "DirtyModelRegressor",

@@ -1,68 +1,46 @@
-"""The eight estimators, and small tables for them."""
+"""The estimators of all stems, and small tables for them."""
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
-from mtlreg import (
-    DirtyModelClassifier,
-    DirtyModelClassifierCV,
-    DirtyModelRegressor,
-    DirtyModelRegressorCV,
-    GroupLassoClassifier,
-    GroupLassoClassifierCV,
-    GroupLassoRegressor,
-    GroupLassoRegressorCV,
-    MeanRegularizedClassifier,
-    MeanRegularizedClassifierCV,
-    MeanRegularizedRegressor,
-    MeanRegularizedRegressorCV,
-    TraceNormClassifier,
-    TraceNormClassifierCV,
-    TraceNormRegressor,
-    TraceNormRegressorCV,
-)
+from mtlreg.estimators import STEMS
+from tests.estimators.oracles import STEM_ORACLES
 
-STEMS = {
-    "MeanRegularized": (MeanRegularizedRegressor, MeanRegularizedClassifier),
-    "GroupLasso": (GroupLassoRegressor, GroupLassoClassifier),
-    "TraceNorm": (TraceNormRegressor, TraceNormClassifier),
-    "DirtyModel": (DirtyModelRegressor, DirtyModelClassifier),
-}
-REGRESSORS = [pair[0] for pair in STEMS.values()]
-CLASSIFIERS = [pair[1] for pair in STEMS.values()]
+REGRESSORS, CLASSIFIERS, CV_REGRESSORS, CV_CLASSIFIERS = (
+    list(classes) for classes in zip(*STEMS.values(), strict=True)
+)
 ESTIMATORS = [*REGRESSORS, *CLASSIFIERS]
-CV_REGRESSORS = [
-    MeanRegularizedRegressorCV,
-    GroupLassoRegressorCV,
-    TraceNormRegressorCV,
-    DirtyModelRegressorCV,
-]
-CV_CLASSIFIERS = [
-    MeanRegularizedClassifierCV,
-    GroupLassoClassifierCV,
-    TraceNormClassifierCV,
-    DirtyModelClassifierCV,
-]
 CV_ESTIMATORS = [*CV_REGRESSORS, *CV_CLASSIFIERS]
+STEM_OF = {cls: stem for stem, classes in STEMS.items() for cls in classes}
 
 # every penalty that an estimator can have, by stem and its own parameters
 PENALTIES = {
-    "mean": ("MeanRegularized", {}),
-    "l21": ("GroupLasso", {}),
-    "l1linf": ("GroupLasso", {"norm": "linf"}),
-    "l1": ("GroupLasso", {"l1_ratio": 1.0}),
-    "sparse-l2": ("GroupLasso", {"l1_ratio": 0.5}),
-    "sparse-linf": ("GroupLasso", {"l1_ratio": 0.3, "norm": "linf"}),
-    "trace": ("TraceNorm", {}),
-    "dirty-linf": ("DirtyModel", {}),
-    "dirty-l2": ("DirtyModel", {"norm": "l2"}),
+    name: (stem, params)
+    for stem in STEMS
+    for name, params in STEM_ORACLES[stem].cases.items()
 }
-GAUGES = [name for name in PENALTIES if name != "mean"]
 KINDS = ["regressor", "classifier"]
 
 FEATURES = ["a", "b", "c", "d"]
 SCHOOLS = np.array(["s", "n", "w"], dtype=object)
+
+
+def oracle_of(estimator):
+    """The oracle of the stem of an estimator or class, derived ones too."""
+    cls = estimator if isinstance(estimator, type) else type(estimator)
+    (stem,) = {STEM_OF[base] for base in cls.__mro__ if base in STEM_OF}
+    return STEM_ORACLES[stem]
+
+
+def penalty_of(estimator):
+    """The penalty that the parameters of an estimator without CV state."""
+    return oracle_of(estimator).penalty(estimator)
+
+
+def plain_of(cls):
+    """The class without cross-validation of one with it."""
+    return STEMS[STEM_OF[cls]][is_classifier(cls)]
 
 
 def make(penalty, kind, strength=None, **params):
@@ -70,6 +48,10 @@ def make(penalty, kind, strength=None, **params):
     stem, own = PENALTIES[penalty]
     estimator = STEMS[stem][KINDS.index(kind)](**own, **params)
     return estimator if strength is None else scaled(estimator, strength)
+
+
+def is_gauge(name):
+    return penalty_of(make(name, "regressor")).is_gauge
 
 
 def scaled(estimator, factor):
@@ -80,6 +62,9 @@ def scaled(estimator, factor):
 
 def is_classifier(estimator):
     return hasattr(estimator, "predict_proba")
+
+
+GAUGES = [name for name in PENALTIES if is_gauge(name)]
 
 
 def draw(kind="regressor", n=60, d=4, n_tasks=3, layout="rows", seed=0):

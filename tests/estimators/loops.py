@@ -10,8 +10,7 @@ import numpy as np
 from sklearn.model_selection import KFold
 from sklearn.utils import _safe_indexing as rows_of
 
-import mtlreg
-from tests.estimators.cases import draw, is_classifier
+from tests.estimators.cases import draw, is_classifier, oracle_of, plain_of
 
 N = 60
 # a gap of tol F0 bounds fitted values by sqrt(2 tol F0): 1.4e-7 of their size
@@ -24,14 +23,9 @@ def kind_of(cls):
 
 
 def search_of(cls, **params):
-    """A search of a few points and folds, two ratios where there are any."""
+    """A search of a few points and folds, and ratios where there are any."""
     given = {"alphas": 3, "eps": 0.05, "cv": SPLITS, "tol": TOL}
-    if hasattr(cls(), "l1_ratio"):
-        given["l1_ratio"] = [0.5, 0.0]
-    elif cls._model_class._strengths == ("alpha", "alpha_mean"):
-        given |= {"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]}
-    elif hasattr(cls(), "ratios"):
-        given["ratios"] = [2.0, 1.4]
+    given |= oracle_of(cls).points
     return cls(**given | params)
 
 
@@ -68,18 +62,10 @@ class Looped(NamedTuple):
 
 def plain_at(search, alpha, ratio=None):
     """The estimator without CV at a point of the grid of ``search``."""
-    name = type(search).__name__.removesuffix("CV")
-    cls = getattr(mtlreg, name)
+    cls = plain_of(type(search))
     known = cls().get_params()
     own = {k: v for k, v in search.get_params().items() if k in known}
-    if name.startswith("GroupLasso"):
-        strengths = {"alpha": alpha, "l1_ratio": 0.0 if ratio is None else ratio}
-    elif name.startswith("DirtyModel"):
-        strengths = {"alpha_shared": alpha, "alpha_specific": alpha / ratio}
-    elif name.startswith("MeanRegularized"):
-        strengths = {"alpha": alpha, "alpha_mean": ratio * alpha}
-    else:
-        strengths = {"alpha": alpha}
+    strengths = oracle_of(search).at(alpha, ratio)
     return cls(**own | strengths)
 
 

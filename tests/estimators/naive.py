@@ -1,12 +1,14 @@
 """F and its dual written out in plain numpy, from public parameters alone.
 
 Nothing here is shared with the package: one loop over tasks, the duality gap as primal
-minus dual, polars by root finding.
+minus dual, penalties and polars by their oracles.
 """
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import entr, expit, logit
+
+from tests import oracles
+from tests.estimators.cases import penalty_of
 
 TOL = 1e-10
 
@@ -82,7 +84,8 @@ class NaiveProblem:
         coef = self.estimator.coef_ if coef is None else coef
         intercept = self.estimator.intercept_ if intercept is None else intercept
         A = coef[self.kept].T.astype(float)
-        return self.loss(coef, intercept) + penalty(self.estimator, A)
+        penalty = oracles.value(penalty_of(self.estimator), A)
+        return self.loss(coef, intercept) + penalty
 
     def null_value(self):
         """F(0, best intercept)."""
@@ -109,12 +112,11 @@ class NaiveProblem:
             [X.T @ u for (X, _, _), u in zip(blocks, theta, strict=True)], axis=1
         )
         s, conjugate = 1.0, 0.0
-        if hasattr(est, "mean_coef_"):
-            mean = G.mean(axis=1, keepdims=True)
-            conjugate = np.sum((G - mean) ** 2) / (2 * est.alpha)
-            conjugate += G.shape[1] * np.sum(mean**2) / (2 * est.alpha_mean)
+        penalty = penalty_of(est)
+        if penalty.is_gauge:
+            s = 1 / max(1.0, oracles.polar(penalty, G))
         else:
-            s = min(1.0, 1.0 / polar(est, G))
+            conjugate = oracles.conjugate(penalty, G)
         dual = 0.0
         for (_, y, v), u in zip(blocks, theta, strict=True):
             if self.logistic:
@@ -136,71 +138,6 @@ def task_scale(estimator, blocks, kept):
     if isinstance(rule, dict):
         return [rule[label] for label in estimator.tasks_.tolist()]
     return rule
-
-
-def penalty(estimator, A):
-    """penalty(A), A of shape (n_features, n_tasks)."""
-    if hasattr(estimator, "mean_coef_"):
-        mean = A.mean(axis=1, keepdims=True)
-        value = estimator.alpha * np.sum((A - mean) ** 2)
-        return 0.5 * (value + estimator.alpha_mean * A.shape[1] * np.sum(mean**2))
-    if hasattr(estimator, "support_"):
-        rows = np.linalg.norm(A, ord=order_of(estimator), axis=1)
-        r = estimator.l1_ratio
-        return estimator.alpha * ((1 - r) * rows.sum() + r * np.abs(A).sum())
-    if hasattr(estimator, "rank_"):
-        return estimator.alpha * np.linalg.svd(A, compute_uv=False).sum()
-    return sum(_dirty_row(estimator, row) for row in A)
-
-
-def order_of(estimator):
-    """The order of the norm of a row."""
-    return {"l2": 2, "linf": np.inf}[estimator.norm]
-
-
-def _dirty_row(estimator, row):
-    """The cheapest split b + s of a row: b clips it at some level."""
-
-    def cost(level):
-        shared = np.clip(row, -level, level)
-        group = np.linalg.norm(shared, ord=order_of(estimator))
-        single = np.abs(row - shared).sum()
-        return estimator.alpha_shared * group + estimator.alpha_specific * single
-
-    found = [cost(level) for level in [0.0, *np.abs(row)]]
-    if estimator.norm == "l2" and row.any():
-        largest = np.abs(row).max()
-        options = {"xatol": 1e-12 * largest}
-        found.append(minimize_scalar(cost, bounds=(0, largest), options=options).fun)
-    return min(found)
-
-
-def polar(estimator, G):
-    """The smallest s with <G, A> <= s penalty(A) for all A."""
-    if hasattr(estimator, "rank_"):
-        return np.linalg.norm(G, 2) / estimator.alpha
-    if hasattr(estimator, "shared_coef_"):
-        rows = np.linalg.norm(G, ord=_dual(estimator), axis=1)
-        specific = np.abs(G).max() / estimator.alpha_specific
-        return max(rows.max() / estimator.alpha_shared, specific)
-    return max(_sparse_row_polar(estimator, np.abs(g)) for g in G) / estimator.alpha
-
-
-def _dual(estimator):
-    return {"l2": 2, "linf": 1}[estimator.norm]
-
-
-def _sparse_row_polar(estimator, g):
-    """The root s of ``||(g - s r)_+||_{q*} = s (1 - r)``."""
-    r, order = estimator.l1_ratio, _dual(estimator)
-    if r == 1 or not g.any():
-        return g.max()
-
-    def excess(s):
-        return np.linalg.norm(np.maximum(g - s * r, 0), order) - s * (1 - r)
-
-    upper = np.linalg.norm(g, order) / (1 - r)
-    return brentq(excess, 0.0, 2 * upper, xtol=1e-300, rtol=1e-15)
 
 
 def logit_intercept(positive, total):

@@ -22,6 +22,7 @@ from tests.estimators.cases import (
     SCHOOLS,
     draw,
     is_classifier,
+    oracle_of,
     school_table,
     table_of,
 )
@@ -104,10 +105,18 @@ def test_params(cls):
 
 
 def test_only_strengths_are_positional(cls):
-    parameters = inspect.signature(cls).parameters.values()
-    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    expected = {"DirtyModel": ["alpha_shared", "alpha_specific"]}
-    assert positional == expected.get(cls.__name__[:10], ["alpha"])
+    found, expected = (
+        [p.name for p in s.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        for s in (inspect.signature(cls), own_signature(cls))
+    )
+    assert found == expected
+    assert found[0] == cls._strengths[0]
+    assert set(found) <= set(cls._strengths)
+
+
+def own_signature(cls):
+    """The signature of the parameters that are the stem's own."""
+    return inspect.signature(eval(f"lambda {oracle_of(cls).parameters}: None"))
 
 
 COMMON_DEFAULTS = {
@@ -120,17 +129,11 @@ COMMON_DEFAULTS = {
     "warm_start": False,
     "solver": "auto",
 }
-OWN_DEFAULTS = {
-    "MeanRegularized": {"alpha": 0.1, "alpha_mean": 0.001},
-    "GroupLasso": {"alpha": 0.1, "l1_ratio": 0.0, "norm": "l2"},
-    "TraceNorm": {"alpha": 0.1},
-    "DirtyModel": {"alpha_shared": 0.14, "alpha_specific": 0.1, "norm": "linf"},
-}
 
 
 def test_defaults(cls):
-    stem = cls.__name__.removesuffix("Regressor").removesuffix("Classifier")
-    assert cls().get_params() == OWN_DEFAULTS[stem] | COMMON_DEFAULTS
+    own = {k: p.default for k, p in own_signature(cls).parameters.items()}
+    assert cls().get_params() == own | COMMON_DEFAULTS
 
 
 def test_fit_returns_self_and_keeps_the_parameters(case):

@@ -19,6 +19,7 @@ from tests.estimators.cases import (
     CV_REGRESSORS,
     draw,
     is_classifier,
+    oracle_of,
     school_table,
 )
 from tests.estimators.loops import (
@@ -83,9 +84,9 @@ def by_columns(cls, change=lambda X, Y: (X, Y), weight=None, **params):
 def single(cls):
     """Of one task all norms of a row are the same, and so are the ratios of them."""
     X, y, _ = draw(kind_of(cls), layout="single")
-    one = {"l1_ratio": [0.5], "ratios": [1.4]}
-    params = {name: one[name] for name in one.keys() & cls().get_params().keys()}
-    return (X, y, None, None), params
+    points = oracle_of(cls).points
+    ratios = {name: points[name][:1] for name in points.keys() - {"alphas"}}
+    return (X, y, None, None), ratios
 
 
 def thinned(X, to=sparse.csr_array):

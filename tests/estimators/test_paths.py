@@ -16,7 +16,7 @@ from mtlreg import (
 )
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
 from mtlreg.problem.terms import StatisticsTerm
-from tests.estimators.cases import ESTIMATORS, is_classifier
+from tests.estimators.cases import ESTIMATORS, GAUGES, is_classifier, make
 from tests.estimators.naive import NaiveProblem
 
 every_estimator = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda c: c.__name__)
@@ -56,10 +56,9 @@ def test_points_are_those_of_single_fits(cls, shared):
     assert np.all(path.n_iter >= 1)
 
 
-@pytest.mark.parametrize(
-    "est", [GroupLassoRegressor(), TraceNormRegressor(), DirtyModelRegressor()]
-)
-def test_null_model_at_alpha_max_and_not_below(est):
+@pytest.mark.parametrize("penalty", GAUGES)
+def test_null_model_at_alpha_max_and_not_below(penalty):
+    est = make(penalty, "regressor")
     X, y, tasks = table(type(est))
     largest = alpha_max(est, X, y, tasks=tasks)
     path = regularization_path(est, X, y, tasks=tasks, alphas=[largest, 0.99 * largest])

@@ -33,7 +33,13 @@ from mtlreg import (
 )
 from mtlreg.estimators._selection import Scores
 from mtlreg.model_selection import TaskKFold
-from tests.estimators.cases import CV_ESTIMATORS, FEATURES, draw, school_table
+from tests.estimators.cases import (
+    CV_ESTIMATORS,
+    FEATURES,
+    draw,
+    oracle_of,
+    school_table,
+)
 from tests.estimators.loops import (
     SPLITS,
     N,
@@ -126,7 +132,7 @@ def test_equal_scores_choose_the_largest_strength():
 @every_search
 def test_attributes(cls):
     search = fitted(fast(cls), kind=kind_of(cls))
-    ratios = search.get_params().get("ratios", search.get_params().get("l1_ratio"))
+    ratios = search.get_params().get(cls._model_class._ratio)
     n = 1 if ratios is None else 2
     assert search.score_path_.shape == (n, 3, 3)
     assert search.task_score_path_.shape == (n, 3, 3, 3)
@@ -224,8 +230,11 @@ def test_results_are_a_table(cls):
     np.testing.assert_array_equal(table[first], np.ravel(search.alphas_))
     # and the parameters are those of the model
     search._model_class(**table["params"][0])
-    if "GroupLasso" in cls.__name__:
-        assert table["param_l1_ratio"].tolist() == [0.5] * 3 + [0.0] * 3
+    # a ratio that is an option, and no quotient of strengths
+    option = cls._model_class._ratio
+    if option in search._model_class().get_params():
+        ratios = oracle_of(cls).points[option]
+        assert table[f"param_{option}"].tolist() == np.repeat(ratios, 3).tolist()
 
 
 def scores_of(cv, **params):

@@ -12,7 +12,13 @@ from mtlreg import (
     alpha_grid,
     alpha_max,
 )
-from tests.estimators.cases import CV_ESTIMATORS, draw
+from tests.estimators.cases import (
+    CV_ESTIMATORS,
+    draw,
+    oracle_of,
+    penalty_of,
+    plain_of,
+)
 from tests.estimators.loops import N, kind_of, plain_at
 
 pytestmark = pytest.mark.filterwarnings("error:the best")
@@ -21,16 +27,18 @@ every_search = pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__n
 
 def search_of(cls=GroupLassoRegressorCV, **params):
     """A search of one ratio, at which a norm of rows is the only one."""
-    one = {"l1_ratio": 0.0, "ratios": [1.0]}
-    known = cls().get_params()
-    given = {k: v for k, v in one.items() if k in known}
-    return cls(**{"cv": 3, "tol": 1e-4} | given | params)
+    return cls(**{"cv": 3, "tol": 1e-4} | oracle_of(cls).one_ratio | params)
+
+
+def at_one_ratio(cls, alpha):
+    """The plain estimator of such a search."""
+    ratios = [None, *oracle_of(cls).one_ratio.values()][-1]
+    return plain_at(search_of(cls), alpha, ratios and ratios[0])
 
 
 def largest_of(cls, X, y, tasks):
     """The first strength of the automatic grid."""
-    model = plain_at(search_of(cls), 1.0, 1.0 if "ratios" in cls().get_params() else 0)
-    return alpha_grid(model, X, y, tasks=tasks, n_alphas=1)[0]
+    return alpha_grid(at_one_ratio(cls, 1.0), X, y, tasks=tasks, n_alphas=1)[0]
 
 
 @every_search
@@ -39,7 +47,7 @@ def test_the_smallest_and_the_largest_strength(cls):
     top = largest_of(cls, X, y, tasks)
     name = cls._model_class._strengths[0]
     # targets that X explains: the weakest of strong penalties is the best
-    gauge = "MeanRegularized" not in cls.__name__
+    gauge = penalty_of(plain_of(cls)()).is_gauge
     high = (top if gauge else 0.01 * top) * np.array([0.9, 0.8, 0.7])
     match = rf"the best {name}=\S+ is the smallest of its grid.*: extend alphas"
     with pytest.warns(UserWarning, match=match) as caught:
@@ -81,7 +89,7 @@ def test_nothing_is_beyond_the_strength_where_all_is_zero(cls):
     y = np.random.default_rng(0).permutation(y)
     top = largest_of(cls, X, y, tasks)
     alphas = alpha_grid(
-        plain_at(search_of(cls), 0.3, 1.0 if "ratios" in cls().get_params() else 0),
+        at_one_ratio(cls, 0.3),
         X,
         y,
         tasks=tasks,

@@ -3,23 +3,18 @@
 import dataclasses
 import inspect
 import pickle
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS, draw, is_classifier
+from tests.estimators.cases import (
+    CV_ESTIMATORS,
+    ESTIMATORS,
+    draw,
+    is_classifier,
+    oracle_of,
+)
 from tests.estimators.test_docstrings import names_in, section
-
-
-class Stem(NamedTuple):
-    """Signatures without and with cross-validation, attributes of both and of each."""
-
-    signature: str
-    cv_signature: str
-    attributes: str
-    chosen: str
-
 
 OPTIONS = (
     "fit_intercept=True, task_column=None, unseen_task='error', task_weight='equal', "
@@ -30,32 +25,6 @@ CV_OPTIONS = (
     "fit_intercept=True, task_column=None, unseen_task='error', task_weight='equal', "
     "max_iter=10000, tol=1e-06, solver='auto'"
 )
-STEMS = {
-    "MeanRegularized": Stem(
-        f"(alpha=0.1, *, alpha_mean=0.001, {OPTIONS})",
-        f"(*, ratios=(0.01, 0.1, 1.0), {CV_OPTIONS})",
-        "mean_coef_",
-        "alpha_ alpha_mean_ ratio_ ratios_",
-    ),
-    "GroupLasso": Stem(
-        f"(alpha=0.1, *, l1_ratio=0.0, norm='l2', {OPTIONS})",
-        f"(*, l1_ratio=0.0, norm='l2', {CV_OPTIONS})",
-        "support_",
-        "alpha_ ratio_ ratios_",
-    ),
-    "TraceNorm": Stem(
-        f"(alpha=0.1, *, {OPTIONS})",
-        f"(*, {CV_OPTIONS})",
-        "rank_ components_",
-        "alpha_",
-    ),
-    "DirtyModel": Stem(
-        f"(alpha_shared=0.14, alpha_specific=0.1, *, norm='linf', {OPTIONS})",
-        f"(*, ratios=None, norm='linf', {CV_OPTIONS})",
-        "shared_coef_ specific_coef_",
-        "alpha_shared_ alpha_specific_ ratio_ ratios_",
-    ),
-}
 COMMON = [
     "coef_",
     "intercept_",
@@ -69,20 +38,23 @@ COMMON = [
 CV_ATTRIBUTES = ["alphas_", "score_path_", "task_score_path_", "cv_results_"]
 
 
-def stem_of(cls):
-    """The stem and whether it is the one with cross-validation."""
-    name = cls.__name__.removesuffix("CV")
-    name = name.removesuffix("Regressor").removesuffix("Classifier")
-    return STEMS[name], cls in CV_ESTIMATORS
+def signature_of(cls):
+    oracle = oracle_of(cls)
+    of_kind = "class_weight=None" if is_classifier(cls) else "normalize_y=False"
+    if cls in CV_ESTIMATORS:
+        own, options = oracle.search_parameters, f"{CV_OPTIONS}, {of_kind}"
+        return f"(*, {own}, {options})" if own else f"(*, {options})"
+    own, options = oracle.parameters, f"{OPTIONS}, {of_kind}"
+    return f"({own}, {options})" if "*" in own else f"({own}, *, {options})"
 
 
 def attributes_of(cls):
-    stem, with_cv = stem_of(cls)
-    names = [*COMMON, "classes_" if is_classifier(cls) else "y_scale_"]
-    if with_cv:
+    own = "classes_" if is_classifier(cls) else "y_scale_"
+    oracle, names = oracle_of(cls), [*COMMON, own]
+    if cls in CV_ESTIMATORS:
         names += [*CV_ATTRIBUTES, *["mse_path_"] * (not is_classifier(cls))]
-        names += stem.chosen.split()
-    return names + stem.attributes.split()
+        names += oracle.chosen.split()
+    return names + oracle.attributes.split()
 
 
 @pytest.fixture(params=[*ESTIMATORS, *CV_ESTIMATORS], ids=lambda cls: cls.__name__)
@@ -91,10 +63,7 @@ def cls(request):
 
 
 def test_signature(cls):
-    stem, with_cv = stem_of(cls)
-    expected = stem.cv_signature if with_cv else stem.signature
-    own = "class_weight=None" if is_classifier(cls) else "normalize_y=False"
-    assert str(inspect.signature(cls)) == f"{expected[:-1]}, {own})"
+    assert str(inspect.signature(cls)) == signature_of(cls)
     parameters = inspect.signature(cls).parameters
     assert cls().get_params() == {name: p.default for name, p in parameters.items()}
     assert vars(cls()) == cls().get_params()

@@ -1,0 +1,122 @@
+"""What every stem declares, in other words: all else about it in the tests follows.
+
+A stem of the registry without an oracle fails the suite.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mtlreg.penalties import L1, L21, Dirty, L1Linf, MeanRegularization, TraceNorm
+from mtlreg.penalties.sparse_group import SparseGroup
+
+NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", "0.1", None, 1j, [0.1], True]
+NOT_A_CHOICE = ["other", None, 1, ["l2"]]
+
+
+class StemOracle(NamedTuple):
+    """The penalty of a stem, and its own part of what is public.
+
+    Attributes
+    ----------
+    penalty : callable
+        Of an estimator, read off its public parameters: a penalty with an oracle in
+        `tests.oracles`.
+    parameters : str
+        Its own parameters, as the signature has them.
+    attributes : str
+        The names of those that fits have.
+    cases : dict
+        Parameters to try, by the name of the penalty that they make.
+    refused, accepted : dict
+        Values of its own parameters that are no strengths, or strengths that may be 0.
+    search_parameters, chosen : str
+        The same of its searches, and the attributes that say what they chose.
+    points : dict
+        What a search of a few points takes.
+    one_ratio : dict
+        And of one ratio only, at which the norms of a row of one task are one.
+    at : callable
+        The parameters at a strength and a ratio, None where there is none.
+    """
+
+    penalty: object
+    parameters: str
+    attributes: str
+    cases: dict
+    refused: dict = {}  # noqa: RUF012  (not written to)
+    accepted: dict = {}  # noqa: RUF012
+    search_parameters: str = ""
+    chosen: str = "alpha_"
+    points: dict = {}  # noqa: RUF012
+    one_ratio: dict = {}  # noqa: RUF012
+    at: object = lambda alpha, ratio: {"alpha": alpha}
+
+
+def _group_lasso(est):
+    if est.l1_ratio == 1:
+        return L1(est.alpha)
+    if est.l1_ratio > 0:
+        return SparseGroup(est.alpha, est.l1_ratio, est.norm)
+    return {"l2": L21, "linf": L1Linf}[est.norm](est.alpha)
+
+
+STEM_ORACLES = {
+    "MeanRegularized": StemOracle(
+        penalty=lambda est: MeanRegularization(est.alpha, est.alpha_mean),
+        parameters="alpha=0.1, *, alpha_mean=0.001",
+        attributes="mean_coef_",
+        cases={"mean": {}},
+        refused={"alpha_mean": NOT_STRENGTHS},
+        accepted={"alpha_mean": [0, 0.0, 1, np.float32(0.5)]},
+        search_parameters="ratios=(0.01, 0.1, 1.0)",
+        chosen="alpha_ alpha_mean_ ratio_ ratios_",
+        points={"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]},
+        one_ratio={"ratios": [1.0]},
+        at=lambda alpha, ratio: {"alpha": alpha, "alpha_mean": ratio * alpha},
+    ),
+    "GroupLasso": StemOracle(
+        penalty=_group_lasso,
+        parameters="alpha=0.1, *, l1_ratio=0.0, norm='l2'",
+        attributes="support_",
+        cases={
+            "l21": {},
+            "l1linf": {"norm": "linf"},
+            "l1": {"l1_ratio": 1.0},
+            "sparse-l2": {"l1_ratio": 0.5},
+            "sparse-linf": {"l1_ratio": 0.3, "norm": "linf"},
+        },
+        refused={"l1_ratio": [1.0001, *NOT_STRENGTHS], "norm": NOT_A_CHOICE},
+        accepted={
+            "l1_ratio": [0, 1, 0.5, np.float32(0.25)],
+            "norm": ["l2", "linf"],
+        },
+        search_parameters="l1_ratio=0.0, norm='l2'",
+        chosen="alpha_ ratio_ ratios_",
+        points={"l1_ratio": [0.5, 0.0]},
+        one_ratio={"l1_ratio": [0.0]},
+        at=lambda alpha, ratio: {"alpha": alpha, "l1_ratio": ratio or 0.0},
+    ),
+    "TraceNorm": StemOracle(
+        penalty=lambda est: TraceNorm(est.alpha),
+        parameters="alpha=0.1",
+        attributes="rank_ components_",
+        cases={"trace": {}},
+    ),
+    "DirtyModel": StemOracle(
+        penalty=lambda est: Dirty(est.alpha_shared, est.alpha_specific, est.norm),
+        parameters="alpha_shared=0.14, alpha_specific=0.1, *, norm='linf'",
+        attributes="shared_coef_ specific_coef_",
+        cases={"dirty-linf": {}, "dirty-l2": {"norm": "l2"}},
+        refused={"norm": NOT_A_CHOICE},
+        accepted={"norm": ["l2", "linf"]},
+        search_parameters="ratios=None, norm='linf'",
+        chosen="alpha_shared_ alpha_specific_ ratio_ ratios_",
+        points={"ratios": [2.0, 1.4]},
+        one_ratio={"ratios": [1.0]},
+        at=lambda alpha, ratio: {
+            "alpha_shared": alpha,
+            "alpha_specific": alpha / ratio,
+        },
+    ),
+}

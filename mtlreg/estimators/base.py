@@ -25,6 +25,8 @@ from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
 
+_READ = "n_features_in_", "feature_names_in_"  # attributes that reading X has set
+
 
 def restores_on_failure(method):
     """Put the estimator back to what it was when the method raises."""
@@ -117,7 +119,9 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         inputs = {"X": X, "y": y, "metadata": fit_metadata(sample_weight, tasks)}
         context.call_on_fit_task_begin(estimator=self, **inputs)
         fit = self._read_fit(X, y, sample_weight, tasks)
-        self._solve(fit, self._start(fit), context, inputs)
+        start = self._start(fit)
+        self._forget()
+        self._solve(fit, start, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
         )
@@ -127,11 +131,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Solve the problem of a fit and set the fitted attributes."""
         progress = _Progress(self, fit, context, inputs)
         solution = fit.solver.solve(fit.problem, start, progress.monitor)
-        # those of another penalty would stay
-        for name in getattr(self, "_solved", ()):
-            vars(self).pop(name, None)
-        found = fit.attributes(solution.A, solution.intercept)
-        vars(self).update(found, _solved=tuple(found))
+        vars(self).update(fit.attributes(solution.A, solution.intercept))
         self.n_iter_ = solution.n_iter
         self.dual_gap_ = solution.gap
         if not (solution.converged or progress.stopped):
@@ -157,6 +157,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             check_flag(getattr(self, name), name)
         check_choice(self.unseen_task, "unseen_task", ["error", "mean"])
         check_choice(self.solver, "solver", ["auto", *SOLVERS])
+
+    def _forget(self):
+        """Drop what an earlier fit has set, such as attributes of another penalty."""
+        for name in list(vars(self)):
+            if name.endswith("_") and name not in _READ:
+                delattr(self, name)
 
     def _start(self, fit):
         """Return where a warm start begins, or None."""

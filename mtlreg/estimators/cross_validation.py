@@ -131,6 +131,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             grid, jobs = self._prepare(plan, read, models)
             scores = self._run(jobs, grid.alphas.size, context, inputs)
             del jobs  # which may hold all rows
+        self._forget()
         chosen = self._record(grid, scores)
         fit = Fit(chosen, read, chosen._penalty(read), warn=False)
         self._solve(fit, None, context, inputs)

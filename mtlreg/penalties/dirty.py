@@ -7,14 +7,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import njit_part, prox_row, solve_row
-from mtlreg.penalties.base import (
-    RowPenalty,
-    check_strengths,
-    linear_face,
-    norm_face,
-    sorted_magnitudes,
-    tied_face,
-)
+from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
+from mtlreg.penalties.face import linear_face, norm_face, tied_face
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mtlreg._numba import njit_part, prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, tied_face
+from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.face import tied_face
 
 
 class L1LinfRow(NamedTuple):

@@ -20,6 +20,8 @@ REFUSED = {name: [0, 0.0, *NOT_STRENGTHS] for name in STRENGTHS} | {
     "solver": NOT_A_CHOICE,
     "fit_intercept": [1, "yes", None],
     "warm_start": [0, "no", None],
+    "normalize_y": [0, "no", None],
+    "class_weight": ["even", 1.0, [1.0, 2.0], {2: 1.0}, {0: 0.0}, {0: "1"}],
     "max_iter": [0, -5, 10.0, "many", None, True],
     "tol": [-1e-9, np.nan, np.inf, "small", None, True],
     "task_column": [True, 1.5, ["a"], ("a",)],
@@ -51,6 +53,8 @@ ACCEPTED = {
     "solver": ["auto", "fista"],
     "fit_intercept": [False, np.True_],
     "warm_start": [True, np.False_],
+    "normalize_y": [True, np.True_],
+    "class_weight": [None, "balanced", {}, {1: 2}, {0: np.float32(0.5), 1: 3.0}],
     "max_iter": [np.int32(5000), 5000],
     "tol": [0.1, 1, np.float32(1e-4)],
     "task_weight": [

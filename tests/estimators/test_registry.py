@@ -24,9 +24,10 @@ def test_the_classes_of_a_stem(stem):
     assert tuple(cls._model_class for cls in searches) == plain
 
 
-def test_every_estimator_is_of_a_stem():
+def test_every_estimator_is_of_a_stem_or_of_any_penalty():
     public = {name for name in mtlreg.__all__ if re.search(r"(or|er)(CV)?$", name)}
-    assert public == {cls.__name__ for classes in STEMS.values() for cls in classes}
+    known = {cls.__name__ for classes in STEMS.values() for cls in classes}
+    assert public == known | {f"Penalized{end}" for end in ENDS}
 
 
 def test_every_stem_has_an_oracle_and_a_case():

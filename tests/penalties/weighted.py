@@ -7,7 +7,8 @@ import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties import L21, Gauge, RowPenalty
-from mtlreg.penalties.base import check_strengths, norm_face
+from mtlreg.penalties.base import check_strengths
+from mtlreg.penalties.face import norm_face
 from mtlreg.penalties.l21 import L21Row, row_norms
 
 

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import make_design
+from mtlreg.problem.grams import weighted_gram
 from mtlreg.problem.rows import equal_tasks
 from tests.problems import LAYOUTS, random_data
 
@@ -37,6 +38,48 @@ def test_grams_of_many_tasks(layout, centred, d):
             for t in range(N_TASKS):
                 half = dense_rows(design, t, weight)[:, features]
                 np.testing.assert_allclose(grams[:, :, t], half.T @ half, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 512, 700])
+@pytest.mark.parametrize("features", [None, [4, 0, 2]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gram_of_rows_that_come_in_chunks(n, features, dtype):
+    rng = np.random.default_rng(n)
+    X, weight = rng.normal(size=(n, 5)).astype(dtype), rng.uniform(0, 2, n)
+    features = None if features is None else np.array(features)
+    part = (X if features is None else X[:, features]).astype(float)
+    # n sums and a few products of terms, whose sizes add up to at most that
+    rounding = (n + 4) * np.finfo(float).eps * np.max(weight @ (1 + part**2))
+    for rows in (X, sp.csr_array(X)):
+        gram, sums = weighted_gram(rows, weight, features)
+        assert gram.dtype == sums.dtype == np.float64
+        np.testing.assert_allclose(
+            gram, part.T @ (weight[:, None] * part), rtol=0, atol=rounding
+        )
+        np.testing.assert_allclose(sums, part.T @ weight, rtol=0, atol=rounding)
+
+
+def test_the_smaller_matrix_is_decomposed(monkeypatch):
+    sizes = []
+
+    def kept(function):
+        def call(matrices):
+            sizes.append(matrices.shape[-1])
+            return function(matrices)
+
+        return call
+
+    monkeypatch.setattr(np.linalg, "eigvalsh", kept(np.linalg.eigvalsh))
+    for layout in LAYOUTS:
+        for n, d, smaller in [(6, 30, 6), (40, 5, 5)]:
+            for n_tasks in (2, N_TASKS):
+                options = {"n": n, "d": d, "n_tasks": n_tasks, "weighted": True}
+                data = random_data("squared", layout, **options)
+                sizes.clear()
+                make_design(data, data.weight, True).largest_eigenvalues()
+                # stacked tasks have up to 4 rows more
+                assert sizes
+                assert all(size <= smaller + 4 for size in sizes)
 
 
 def test_tasks_with_equal_weights_share_their_gram():

@@ -134,9 +134,8 @@ search = PenalizedRegressorCV(penalty, alphas=5, eps=0.05, tol=1e-6)
 search.fit(X, y, tasks=tasks)
 model = PenalizedRegressor(penalty, task_column=0)
 path = regularization_path(model, np.column_stack([tasks, X]), y, alphas=4, eps=0.1)
-grid = GridSearchCV(
-    model, {"penalty__alpha": [0.5, 0.1]}, cv=TaskKFold(3, task_column=0)
-).fit(np.column_stack([tasks, X]), y)
+folds = TaskKFold(3, task_column=0, random_state=0)
+grid = GridSearchCV(model, {"penalty__alpha": [0.5, 0.1]}, cv=folds).fit(np.column_stack([tasks, X]), y)
 print(json.dumps({
     "coef": search.coef_.tolist(),
     "gap": search.dual_gap_,

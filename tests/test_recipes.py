@@ -135,7 +135,8 @@ search.fit(X, y, tasks=tasks)
 model = PenalizedRegressor(penalty, task_column=0)
 path = regularization_path(model, np.column_stack([tasks, X]), y, alphas=4, eps=0.1)
 folds = TaskKFold(3, task_column=0, random_state=0)
-grid = GridSearchCV(model, {"penalty__alpha": [0.5, 0.1]}, cv=folds).fit(np.column_stack([tasks, X]), y)
+grid = GridSearchCV(model, {"penalty__alpha": [0.5, 0.1]}, cv=folds)
+grid.fit(np.column_stack([tasks, X]), y)
 print(json.dumps({
     "coef": search.coef_.tolist(),
     "gap": search.dual_gap_,

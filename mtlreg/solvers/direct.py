@@ -56,7 +56,8 @@ class Direct(Solver):
     >>> import numpy as np
     >>> from mtlreg.problem import MultiTaskData
     >>> from mtlreg.losses import Squared
-    >>>     >>> from mtlreg.problem import Problem
+    >>> from mtlreg.penalties import MeanRegularization
+    >>> from mtlreg.problem import Problem
     >>> from mtlreg.solvers import Direct
     >>> X = np.array([[1.0], [-1.0]])
     >>> Y = np.array([[3.0, 4.0], [-3.0, -4.0]])

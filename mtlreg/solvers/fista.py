@@ -18,8 +18,8 @@ class FISTA(Solver):
     value times 1.01); whenever the curvature along a step turns out larger than L, L
     grows and the step is taken again. The momentum restarts when it points uphill.
 
-    Where the penalty has tangent spaces (the trace norm, sums over rows with a `Face`,
-    and sums A = B + S of these), L starts at the mean curvature of the data term, and
+    Where the penalty has tangent spaces (the trace norm, and sums A = B + S of it and
+    of sums over rows), L starts at the mean curvature of the data term, and
     Newton steps take over once the rank or the face has settled, or at once from a
     start that is given: on the matrices of one rank, and where that fails, or features
     of unequal scales make it slow, on the factors of A. There a product with the
@@ -66,7 +66,7 @@ class FISTA(Solver):
         return None
 
     def merit(self, problem, A, Z):
-        if problem.penalty.has_tangent:
+        if _takes_newton(problem.penalty):
             # Newton steps shrink the slope, of which the objective tells little
             return problem.certificate(A, Z).gap
         return super().merit(problem, A, Z)
@@ -115,7 +115,7 @@ class FISTA(Solver):
         """Yield what `_points` does, for all blocks of a problem."""
         term, penalty = problem.term, problem.penalty
         newton = lipschitz = Z = None
-        if penalty.has_tangent:
+        if _takes_newton(penalty):
             # steps that are spread over the tasks seldom bend like the worst task
             curvature = problem.square_norms.mean()
             lipschitz = problem.loss.curvature * float(curvature)
@@ -138,3 +138,8 @@ class FISTA(Solver):
                 yield newton.iteration, A, Z
             iteration = newton.iteration
             steps = steps or accelerated(term, penalty, as_array(A), lipschitz)
+
+
+def _takes_newton(penalty):
+    """Return whether Newton steps take over: sums over rows have `BCD` for that."""
+    return penalty.has_tangent and not penalty.row_separable

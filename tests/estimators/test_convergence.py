@@ -32,8 +32,8 @@ def test_warm_start_takes_fewer_iterations(penalty, kind):
     warm.fit(X, y, tasks=tasks)
     assert warm.n_iter_ == 1
     np.testing.assert_array_equal(warm.coef_, coef)
-    cold = make(penalty, kind, 0.0999, **options).fit(X, y, tasks=tasks)
-    scaled(warm, 0.999).fit(X, y, tasks=tasks)
+    cold = make(penalty, kind, 0.099, **options).fit(X, y, tasks=tasks)
+    scaled(warm, 0.99).fit(X, y, tasks=tasks)
     assert warm.n_iter_ < cold.n_iter_
     naive = NaiveProblem(warm, X, y, None, tasks)
     assert warm.dual_gap_ <= 1e-8 * naive.null_value() * (1 + 1e-12)

@@ -10,7 +10,7 @@ from mtlreg import GroupLassoRegressorCV, MeanRegularizedRegressorCV
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
 from mtlreg.estimators import _splits
 from mtlreg.model_selection import TaskKFold
-from mtlreg.problem import statistics as _statistics
+from mtlreg.problem import costs
 from mtlreg.problem.statistics import statistics_pay
 from tests.datafiles import load_data
 from tests.estimators.cases import (
@@ -279,7 +279,7 @@ def test_statistics_serve_many_rows_by_themselves(cls, shared, monkeypatch):
 def test_statistics_of_all_folds_have_to_fit_into_memory(n_fit, monkeypatch):
     data = make_multitask_regression(3, 400, 5, random_state=2)
     # of three test parts, what comes after two of them, what came before, and one more
-    monkeypatch.setattr(_statistics, "_MOST_BYTES", n_fit * 8 * 3 * 5 * 5)
+    monkeypatch.setattr(costs, "MOST_BYTES", n_fit * 8 * 3 * 5 * 5)
     counter = Counter(monkeypatch, None)
     monkeypatch.setattr(_splits, "statistics_pay", statistics_pay)
     search = GroupLassoRegressorCV(alphas=3, cv=3)

@@ -242,19 +242,3 @@ def test_starts_keep_to_their_iterations(loss, max_iter):
         solution = FISTA(max_iter=max_iter, tol=1e-14).solve(problem, start)
         assert solution.n_iter <= max_iter
         assert np.isfinite(solution.gap)
-
-
-@every_loss
-@pytest.mark.parametrize("penalty", [L1(1.0), L21(1.0), L1Linf(1.0)], ids=repr)
-def test_newton_steps_of_sums_over_rows(penalty, loss, monkeypatch):
-    problem = hard_case(penalty, loss).problem()
-    fast = FISTA(tol=1e-9).solve(problem)
-    with monkeypatch.context() as patch:
-        patch.setattr(type(penalty), "has_tangent", False)
-        slow = FISTA(tol=1e-9).solve(problem)
-    assert fast.converged
-    assert 1.5 * fast.n_iter < slow.n_iter
-    least = problem.objective(slow.A)
-    assert problem.objective(fast.A) == pytest.approx(
-        least, abs=2 * problem.gap_target(1e-9)
-    )

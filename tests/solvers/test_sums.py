@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import L1, L21, Dirty, InfimalSum, L1Linf, Penalty, TraceNorm
+from mtlreg.penalties import L1, L21, Dirty, Gauge, InfimalSum, L1Linf, TraceNorm
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.sequences.path import solve_path
 from mtlreg.solvers import FISTA
@@ -27,7 +27,7 @@ class PlainSum(InfimalSum):
 
 
 @dataclass(frozen=True)
-class Columns(Penalty):
+class Columns(Gauge):
     """``alpha sum_t ||a_t||``, with no more than a penalty needs."""
 
     alpha: float

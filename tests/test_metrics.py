@@ -16,6 +16,7 @@ from mtlreg.metrics import (
     task_nmse,
     task_r2,
     task_rmse,
+    task_rrmse,
 )
 from tests.datafiles import load_data
 
@@ -40,6 +41,7 @@ def amse(y, z, sample_weight):
 
 ORACLES = {
     task_rmse: ("numbers", reference.root_mean_squared_error),
+    task_rrmse: ("numbers", lambda *given, **named: np.sqrt(nmse(*given, **named))),
     task_r2: ("numbers", reference.r2_score),
     task_nmse: ("numbers", nmse),
     task_amse: ("numbers", amse),
@@ -387,3 +389,35 @@ def test_published_error_of_task_means_on_school():
         overall = task_explained_variance(y[test], z, reference="overall", **given)
         assert within < 0.0 < overall
     assert np.mean(errors) == pytest.approx(11.869, abs=0.0005)
+
+
+def test_errors_over_those_of_the_training_means():
+    y, z = targets("numbers")
+    tasks = np.repeat(NAMES, SIZES)
+    weight = weights(True)
+    means = {"a": 0.5, "b": -1.0, "c": 3.0}
+    expected = []
+    for task in sorted(NAMES):
+        held = tasks == task
+        error = np.sum(weight[held] * (y[held] - z[held]) ** 2)
+        constant = np.sum(weight[held] * (y[held] - means[task]) ** 2)
+        expected.append(np.sqrt(error / constant))
+    given = {"tasks": tasks, "sample_weight": weight}
+    sizes = [weight[tasks == task].sum() for task in sorted(NAMES)]
+    for reference_means in (means, [0.5, -1.0, 3.0], pd.Series(means)):
+        check(task_rrmse, expected, sizes, y, z, reference=reference_means, **given)
+    assert task_rrmse([1.0, 5.0], [1.0, 4.0], reference=[1.0]) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("means", "message"),
+    [
+        ({"a": 1.0}, r"reference has no entry for the tasks \['b', 'c'\]"),
+        ([1.0, 2.0], r"reference has shape \(2,\), but there are 3 tasks"),
+        ([1.0, np.nan, 2.0], "reference must be finite, got nan"),
+    ],
+)
+def test_references_are_checked(means, message):
+    y, z = targets("numbers")
+    with pytest.raises(ValueError, match=message):
+        task_rrmse(y, z, tasks=np.repeat(NAMES, SIZES), reference=means)

@@ -23,6 +23,7 @@ from mtlreg.metrics._regression import (
     task_nmse,
     task_r2,
     task_rmse,
+    task_rrmse,
 )
 from mtlreg.metrics._scorer import task_scorer
 
@@ -35,5 +36,6 @@ __all__ = [
     "task_nmse",
     "task_r2",
     "task_rmse",
+    "task_rrmse",
     "task_scorer",
 ]

@@ -199,6 +199,29 @@ def check_choice(value, name, choices):
         raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 
 
+def read_reference(reference, tasks):
+    """Return a finite number for every task, given in their order or by label."""
+    if hasattr(reference, "keys"):
+        missing = [task for task in tasks.tolist() if task not in reference]
+        if missing:
+            raise ValueError(
+                f"reference has no entry for the tasks {missing[:10]}; give every task "
+                f"a number"
+            )
+        reference = [reference[task] for task in tasks.tolist()]
+    means = np.asarray(reference, dtype=np.float64)
+    if means.shape != tasks.shape:
+        raise ValueError(
+            f"reference has shape {means.shape}, but there are {len(tasks)} tasks; "
+            f"give one number for each, or a dict by task"
+        )
+    if not np.all(np.isfinite(means)):
+        raise ValueError(
+            f"reference must be finite, got {means[~np.isfinite(means)][0]}"
+        )
+    return means
+
+
 def _as_floats(z, name):
     """The values as floats of their own precision, NaN where they are masked."""
     try:

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from mtlreg.metrics._cells import aggregate, check_choice, read_numbers
+from mtlreg.metrics._cells import (
+    aggregate,
+    check_choice,
+    read_numbers,
+    read_reference,
+)
 
 _CONSTANT = "where all targets are the same"
 
@@ -112,6 +117,65 @@ def task_nmse(
     cells = read_numbers(y_true, y_pred, tasks, sample_weight)
     values = cells.sse / cells.sst
     return aggregate("task_nmse", values, cells, multioutput, _CONSTANT)
+
+
+def task_rrmse(
+    y_true,
+    y_pred,
+    *,
+    tasks=None,
+    sample_weight=None,
+    multioutput="uniform_average",
+    reference=None,
+):
+    r"""Return the relative root mean squared error of every task.
+
+    .. math:: \sqrt{SSE_t \Big/ \sum_i w_{ti} (y_{ti} - m_t)^2}
+
+    the error over that of a constant m_t, the mean of the task in the training part
+    [1]_; their mean over the tasks is known as aRRMSE. It is not defined on a task
+    whose observed targets are all m_t.
+
+    Parameters
+    ----------
+    y_true, y_pred, tasks, sample_weight, multioutput
+        As in `task_rmse`.
+    reference : array-like of shape (n_tasks,) or dict by task, optional
+        The constants m_t. By default the means of ``y_true``, with which it is the root
+        of `task_nmse`.
+
+    Returns
+    -------
+    float, or ndarray of shape (n_tasks,) for "raw_values"
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, or the metric is defined on no task.
+
+    References
+    ----------
+    .. [1] Spyromitros-Xioufis, Tsoumakas, Groves and Vlahavas (2016). Multi-target
+       regression via input space expansion: treating targets as inputs. Machine
+       Learning 104, 55-98.
+
+    Examples
+    --------
+    >>> from mtlreg.metrics import task_rrmse
+    >>> y, z, tasks = [1.0, 3.0, 5.0, 7.0], [1.0, 3.0, 5.0, 6.0], ["a", "a", "b", "b"]
+    >>> task_rrmse(y, z, tasks=tasks, reference={"a": 2.0, "b": 7.0})
+    0.25
+    """
+    cells = read_numbers(y_true, y_pred, tasks, sample_weight)
+    if reference is None:
+        squares = cells.sst
+    else:
+        means = read_reference(reference, cells.tasks)
+        squares = cells.total((cells.y - means[cells.code]) ** 2)
+        squares[squares == 0] = np.nan
+    values = np.sqrt(cells.sse / squares)
+    why = "where all targets are the reference"
+    return aggregate("task_rrmse", values, cells, multioutput, why)
 
 
 def task_amse(

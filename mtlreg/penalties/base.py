@@ -10,13 +10,7 @@ import numpy as np
 
 from mtlreg._numba import prox_rows
 from mtlreg.penalties.on_face import AtRest, OnFace
-
-
-class TaskMatrix(NamedTuple):
-    """``Q = spread (I - 11'/T) + mean 11'/T`` of a penalty ``1/2 trace(A Q A')``."""
-
-    spread: float
-    mean: float
+from mtlreg.penalties.task_matrix import TaskMatrix
 
 
 class PenaltyGap(NamedTuple):
@@ -57,7 +51,10 @@ class Penalty(ABC):
         Of a penalty that is ``min s/2 (||L||_F^2 + ||R||_F^2)`` over ``A = L R'``, the
         strength s.
     task_matrix : TaskMatrix or None
-        Q of a penalty that is ``1/2 trace(A Q A')`` and ties tasks through their mean.
+        Q of a penalty that is ``1/2 trace(A Q A')`` and ties tasks through their mean,
+        or is a sum over features of such.
+    free_features : ndarray of bool or None
+        The features that have the `free_directions`; None: all.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -70,6 +67,7 @@ class Penalty(ABC):
     has_tangent = False
     factor_strength: float | None = None
     task_matrix: TaskMatrix | None = None
+    free_features: np.ndarray | None = None
 
     @abstractmethod
     def value(self, A):
@@ -130,7 +128,8 @@ class Penalty(ABC):
     def free_directions(self, n_tasks):
         """Return the task patterns that are not penalised, (n_tasks, k).
 
-        With C the patterns, ``value(A + M C') = value(A)`` for every M.
+        With C the patterns, ``value(A + M C') = value(A)`` for every M, whose rows are
+        0 but for the `free_features`.
         """
         return np.zeros((n_tasks, 0))
 
@@ -390,13 +389,13 @@ class RowPenalty(Gauge, RowSeparable):
         return moved
 
 
-def check_strengths(penalty, allow_zero=()):
+def check_strengths(penalty, allow_zero=(), names=None):
     """Raise ValueError unless the strengths are finite and > 0 (or 0 where allowed).
 
     They become floats: a NumPy scalar of another precision would bring all that it
     multiplies to its own.
     """
-    for name in penalty.strengths:
+    for name in penalty.strengths if names is None else names:
         value = getattr(penalty, name)
         bound = "0 or more" if name in allow_zero else "more than 0"
         if (

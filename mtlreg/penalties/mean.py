@@ -9,9 +9,9 @@ from mtlreg._numba import prox_row
 from mtlreg.penalties.base import (
     Quadratic,
     RowSeparable,
-    TaskMatrix,
     check_strengths,
 )
+from mtlreg.penalties.task_matrix import TaskMatrix
 
 
 class MeanRow(NamedTuple):
@@ -32,15 +32,28 @@ def _prox_row(params, j, row, step, scratch):
         row[t] = centre + (row[t] - mean) / (1.0 + step * params.alpha)
 
 
-@dataclass(frozen=True)
+class MeanRows(NamedTuple):
+    """The same where strengths differ from feature to feature."""
+
+    alpha: np.ndarray
+    alpha_mean: np.ndarray
+
+
+@prox_row.register(MeanRows)
+def _prox_row_of_its_own(params, j, row, step, scratch):
+    prox_row(MeanRow(params.alpha[j], params.alpha_mean[j]), j, row, step, scratch)
+
+
+@dataclass(frozen=True, eq=False)
 class MeanRegularization(Quadratic, RowSeparable):
     """``alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2``, m the mean of the a_t.
 
     Parameters
     ----------
-    alpha : float
-        Strength of the deviations, > 0.
-    alpha_mean : float
+    alpha : float or ndarray of shape (n_features,)
+        Strength of the deviations, > 0, or one for every feature; with inf there are
+        none.
+    alpha_mean : float or ndarray of shape (n_features,)
         Strength of the mean, >= 0; 0 leaves it free.
 
     References
@@ -55,46 +68,62 @@ class MeanRegularization(Quadratic, RowSeparable):
     array([[1.5, 2.5]])
     """
 
-    alpha: float
-    alpha_mean: float
+    alpha: float | np.ndarray
+    alpha_mean: float | np.ndarray
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
-    ignores_basis = True
 
     def __post_init__(self):
-        check_strengths(self, allow_zero=("alpha_mean",))
+        _check_strength(self, "alpha")
+        _check_strength(self, "alpha_mean")
+
+    @property
+    def by_feature(self):
+        return tuple(s for s in self.strengths if np.ndim(getattr(self, s)))
+
+    @property
+    def ignores_basis(self):
+        return not self.by_feature
 
     @property
     def row_params(self):
-        return MeanRow(float(self.alpha), float(self.alpha_mean))
+        if not self.by_feature:
+            return MeanRow(self.alpha, self.alpha_mean)
+        both = np.broadcast_arrays(self.alpha, self.alpha_mean)
+        return MeanRows(*map(np.ascontiguousarray, both))
 
     @property
     def task_matrix(self):
         return TaskMatrix(self.alpha, self.alpha_mean)
 
     def value(self, A):
-        mean, deviation = _split(A)
-        spread = self.alpha * np.sum(deviation**2)
-        return 0.5 * float(spread + self.alpha_mean * A.shape[1] * np.sum(mean**2))
+        mean, deviation = self._split(A)
+        spread = _times(self.alpha, deviation**2)
+        return 0.5 * float(
+            np.sum(spread) + A.shape[1] * np.sum(_times(self.alpha_mean, mean**2))
+        )
 
     def gradient(self, A):
-        mean, deviation = _split(A)
-        return self.alpha * deviation + self.alpha_mean * mean
+        mean, deviation = self._split(A)
+        return _times(self.alpha, deviation) + _times(self.alpha_mean, mean)
 
     def conjugate(self, G):
-        return self._conjugate(*_split(G))
+        return self._conjugate(*self._split(G))
 
     def divergence(self, A, G):
         # part by part: the rounding of alpha (A - m) is much to a small alpha_mean
-        (mean, deviation), (mean_A, deviation_A) = _split(G), _split(A)
+        (mean, deviation), (mean_A, deviation_A) = self._split(G), self._split(A)
         return self._conjugate(
-            mean - self.alpha_mean * mean_A, deviation - self.alpha * deviation_A
+            mean - _times(self.alpha_mean, mean_A),
+            deviation - _times(self.alpha, deviation_A),
         )
 
     def _conjugate(self, mean, deviation):
-        value = np.sum(deviation**2) / self.alpha
-        if self.alpha_mean > 0:
-            value += deviation.shape[1] * np.sum(mean**2) / self.alpha_mean
+        value = np.sum(deviation**2 / _column(self.alpha))
+        strength = np.broadcast_to(_column(self.alpha_mean), mean.shape)
+        value += deviation.shape[1] * np.sum(
+            np.divide(mean**2, strength, out=np.zeros_like(mean), where=strength > 0)
+        )
         return 0.5 * float(value)
 
     def absent_task(self, A):
@@ -104,11 +133,46 @@ class MeanRegularization(Quadratic, RowSeparable):
         return {"mean_coef_": A.mean(axis=1)}
 
     def free_directions(self, n_tasks):
-        return np.ones((n_tasks, 0 if self.alpha_mean > 0 else 1))
+        return np.ones((n_tasks, int(np.any(self.alpha_mean == 0))))
+
+    @property
+    def free_features(self):
+        return self.alpha_mean == 0 if np.ndim(self.alpha_mean) else None
+
+    def _split(self, A):
+        """Return the row means (n_features, 1) and deviations from them, in float64."""
+        exact = np.asarray(A, dtype=np.float64)
+        if np.any(self.alpha == np.inf):
+            # exact where all entries of a row are the same
+            first = exact[:, :1]
+            mean = first + (exact - first).mean(axis=1, keepdims=True)
+        else:
+            mean = exact.mean(axis=1, keepdims=True)
+        return mean, exact - mean
 
 
-def _split(A):
-    """Return the row means (n_features, 1) and the deviations from them, in float64."""
-    exact = np.asarray(A, dtype=np.float64)
-    mean = exact.mean(axis=1, keepdims=True)
-    return mean, exact - mean
+def _column(strength):
+    """Return a strength so that it multiplies the rows of a matrix."""
+    return strength[:, None] if np.ndim(strength) else strength
+
+
+def _times(strength, values):
+    """Return the product, in which inf times 0 is 0."""
+    if np.any(strength == np.inf):
+        return np.where(values == 0.0, 0.0, _column(strength)) * values
+    return _column(strength) * values
+
+
+def _check_strength(penalty, name):
+    """Make a strength a float or an array of them, or raise ValueError."""
+    value = getattr(penalty, name)
+    allow_zero = ("alpha_mean",)
+    if np.ndim(value) == 0 and not (name == "alpha" and value == np.inf):
+        check_strengths(penalty, allow_zero, names=(name,))
+        return
+    values = np.array(value, dtype=np.float64)
+    inside = values > 0 if name == "alpha" else (values >= 0) & (values < np.inf)
+    if not np.all(inside):
+        bound = "> 0" if name == "alpha" else "finite and >= 0"
+        raise ValueError(f"{name} of MeanRegularization must be {bound}, got {value}")
+    object.__setattr__(penalty, name, values if values.ndim else float(values))

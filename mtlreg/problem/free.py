@@ -18,10 +18,14 @@ class FreeDirections:
     term : DataTerm
     patterns : ndarray of shape (n_tasks, k)
         C; there may be none.
+    features : ndarray of bool, optional
+        The rows of M that are not 0; all by default.
     """
 
-    def __init__(self, term, patterns):
+    def __init__(self, term, patterns, features=None):
         self._term, self._patterns = term, patterns
+        every = np.arange(term.design.n_features)
+        self._features = every if features is None else every[features]
         self._constant = None  # inverse of the Hessian of a quadratic loss
         self._last = None  # shift of the last optimum that left nothing
 
@@ -53,7 +57,7 @@ class FreeDirections:
             gradient = self._along(slopes)
             if np.all(np.abs(gradient) <= self._noise(slopes, reached)):
                 break
-            move = self._inverse(reached).solve(-gradient) @ patterns.T
+            move = self._of_all(self._inverse(reached).solve(-gradient))
             shift, lower = self._damped(Z, shift, move, value)
             moved, value = lower < value, min(lower, value)
             reached = Z + term.image(shift)
@@ -66,7 +70,7 @@ class FreeDirections:
         """Return the shift of least norm with the image of a given one."""
         null = self._inverse(np.broadcast_to(0.0, self._term.y.shape)).null
         k = self._patterns.shape[1]
-        moves = [(m.reshape(-1, k) @ self._patterns.T).ravel() for m in null.T]
+        moves = [self._of_all(m.reshape(-1, k)).ravel() for m in null.T]
         if not moves:
             return shift
         basis, _ = np.linalg.qr(np.stack(moves, axis=1))
@@ -92,11 +96,11 @@ class FreeDirections:
         conjugate if the projection is small. Returns 0 where they leave it, or where
         more than rounding remains.
         """
-        term, patterns = self._term, self._patterns
+        term = self._term
         inverse, bent = self._inverse(Z), term.bent(Z)
         for _ in range(2):
             gradient = self._along(slopes)
-            slopes = slopes + bent(inverse.solve(-gradient) @ patterns.T)
+            slopes = slopes + bent(self._of_all(inverse.solve(-gradient)))
         gradient = self._along(slopes)
         left = np.any(np.abs(gradient) > self._noise(slopes))
         if left or not np.isfinite(term.loss.conjugate(slopes, term.y, term.v)):
@@ -111,12 +115,21 @@ class FreeDirections:
             bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
             size += bend * np.abs(Z)
         squares = term.cells.sum(size * ratio(size, term.v))
-        sizes = np.sqrt(term.design.square_norms * squares)
+        sizes = np.sqrt(term.design.square_norms[self._features] * squares)
         return 16 * _EPS * sizes @ np.abs(self._patterns)
 
     def _along(self, slopes):
         """Return the derivative by M of what has the slopes."""
-        return self._term.design.adjoint(slopes) @ self._patterns
+        return self._term.design.adjoint(slopes)[self._features] @ self._patterns
+
+    def _of_all(self, M):
+        """Return ``M C'`` for the rows of M that are not 0, (n_features, n_tasks)."""
+        moved = M @ self._patterns.T
+        if len(M) == self._term.design.n_features:
+            return moved
+        out = np.zeros((self._term.design.n_features, moved.shape[1]))
+        out[self._features] = moved
+        return out
 
     def _damped(self, Z, shift, move, value):
         """Halve a Newton step until the data term does not grow beyond rounding."""
@@ -136,23 +149,25 @@ class FreeDirections:
         return self._constant
 
     def _hessian(self, Z):
-        """Return the Hessian of the data term by M at the image Z, (d k, d k).
+        """Return the Hessian of the data term by the rows of M that are not 0.
 
         By features or by tasks, whichever are fewer.
         """
         term, design, patterns = self._term, self._term.design, self._patterns
-        d, (n_tasks, k) = design.n_features, patterns.shape
-        if d * k < n_tasks:
+        features, (n_tasks, k) = self._features, patterns.shape
+        if len(features) * k < n_tasks:
             image, columns = term.hessian(Z), []
-            for j, pattern in itertools.product(range(d), patterns.T):
-                direction = np.zeros((d, n_tasks))
+            for j, pattern in itertools.product(features, patterns.T):
+                direction = np.zeros((design.n_features, n_tasks))
                 direction[j] = np.where(design.square_norms[j] > 0, pattern, 0.0)
-                columns.append((image(direction) @ patterns).ravel())
+                columns.append((image(direction)[features] @ patterns).ravel())
             return 0.5 * (np.array(columns) + np.array(columns).T)
         curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
+        some = None if len(features) == design.n_features else features
         return sum(
             np.kron(
-                design.gram(t, design.select(curved, t)), np.outer(pattern, pattern)
+                design.gram(t, design.select(curved, t), some),
+                np.outer(pattern, pattern),
             )
             for t, pattern in enumerate(patterns)
         )

@@ -111,7 +111,9 @@ class Problem:
         blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
         self.shape = (*blocks, d, n_tasks)
         self._patterns = penalty.free_directions(n_tasks)
+        free = penalty.free_features
         key = self._patterns.shape, self._patterns.tobytes()
+        key += (None if free is None else free.tobytes(),)
         if key not in self._null_models:
             self._null_models[key] = self._finite(self._null_model())
         self._null = self._null_models[key]
@@ -167,6 +169,8 @@ class Problem:
         else:
             first = np.zeros(self.shape)
             first[..., 0] = 1.0
+            if (ties := self.penalty.task_matrix) is not None:
+                first[np.broadcast_to(ties.spread, len(G)) == np.inf] = 1.0
             q = 2.0 * self.penalty.value(first) / len(G)
             largest = max(*squares, q * x2, q * a2 * q, self.penalty.conjugate(G))
         if not _LEAST_SQUARE <= min(squares) <= largest <= 1 / _LEAST_SQUARE:
@@ -179,7 +183,7 @@ class Problem:
 
     def _null_model(self):
         Z = np.broadcast_to(0.0, self.term.y.shape)
-        free = FreeDirections(self.term, self._patterns)
+        free = FreeDirections(self.term, self._patterns, self.penalty.free_features)
         slopes, shift = free.optimum(Z)
         if self._patterns.size:
             shift = free.shortest(shift)

@@ -7,6 +7,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit_sums
 from mtlreg.sequences.folds import PartStatistics
+from mtlreg.solvers.components import reduce_tasks, triangles
 
 _LANES = 32  # tasks in step, so that arithmetic is vectorised over them
 _EPS = np.finfo(np.float64).eps
@@ -16,104 +17,6 @@ _LONGEST = 3.0  # step of the logarithm of a ratio
 _LAST_FALL = 1e-7  # of the criterion, after which a step of Newton's method is exact
 _MAX_STEPS, _HALVINGS = 200, 30
 _FEW = 256  # tasks that lead near the maximum of very many
-
-
-@njit_sums
-def _triangles(gram, cross, lower, half, factor, right):
-    # R'R = gram with R upper triangular, below the first rows and columns of factor;
-    # a pivot that is rounding leaves a row of zeros
-    d, n_tasks = cross.shape
-    more = factor.shape[0] - d
-    for first in range(0, n_tasks, _LANES):
-        lanes = min(_LANES, n_tasks - first)
-        for j in range(d):
-            for k in range(j + 1):
-                for i in range(lanes):
-                    lower[j, k, i] = gram[j, k, first + i]
-                for p in range(k):
-                    for i in range(lanes):
-                        lower[j, k, i] -= lower[j, p, i] * lower[k, p, i]
-                if k < j:
-                    for i in range(lanes):
-                        lower[j, k, i] *= half[k, i]
-            for i in range(lanes):
-                pivot = lower[j, j, i]
-                kept = pivot > 8.0 * d * _EPS * gram[j, j, first + i]
-                lower[j, j, i] = np.sqrt(pivot) if kept else 0.0
-                # the reciprocal of the diagonal
-                half[j, i] = 1.0 / lower[j, j, i] if kept else 0.0
-        for j in range(d):
-            for i in range(lanes):
-                total = cross[j, first + i]
-                for k in range(j):
-                    total -= lower[j, k, i] * right[more + k, first + i]
-                right[more + j, first + i] = total * half[j, i]
-            for k in range(j + 1):
-                for i in range(lanes):
-                    factor[more + k, more + j, first + i] = lower[j, k, i]
-
-
-@njit_sums
-def _reduce(factor, right, ratios, lower, half, matrices, vectors, sums, tops, totals):
-    # M_t = R'(I + R D R')^-1 R, r_t = R'(I + R D R')^-1 u, and what they sum to:
-    # sums = sum M, tops = sum r, totals = sum log|I + R D R'|, u'(I + R D R')^-1 u
-    q, n_tasks = right.shape
-    for first in range(0, n_tasks, _LANES):
-        lanes = min(_LANES, n_tasks - first)
-        for j in range(q):
-            for k in range(j + 1):
-                for i in range(lanes):
-                    lower[j, k, i] = 1.0 if j == k else 0.0
-                for p in range(j, q):
-                    if ratios[p] > 0.0:
-                        for i in range(lanes):
-                            lower[j, k, i] += (
-                                ratios[p]
-                                * factor[j, p, first + i]
-                                * factor[k, p, first + i]
-                            )
-                for p in range(k):
-                    for i in range(lanes):
-                        lower[j, k, i] -= lower[j, p, i] * lower[k, p, i]
-                if k < j:
-                    for i in range(lanes):
-                        lower[j, k, i] *= lower[k, k, i]
-            for i in range(lanes):
-                # no smaller but for rounding
-                pivot = max(lower[j, j, i], 1.0)
-                totals[0] += np.log(pivot)
-                lower[j, j, i] = 1.0 / np.sqrt(pivot)
-            for c in range(q + 1):
-                for i in range(lanes):
-                    half[j, c, i] = right[j, first + i]
-                    if c < q:
-                        half[j, c, i] = factor[j, c, first + i]
-                for k in range(j):
-                    for i in range(lanes):
-                        half[j, c, i] -= lower[j, k, i] * half[k, c, i]
-                for i in range(lanes):
-                    half[j, c, i] *= lower[j, j, i]
-        for a in range(q + 1):
-            for b in range(a + 1):
-                for i in range(lanes):
-                    lower[0, 0, i] = 0.0
-                for j in range(q):
-                    for i in range(lanes):
-                        lower[0, 0, i] += half[j, a, i] * half[j, b, i]
-                total = 0.0
-                for i in range(lanes):
-                    total += lower[0, 0, i]
-                if a < q:
-                    for i in range(lanes):
-                        matrices[a, b, first + i] = lower[0, 0, i]
-                        matrices[b, a, first + i] = lower[0, 0, i]
-                    sums[a, b] += total
-                elif b < q:
-                    for i in range(lanes):
-                        vectors[b, first + i] = lower[0, 0, i]
-                    tops[b] += total
-                else:
-                    totals[1] += total
 
 
 @njit_sums
@@ -209,10 +112,9 @@ class TaskFactors:
         d, n_tasks = part.means.shape
         q, first = d + intercept, int(intercept)
         gram = part.gram if part.gram.ndim == 3 else part.gram[:, :, None]
-        gram = np.ascontiguousarray(np.broadcast_to(gram, (d, d, n_tasks)))
+        gram = np.broadcast_to(gram, (d, d, n_tasks))
         factor, right = np.zeros((q, q, n_tasks)), np.zeros((q, n_tasks))
-        scratch = np.empty((d, d, _LANES)), np.empty((d, _LANES))
-        _triangles(gram, np.ascontiguousarray(part.cross), *scratch, factor, right)
+        triangles(gram, part.cross, factor, right)
         if intercept:
             root = np.sqrt(part.weight)
             factor[0, 0], factor[0, 1:] = root, root * part.means
@@ -249,13 +151,9 @@ class TaskFactors:
         ----------
         ratios : ndarray of shape (q,)
         """
-        q, n_tasks = self.right.shape
-        scratch = np.empty((q, q, _LANES)), np.empty((q, q + 1, _LANES))
-        matrices, vectors = np.empty((q, q, n_tasks)), np.empty((q, n_tasks))
-        sums, tops, totals = np.zeros((q, q)), np.zeros(q), np.zeros(2)
-        arrays = *scratch, matrices, vectors, sums, tops, totals
-        _reduce(self.factor, self.right, ratios, *arrays)
-        sums = np.tril(sums) + np.tril(sums, -1).T
+        matrices, vectors, sums, tops, totals = reduce_tasks(
+            self.factor, self.right, ratios
+        )
         inner = self.basis.T @ sums @ self.basis
         unit = np.sqrt(np.diag(inner))
         lower = cholesky(inner / np.outer(unit, unit), lower=True)

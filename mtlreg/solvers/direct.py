@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.solvers.base import GapCheck, Solver
+from mtlreg.solvers.components import move_to_minimum
 from mtlreg.solvers.pooling import (
     GramSystems,
     TaskSystems,
@@ -27,7 +28,9 @@ class Direct(Solver):
     """Direct solve of mean regularisation: one linear system for the squared loss.
 
     It serves every penalty with a `task_matrix`, of the strengths alpha = ``spread``
-    and alpha_mean = ``mean``, such as `mtlreg.penalties.MeanRegularization`.
+    and alpha_mean = ``mean``, such as `mtlreg.penalties.MeanRegularization`. Where they
+    differ from feature to feature, or alpha is inf, the same system is solved in the
+    variances ``1 / alpha``, by matrices of d x d numbers for every task.
 
     For any other loss Newton's method, damped, a system a step; for the squared one
     further steps only where rounding leaves more than the tolerance. With w the second
@@ -94,7 +97,7 @@ class Direct(Solver):
             before, point = point.value, _descend(problem, point)
             falls.append(before - point.value)
             last = iteration == self.max_iter or falls[-1] <= _EPS * problem.scale
-            if problem.penalty.task_matrix.mean == 0:
+            if np.any(problem.penalty.task_matrix.mean == 0):
                 last = last or _on_a_tail(falls)
             near_end = falls[-1] <= near
             if (near_end or last) and (check(iteration, point.A, point.Z) or last):
@@ -163,6 +166,8 @@ def _least_squares_point(problem):
     """Return the minimiser for the squared loss."""
     zero = np.zeros(problem.shape)
     strengths = problem.penalty.task_matrix
+    if not strengths.uniform:
+        return _newton_move(problem, zero)
     if not problem.has_rows:
         return solve_spectra(*problem.term.statistics.spectra, *strengths)
     if problem.design.same_rows:
@@ -185,12 +190,20 @@ def _newton_move(problem, A, Z=None):
     strengths = penalty.task_matrix
     Z = term.image(A) if Z is None else Z
     if not problem.has_rows:
+        if not strengths.uniform:
+            stacked = term.statistics.stacked()
+            return move_to_minimum(stacked, -term.gradient(Z), A, strengths)
         gradient = term.gradient(Z) + penalty.gradient(A)
         grams = empty_grams(*A.shape)
         grams[:] = term.statistics.stacked()
         return GramSystems(grams, -gradient, *strengths).solve()
-    bend = problem.design.v
+    design = problem.design
+    bend, slopes = design.v, term.slopes(Z)
     if not term.loss.quadratic:
         bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
         bend = np.maximum(bend, _FLATTEST * term.v)
-    return TaskSystems(problem.design, bend, -term.slopes(Z), A, *strengths).solve()
+    if strengths.uniform:
+        return TaskSystems(design, bend, -slopes, A, *strengths).solve()
+    grams = np.empty((len(A), *A.shape))
+    design.grams(grams, None if bend is design.v else bend)
+    return move_to_minimum(grams, -design.adjoint(slopes), A, strengths)

@@ -68,7 +68,7 @@ class TaskSystems:
         kinds = (self._by_rows, sizes < d), (self._by_grams, sizes >= d)
         parts = [(make(tasks), tasks) for make, tasks in kinds if tasks.any()]
         pooled = sum(part.pooled for part, _ in parts)
-        m = _mean(pooled, sum(part.alone.sum(axis=1) for part, _ in parts))
+        m = mean_of_moves(pooled, sum(part.alone.sum(axis=1) for part, _ in parts))
         out = np.empty((d, len(sizes)))
         for part, tasks in parts:
             out[:, tasks] = part.columns(m)
@@ -238,7 +238,7 @@ class GramSystems:
 
     def solve(self):
         """Return the d_t where these are all tasks."""
-        return self.columns(_mean(self.pooled, self.alone.sum(axis=1)))
+        return self.columns(mean_of_moves(self.pooled, self.alone.sum(axis=1)))
 
     def columns(self, m):
         """Return the d_t for their mean m."""
@@ -367,7 +367,7 @@ def _minimum_norm(matrix, target, unit=1.0):
     return found - free @ (free.T @ found)
 
 
-def _mean(pooled, target):
+def mean_of_moves(pooled, target):
     """Return the mean of the moves, for features in any units."""
     diagonal = np.sqrt(np.maximum(np.diag(pooled), 0.0))
     return _minimum_norm(pooled, target, np.where(diagonal > 0, diagonal, 1.0))

@@ -7,12 +7,15 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 
-def check_real(value, name, *, minimum, strict=False):
-    """Raise unless ``value`` is a finite number >= (or >, if strict) ``minimum``."""
+def check_real(value, name, *, minimum, strict=False, infinite=False):
+    """Raise unless ``value`` is a number >= (or >, if strict) ``minimum``.
+
+    And finite, unless it may be infinite.
+    """
     boundaries = "neither" if strict else "left"
     _check_no_bool(value, name)
     check_scalar(value, name, Real, min_val=minimum, include_boundaries=boundaries)
-    if not np.isfinite(float(value)):
+    if np.isnan(float(value)) or not (infinite or np.isfinite(float(value))):
         raise ValueError(f"{name} must be finite, got {value!r}")
 
 

@@ -1,6 +1,7 @@
 """From checked input to the problem of one fit, and back to fitted attributes."""
 
 import copy
+import dataclasses
 import warnings
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from mtlreg.estimators._checks import as_numbers, check_choice, levels_to_caller
 from mtlreg.inputs.labels import encode, label_array
 from mtlreg.inputs.read import keep_tasks
+from mtlreg.problem.data import Cells
 from mtlreg.problem.problem import Problem
+from mtlreg.problem.rows import append_ones
 from mtlreg.solvers import SOLVERS, choose_solver
 
 
@@ -39,7 +42,11 @@ class Fit:
         data, loss = read.data, model._loss()
         loss.check_target(data.y[data.weight > 0])
         self.kept = np.ones(len(read.tasks), dtype=bool)
-        if model.fit_intercept:
+        self._in_A, self._origin = model._shrinks_intercepts(), 0.0
+        if self._in_A:
+            self._check_bounded(loss)
+            data = self._with_ones(data, loss)
+        elif model.fit_intercept:
             self.kept &= loss.bounded(data.y, data.weight, data.cells)
         totals = data.cells.total(data.weight)
         if not self.kept.all():
@@ -49,8 +56,32 @@ class Fit:
             data = keep_tasks(data, self.kept)
         scale = task_scale(model.task_weight, read.tasks, totals, self.kept)
         held = self._of_kept(penalty)
-        problem = Problem(data, loss, held, scale, bool(model.fit_intercept))
+        intercept = bool(model.fit_intercept) and not self._in_A
+        problem = Problem(data, loss, held, scale, intercept)
         self._pose(model, penalty, problem)
+
+    def _check_bounded(self, loss):
+        """Raise ValueError where the mean of the intercepts has no optimum."""
+        data = self.read.data
+        every = (
+            np.ravel(data.y),
+            np.ravel(data.weight),
+            Cells(np.array([0, data.y.size])),
+        )
+        if not np.all(loss.bounded(*every)):
+            raise ValueError(
+                f"y has {loss.unbounded}{self._place}, so that there is no optimum "
+                f"with an intercept; set fit_intercept=False"
+            )
+
+    def _with_ones(self, data, loss):
+        """Return the data with the feature 1, and with targets about their mean."""
+        y = data.y
+        if loss.quadratic and data.X.dtype == np.float64:
+            # what all intercepts have in common costs nothing
+            self._origin = float(np.average(y, weights=data.weight))
+            y = np.where(data.weight > 0, y - self._origin, 0.0)
+        return dataclasses.replace(data, X=append_ones(data.X), y=y)
 
     def with_penalty(self, model, penalty):
         """Return the fit of the same data with the penalty of another model."""
@@ -116,6 +147,8 @@ class Fit:
 
     def _of_all_tasks(self, A, intercept):
         """Return the variable and b of all tasks."""
+        if self._in_A:
+            return A[:-1], A[-1] + A.dtype.type(self._origin)
         if self.kept.all():
             return A, intercept
         full = np.empty((*A.shape[:-1], len(self.kept)), dtype=A.dtype)
@@ -124,6 +157,21 @@ class Fit:
         b = np.empty(len(self.kept), dtype=A.dtype)
         b[self.kept], b[~self.kept] = intercept, self._constants
         return full, b
+
+    def variable(self, blocks, intercept):
+        """Return the variable of a solver for what was fitted.
+
+        Parameters
+        ----------
+        blocks : ndarray of shape (n_blocks, n_features, n_tasks)
+            A, or what it is the sum of, in the units of the fit.
+        intercept : ndarray of shape (n_tasks,)
+        """
+        variable = blocks[..., self.kept]
+        if self._in_A:
+            row = np.reshape(intercept - self._origin, (1, 1, -1))
+            variable = np.concatenate([variable, row], axis=1)
+        return variable.reshape(self.problem.shape)
 
     def attributes(self, A, intercept):
         """Return the fitted attributes for a solver's solution, by name."""

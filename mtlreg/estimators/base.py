@@ -177,9 +177,8 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         )
         if not same:
             return None
-        if fit.read.y_scale is not None:
-            blocks = blocks / fit.read.y_scale[:, None]
-        return blocks[:, fit.kept].swapaxes(1, 2).reshape(fit.problem.shape)
+        scale = 1.0 if fit.read.y_scale is None else fit.read.y_scale
+        return fit.variable(blocks.swapaxes(1, 2) / scale, self.intercept_ / scale)
 
     def _warn_not_converged(self, fit, solution):
         target = fit.problem.gap_target(self.tol)

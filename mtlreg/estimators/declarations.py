@@ -88,6 +88,10 @@ class Stem:
         """Return the parameters with all strengths times a factor, by name."""
         return {name: float(factor * getattr(self, name)) for name in self._strengths}
 
+    def _shrinks_intercepts(self):
+        """Return whether the penalty has the intercepts as the last row of A."""
+        return False
+
     def _unit(self, problem):
         """Return what the strength 1 of a search is in leading strengths."""
         return 1.0

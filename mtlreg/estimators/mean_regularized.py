@@ -21,19 +21,25 @@ class _MeanRegularized(Stem):
     """The penalty, with m the mean of the a_t, is::
 
         alpha/2 sum_t ||a_t - m||^2 + alpha_mean/2 T ||m||^2
+            + alpha_intercept/2 sum_t (b_t - mean(b))^2
 
-    Equal strengths are an independent ridge for every task; with ``alpha`` to infinity
-    all tasks have the same slopes, but each its own intercept.
+    Equal strengths are an independent ridge for every task; with ``alpha=np.inf`` all
+    tasks have the same slopes, but each its own intercept.
 
     Parameters
     ----------
     alpha : float, default=0.1
-        Strength of the deviations from the mean, > 0.
+        Strength of the deviations from the mean, > 0; ``np.inf``: there are none.
     alpha_mean : float, default=0.001
         Strength of the mean, >= 0; 0 leaves it free: where the data do not determine
         it, it is the one of minimum norm. The classes of a classifier must then
         overlap: on separable data there is no optimum, and the fit ends in a
         `ConvergenceWarning`.
+    alpha_intercept : float, default=0.0
+        Strength of the deviations of the intercepts from their mean, which is free; 0:
+        every task has an intercept of its own, as free; ``np.inf``: there is one for
+        all. An intercept is a prediction at ``x = 0``: let that be a point in the midst
+        of the data.
 
     Search parameters
     -----------------
@@ -54,14 +60,29 @@ class _MeanRegularized(Stem):
     alpha: float = 0.1
     _: KW_ONLY
     alpha_mean: float = 0.001
+    alpha_intercept: float = 0.0
 
-    _strengths: ClassVar = ("alpha", "alpha_mean")
+    _strengths: ClassVar = ("alpha", "alpha_mean", "alpha_intercept")
     _ratio: ClassVar = "ratios"
     _default_ratios: ClassVar = (0.01, 0.1, 1.0)
 
     def _check_strengths(self):
-        check_real(self.alpha, "alpha", minimum=0.0, strict=True)
+        check_real(self.alpha, "alpha", minimum=0.0, strict=True, infinite=True)
         check_real(self.alpha_mean, "alpha_mean", minimum=0.0)
+        check_real(self.alpha_intercept, "alpha_intercept", minimum=0.0, infinite=True)
+        if self.alpha_intercept > 0 and not self.fit_intercept:
+            raise ValueError(
+                f"alpha_intercept={self.alpha_intercept!r} shrinks intercepts, but "
+                f"there are none: set fit_intercept=True or alpha_intercept=0"
+            )
+
+    def _shrinks_intercepts(self):
+        return bool(self.alpha_intercept > 0)
+
+    def _leading(self):
+        if self.alpha == np.inf:
+            raise ValueError("there is no path from alpha=inf; give a finite alpha")
+        return super()._leading()
 
     def _at_ratio(self, ratio):
         return {"alpha_mean": self.alpha * ratio}
@@ -71,7 +92,13 @@ class _MeanRegularized(Stem):
         return 0.01, 1.0
 
     def _penalty(self, read):
-        return MeanRegularization(self.alpha, self.alpha_mean)
+        if not self._shrinks_intercepts():
+            return MeanRegularization(self.alpha, self.alpha_mean)
+        d = len(read.feature_names)
+        return MeanRegularization(
+            np.append(np.full(d, self.alpha), self.alpha_intercept),
+            np.append(np.full(d, self.alpha_mean), 0.0),
+        )
 
 
 @estimator

@@ -84,6 +84,14 @@ def block_diagonal(X, tasks, n_tasks):
     )
 
 
+def append_ones(X):
+    """Return X with a last column of ones, in the order that `MultiTaskData` has."""
+    ones = np.ones((X.shape[0], 1), dtype=X.dtype)
+    if sp.issparse(X):
+        return sp.hstack([X, sp.csr_array(ones)], format=X.format)
+    return np.concatenate([X, ones], axis=1)
+
+
 def scale_rows(X, factors):
     if sp.issparse(X):
         return sp.dia_array((factors[None], [0]), shape=(len(factors),) * 2) @ X

@@ -11,6 +11,7 @@ from mtlreg.penalties import L1, L21, Dirty, L1Linf, MeanRegularization, TraceNo
 from mtlreg.penalties.sparse_group import SparseGroup
 
 NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", "0.1", None, 1j, [0.1], True]
+FINITE_OR_NONE = [value for value in NOT_STRENGTHS if value != np.inf]
 NOT_A_CHOICE = ["other", None, 1, ["l2"]]
 
 
@@ -64,13 +65,21 @@ def _group_lasso(est):
 STEM_ORACLES = {
     "MeanRegularized": StemOracle(
         penalty=lambda est: MeanRegularization(est.alpha, est.alpha_mean),
-        parameters="alpha=0.1, *, alpha_mean=0.001",
+        parameters="alpha=0.1, *, alpha_mean=0.001, alpha_intercept=0.0",
         attributes="mean_coef_",
         cases={"mean": {}},
-        refused={"alpha_mean": NOT_STRENGTHS},
-        accepted={"alpha_mean": [0, 0.0, 1, np.float32(0.5)]},
+        refused={
+            "alpha": [0, 0.0, *FINITE_OR_NONE],
+            "alpha_mean": NOT_STRENGTHS,
+            "alpha_intercept": FINITE_OR_NONE,
+        },
+        accepted={
+            "alpha": [1, np.float32(0.1), 1e-3, 1e8, np.inf],
+            "alpha_mean": [0, 0.0, 1, np.float32(0.5)],
+            "alpha_intercept": [0, 1, np.float32(0.5), np.inf],
+        },
         search_parameters="ratios=(0.01, 0.1, 1.0)",
-        chosen="alpha_ alpha_mean_ ratio_ ratios_",
+        chosen="alpha_ alpha_mean_ alpha_intercept_ ratio_ ratios_",
         points={"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]},
         one_ratio={"ratios": [1.0]},
         at=lambda alpha, ratio: {"alpha": alpha, "alpha_mean": ratio * alpha},

@@ -159,7 +159,8 @@ def test_tasks_weigh_in_the_mean_as_in_the_objective(rule, c):
     means = found.cv_results_["mean_test_score"]
     np.testing.assert_allclose(means, expected.ravel(), rtol=1e-12)
     best = found.cv_results_["params"][expected.argmax()]
-    assert best == {"alpha": found.alpha_, "alpha_mean": found.alpha_mean_}
+    names = ("alpha", "alpha_mean", "alpha_intercept")
+    assert best == {name: getattr(found, f"{name}_") for name in names}
     share = (np.array(c) / np.bincount(tasks))[tasks]
     spread = np.average((found.score_path_ - expected[:, :, None]) ** 2, -1, share)
     deviations = found.cv_results_["std_test_score"]
@@ -178,7 +179,8 @@ def test_the_mean_is_that_of_tasks_where_every_cell_has_a_weight(layout, rule):
     means = found.cv_results_["mean_test_score"]
     np.testing.assert_allclose(means, expected, rtol=1e-12)
     best = found.cv_results_["params"][expected.argmax()]
-    assert best == {"alpha": found.alpha_, "alpha_mean": found.alpha_mean_}
+    names = ("alpha", "alpha_mean", "alpha_intercept")
+    assert best == {name: getattr(found, f"{name}_") for name in names}
 
 
 def test_equal_to_the_splitter_of_scikit_learn():

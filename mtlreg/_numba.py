@@ -132,8 +132,8 @@ def solve_row(params, j, z, curvature, row, scratch):
     """Set row j to ``argmin_a sum_t (curvature_t a_t^2 / 2 - z_t a_t) + h_j(a)``.
 
     ``params`` is the NamedTuple of a row penalty, the sum of the ``h_j``; what ``row``
-    held before is where an iterative kernel starts. ``z`` may be overwritten. A task of
-    curvature 0 has ``z_t = 0`` and gets 0.
+    held before is where an iterative kernel starts. ``z`` and ``curvature`` may be
+    overwritten. A task of curvature 0 has ``z_t = 0`` and gets 0.
     """
 
 

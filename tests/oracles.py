@@ -24,6 +24,7 @@ from mtlreg.penalties import (
     InfimalSum,
     L1Linf,
     MeanRegularization,
+    Ridge,
     SparseGroup,
     TraceNorm,
 )
@@ -157,7 +158,7 @@ def _mean(penalty, A):
     mean = cp.sum(A, axis=1) / A.shape[1]
     spread = sum(cp.sum_squares(A[:, t] - mean) for t in range(A.shape[1]))
     common = penalty.alpha_mean * A.shape[1] * cp.sum_squares(mean)
-    return (penalty.alpha * spread + common) / 2
+    return (penalty.alpha * spread + common + penalty.ridge * cp.sum_squares(A)) / 2
 
 
 def _mean_conjugate(penalty, G):
@@ -165,6 +166,7 @@ def _mean_conjugate(penalty, G):
     n_tasks = G.shape[1]
     average = np.ones((n_tasks, n_tasks)) / n_tasks
     Q = penalty.alpha * (np.eye(n_tasks) - average) + penalty.alpha_mean * average
+    Q += penalty.ridge * np.eye(n_tasks)
     return np.trace(G @ np.linalg.pinv(Q, hermitian=True) @ G.T) / 2
 
 
@@ -177,6 +179,14 @@ def _dirty(penalty, A):
 def _dirty_polar(penalty, G):
     shared = polar(_group(penalty.norm, penalty.alpha_shared), G)
     return max(shared, _l1_polar(L1(penalty.alpha_specific), G))
+
+
+def _ridge(penalty, A):
+    return expression(penalty.penalty, A) + penalty.ridge / 2 * cp.sum_squares(A)
+
+
+def _ridge_polar(penalty, G):
+    return polar(penalty.penalty, G)
 
 
 def _infimal_sum(penalty, blocks):
@@ -206,6 +216,7 @@ PENALTY_ORACLES = {
         {
             "mean": MeanRegularization(0.3, 0.05),
             "mean-free": MeanRegularization(0.3, 0.0),
+            "mean-ridge": MeanRegularization(0.3, 0.0, ridge=0.2),
         },
     ),
     "dirty": PenaltyOracle(
@@ -222,6 +233,16 @@ PENALTY_ORACLES = {
         {
             "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
             "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
+        },
+    ),
+    "ridge": PenaltyOracle(
+        _ridge,
+        _ridge_polar,
+        {
+            "ridge-l21": Ridge(L21(1.3), 0.4),
+            "ridge-linf": Ridge(SparseGroup(1.2, 0.6, "linf"), 0.2),
+            "ridge-dirty": Ridge(Dirty(1.2, 0.9, "l2"), 0.3),
+            "ridge-trace": Ridge(TraceNorm(0.8), 0.5),
         },
     ),
 }
@@ -251,6 +272,8 @@ def value(penalty, A):
     """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
     if type(penalty) is PENALTIES["dirty"]:
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    if type(penalty) is PENALTIES["ridge"]:
+        return value(penalty.penalty, A) + penalty.ridge / 2 * np.sum(A**2)
     blocks = [cp.Constant(block) for block in np.atleast_3d(A.T).T]
     return float(expression(penalty, blocks if A.ndim == 3 else blocks[0]).value)
 

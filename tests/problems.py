@@ -39,7 +39,7 @@ class Case:
 
     def scaled(self, fraction):
         """The same case at a fraction of alpha_max; as it is if there is none."""
-        if not self.penalty.is_gauge:
+        if not self.penalty.has_polar:
             return self
         factor = fraction * self.problem().alpha_factor
         return replace(self, penalty=self.penalty.scaled(factor))
@@ -85,8 +85,11 @@ class Case:
         theta = self._free_residuals(z, tasks)
         G = np.stack([X.T @ r for (X, _, _), r in zip(tasks, theta, strict=True)], 1)
         s, dual = 1.0, 0.0
-        if self.penalty.is_gauge:
-            s = 1 / max(1.0, oracles.polar(self.penalty, G))
+        if self.penalty.has_polar:
+            # the dual point of a ridge is that of the data term, scaled alike
+            bent = getattr(self.penalty, "ridge", 0.0) * np.asarray(matrix, float)
+            s = 1 / max(1.0, oracles.polar(self.penalty, G - bent))
+            dual -= s**2 * np.sum(bent * matrix) / 2
         else:
             dual -= oracles.conjugate(self.penalty, G)
         for (_, y, v), r in zip(tasks, theta, strict=True):

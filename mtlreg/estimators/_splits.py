@@ -195,7 +195,7 @@ class RowFold:
         """Generate the fits of models that differ in their penalty only."""
         fit = None
         for model in models:
-            penalty = model._penalty(self._read)
+            penalty = model._whole_penalty(self._read)
             if not self.present.all():
                 penalty = penalty.restrict(tasks=self.present)
             fit = fit.with_penalty(model, penalty) if fit else self._fit(model, penalty)
@@ -268,7 +268,7 @@ class StatisticsFold:
         """Generate the fits of models that differ in their penalty only."""
         training, problem = self._merge(), None
         for model in models:
-            penalty = model._penalty(self._fit.read)
+            penalty = model._whole_penalty(self._fit.read)
             if penalty.free_directions(len(training.weight)).size:
                 yield from self._rows.fits([model])
             elif problem is None:

@@ -87,7 +87,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Return the loss."""
 
     @abstractmethod
-    def _penalty(self, read):
+    def _whole_penalty(self, read):
         """Return the penalty of the tasks and features of a `FitInput`."""
 
     @restores_on_failure
@@ -141,7 +141,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Check parameters and input; return the problem to solve."""
         self._check_parameters()
         read = self._read(X, y, sample_weight, tasks)
-        return Fit(self, read, self._penalty(read))
+        return Fit(self, read, self._whole_penalty(read))
 
     def _read(self, X, y, sample_weight, tasks):
         """Return what `fit` was given as a `FitInput`."""
@@ -151,6 +151,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _check_parameters(self):
         self._check_strengths()
+        check_real(self.ridge, "ridge", minimum=0.0)
         check_count(self.max_iter, "max_iter")
         check_real(self.tol, "tol", minimum=0.0)
         for name in ("fit_intercept", "warm_start"):

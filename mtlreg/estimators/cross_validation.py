@@ -133,7 +133,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             del jobs  # which may hold all rows
         self._forget()
         chosen = self._record(grid, scores)
-        fit = Fit(chosen, read, chosen._penalty(read), warn=False)
+        fit = Fit(chosen, read, chosen._whole_penalty(read), warn=False)
         self._solve(fit, None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
@@ -146,7 +146,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             # where all coefficients are 0 at any strength, one scale is as good
             return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
         alphas = check_grid(self.alphas, "alphas")
-        if fit.problem.penalty.is_gauge and alphas[-1] >= largest:
+        if fit.problem.penalty.has_polar and alphas[-1] >= largest:
             warnings.warn(
                 f"every strength in alphas is at least alpha_max={largest:.3g}, "
                 f"where all coefficients are 0; give smaller ones",
@@ -163,8 +163,9 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
 
     def _prepare(self, plan, read, models):
         """Return the strengths to try and the jobs that score them."""
-        whole = Fit(models[0], read, models[0]._penalty(read))
-        fits = [whole.with_penalty(model, model._penalty(read)) for model in models]
+        penalties = [model._whole_penalty(read) for model in models]
+        whole = Fit(models[0], read, penalties[0])
+        fits = list(map(whole.with_penalty, models, penalties))
         if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
@@ -174,7 +175,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         units = np.array([fit.model._unit(fit.problem) for fit in fits])
         tops = [largest_strength(fit.problem, fit.model) for fit in fits] / units
         below = map(self._strengths_below, tops, fits)
-        automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.is_gauge
+        automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.has_polar
         smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
         grid = Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
         return grid, self._jobs(plan, whole, models, grid.factors)

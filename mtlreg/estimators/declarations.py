@@ -9,6 +9,7 @@ import numpy as np
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import compose
 from mtlreg.estimators.strengths import check_ratios
+from mtlreg.penalties import with_options
 
 
 @dataclass(eq=False, repr=False)
@@ -19,6 +20,10 @@ class Stem:
 
     Parameters
     ----------
+    ridge : float, default=0.0
+        Of ``ridge/2 ||A||_F^2``, which is added to the penalty: >= 0. It is no
+        strength: `mtlreg.alpha_max` does not depend on it, and paths and searches leave
+        it as it is.
     fit_intercept : bool, default=True
         Whether every task has an intercept b_t, which is never penalised.
     task_column : str or int, optional
@@ -48,6 +53,7 @@ class Stem:
     """
 
     _: KW_ONLY
+    ridge: float = 0.0
     fit_intercept: bool = True
     task_column: str | int | None = None
     unseen_task: str = "error"
@@ -65,9 +71,18 @@ class Stem:
     # its default where it is no option
     _default_ratios: ClassVar[Any] = None
 
+    def _whole_penalty(self, read):
+        """Return the penalty with the options that all stems have.
+
+        Parameters
+        ----------
+        read : FitInput
+        """
+        return with_options(self._penalty(read), ridge=self.ridge or None)
+
     @abstractmethod
     def _penalty(self, read):
-        """Return the penalty at the strengths of the parameters.
+        """Return the penalty at the strengths of the parameters, without options.
 
         Parameters
         ----------

@@ -1,5 +1,6 @@
 """Mean regularisation."""
 
+import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import ClassVar
@@ -99,6 +100,14 @@ class _MeanRegularized(Stem):
             np.append(np.full(d, self.alpha), self.alpha_intercept),
             np.append(np.full(d, self.alpha_mean), 0.0),
         )
+
+    def _whole_penalty(self, read):
+        penalty = super()._whole_penalty(read)
+        if self.ridge and self._shrinks_intercepts():
+            # which is of the slopes alone
+            ridge = np.append(np.full(len(read.feature_names), self.ridge), 0.0)
+            penalty = dataclasses.replace(penalty, ridge=ridge)
+        return penalty
 
 
 @estimator
@@ -213,7 +222,7 @@ def _leave_one_out_scores(whole, models, factors):
     shares = whole.problem.term.v.reshape(n_rows, -1).sum(axis=1)
     order = np.argsort(read.rows)
     for ratio, model in enumerate(models):
-        penalty = model._penalty(read)
+        penalty = model._whole_penalty(read)
         for index, factor in enumerate(factors[ratio]):
             errors = left_out.residuals(penalty.scaled(factor)) ** 2
             sums = data.cells.sum(data.weight * errors)

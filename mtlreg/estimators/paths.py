@@ -132,7 +132,7 @@ def _walk(model, given, alphas, eps, ratios):
     paths, stopped = [], False
     for one in changed:
         one._check_parameters()
-        penalty = one._penalty(fit.read)
+        penalty = one._whole_penalty(fit.read)
         points = _Points(one, fit.with_penalty(one, penalty), context, inputs)
         path = points.path(alphas, eps)
         stopped = points.stopped

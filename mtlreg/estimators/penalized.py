@@ -67,7 +67,7 @@ class _Penalized(Stem):
         return {"penalty": self.penalty.scaled(float(factor))}
 
     def _unit(self, problem):
-        return (problem.penalty.is_gauge and problem.alpha_factor) or 1.0
+        return (problem.penalty.has_polar and problem.alpha_factor) or 1.0
 
     def _found(self, factor, alpha):
         return {"alpha_factor": float(alpha)}

@@ -106,7 +106,7 @@ def default_grid(problem, estimator, n_alphas, eps):
 
 def largest_strength(problem, estimator):
     """Return the largest leading strength of the grid of `alpha_grid`; 0: none."""
-    if problem.penalty.is_gauge:
+    if problem.penalty.has_polar:
         return alpha_max_of(problem, estimator)
     return 1e3 * float(np.mean(problem.square_norms))
 
@@ -117,7 +117,7 @@ def grid_below(largest, problem, n_alphas, eps):
     check_real(eps, "eps", minimum=0.0, strict=True)
     if eps >= 1:
         raise ValueError(f"eps == {eps!r}, must be < 1: a number in (0, 1)")
-    smallest = float(eps) if problem.penalty.is_gauge else 1e-6
+    smallest = float(eps) if problem.penalty.has_polar else 1e-6
     return largest * np.geomspace(1.0, smallest, n_alphas)
 
 
@@ -160,7 +160,7 @@ def _problem(estimator, X, y, sample_weight, tasks):
 
 def alpha_max_of(problem, estimator):
     """Return `alpha_max` for the problem of an estimator."""
-    if not problem.penalty.is_gauge:
+    if not problem.penalty.has_polar:
         raise ValueError(
             f"{type(estimator).__name__} has no alpha_max: its coefficients are 0 at "
             f"no finite strength; use alpha_grid for a range of strengths"

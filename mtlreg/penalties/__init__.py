@@ -13,6 +13,8 @@ from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.l1linf import L1Linf
 from mtlreg.penalties.l21 import L21
 from mtlreg.penalties.mean import MeanRegularization
+from mtlreg.penalties.options import with_options
+from mtlreg.penalties.ridge import Ridge
 from mtlreg.penalties.sparse_group import SparseGroup
 from mtlreg.penalties.trace import TraceNorm
 
@@ -25,6 +27,7 @@ PENALTIES = {
     "mean": MeanRegularization,
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
+    "ridge": Ridge,
 }
 
 __all__ = [
@@ -38,8 +41,10 @@ __all__ = [
     "MeanRegularization",
     "Penalty",
     "Quadratic",
+    "Ridge",
     "RowPenalty",
     "RowSeparable",
     "SparseGroup",
     "TraceNorm",
+    "with_options",
 ]

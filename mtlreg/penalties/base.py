@@ -37,7 +37,10 @@ class Penalty(ABC):
         The fields that are None or an array with an entry for every feature, or every
         task, along its first axis.
     is_gauge : bool
-        Whether the penalty is positively homogeneous and has a `polar`, see `Gauge`.
+        Whether the penalty is positively homogeneous, see `Gauge`.
+    has_polar : bool
+        Whether it has a ``polar``, the factor of its strengths from which on A = 0 is
+        optimal where G is minus the gradient of the data term, as gauges do.
     row_separable : bool
         Whether the penalty is a sum over rows of A, each with an exact prox.
     n_blocks : int
@@ -61,6 +64,7 @@ class Penalty(ABC):
     by_feature: ClassVar[tuple[str, ...]] = ()
     by_task: ClassVar[tuple[str, ...]] = ()
     is_gauge = False
+    has_polar = False
     row_separable = False
     n_blocks = 1
     ignores_basis = False
@@ -222,10 +226,31 @@ class Penalty(ABC):
         for _, part in self._penalties():
             part.check_shape(n_features, n_tasks)
 
+    def absorb(self, option, value):
+        """Return the penalty with an option that it takes in itself, or None.
+
+        See `mtlreg.penalties.with_options`, which makes another penalty of it for None.
+
+        Parameters
+        ----------
+        option : {"ridge"}
+        value : float
+        """
+        return None
+
     def _penalties(self):
         """Return the names and values of the fields that are penalties themselves."""
         held = [(field.name, getattr(self, field.name)) for field in fields(self)]
         return [(name, part) for name, part in held if isinstance(part, Penalty)]
+
+    def __eq__(self, other):
+        return type(self) is type(other) and all(
+            np.array_equal(value, getattr(other, name))
+            for name, value in self.get_params(deep=False).items()
+        )
+
+    def __hash__(self):
+        return hash(type(self))
 
     def __getstate__(self):
         # without what was computed on the way
@@ -279,6 +304,7 @@ class Gauge(Penalty):
     """Penalty that is positively homogeneous, ``value(s A) = s value(A)``, s >= 0."""
 
     is_gauge = True
+    has_polar = True
 
     @abstractmethod
     def polar(self, G):
@@ -396,19 +422,24 @@ def check_strengths(penalty, allow_zero=(), names=None):
     multiplies to its own.
     """
     for name in penalty.strengths if names is None else names:
-        value = getattr(penalty, name)
-        bound = "0 or more" if name in allow_zero else "more than 0"
-        if (
-            not isinstance(value, Real)
-            or not np.isfinite(value)
-            or value < 0
-            or (value == 0 and name not in allow_zero)
-        ):
-            raise ValueError(
-                f"{name} of {type(penalty).__name__} must be a finite number, {bound}; "
-                f"got {value!r}"
-            )
-        object.__setattr__(penalty, name, float(value))
+        check_number(penalty, name, name in allow_zero)
+
+
+def check_number(penalty, name, allow_zero=False):
+    """As `check_strengths`, for one field, whether it is a strength or not."""
+    value = getattr(penalty, name)
+    bound = "0 or more" if allow_zero else "more than 0"
+    if (
+        not isinstance(value, Real)
+        or not np.isfinite(value)
+        or value < 0
+        or (value == 0 and not allow_zero)
+    ):
+        raise ValueError(
+            f"{name} of {type(penalty).__name__} must be a finite number, {bound}; "
+            f"got {value!r}"
+        )
+    object.__setattr__(penalty, name, float(value))
 
 
 def sorted_magnitudes(G):

@@ -1,4 +1,4 @@
-"""Faces of row penalties: the moves along which they are smooth."""
+"""The moves along which a row penalty is smooth at a point."""
 
 from typing import NamedTuple
 

@@ -29,6 +29,12 @@ class Factored(NamedTuple):
         return len(self.left), len(self.right)
 
     @property
+    def square(self):
+        """The sum of the squares of the entries."""
+        left, right = (factor.T @ factor for factor in self)
+        return float(np.vdot(left, right))
+
+    @property
     def rank(self):
         """Number of columns of the factors."""
         return self.left.shape[1]

@@ -46,6 +46,13 @@ class InfimalSum(Gauge):
                     f"InfimalSum takes two gauges on one block each, got {part!r}"
                 )
 
+    def absorb(self, option, value):
+        raise ValueError(
+            "ridge is for penalties of one block, but InfimalSum has two, which a "
+            "ridge of their sum ties to each other; set ridge=0, or use a penalty of "
+            "their sum, such as Dirty"
+        )
+
     @property
     def parts(self):
         """The penalties of the blocks."""

@@ -1,6 +1,6 @@
 """Mean regularisation: every task is drawn to the mean of the tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -55,6 +55,8 @@ class MeanRegularization(Quadratic, RowSeparable):
         none.
     alpha_mean : float or ndarray of shape (n_features,)
         Strength of the mean, >= 0; 0 leaves it free.
+    ridge : float or ndarray of shape (n_features,), default=0.0
+        >= 0: what is added to both, and is no strength: `scaled` leaves it as it is.
 
     References
     ----------
@@ -70,16 +72,23 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     alpha: float | np.ndarray
     alpha_mean: float | np.ndarray
+    ridge: float | np.ndarray = 0.0
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha", "alpha_mean")
 
     def __post_init__(self):
         _check_strength(self, "alpha")
         _check_strength(self, "alpha_mean")
+        _check_strength(self, "ridge")
+
+    def absorb(self, option, value):
+        # ridge/2 ||A||^2 is the penalty with both strengths equal to it
+        return replace(self, ridge=self.ridge + value)
 
     @property
     def by_feature(self):
-        return tuple(s for s in self.strengths if np.ndim(getattr(self, s)))
+        names = (*self.strengths, "ridge")
+        return tuple(name for name in names if np.ndim(getattr(self, name)))
 
     @property
     def ignores_basis(self):
@@ -88,24 +97,24 @@ class MeanRegularization(Quadratic, RowSeparable):
     @property
     def row_params(self):
         if not self.by_feature:
-            return MeanRow(self.alpha, self.alpha_mean)
-        both = np.broadcast_arrays(self.alpha, self.alpha_mean)
+            return MeanRow(*self.task_matrix)
+        both = np.broadcast_arrays(*self.task_matrix)
         return MeanRows(*map(np.ascontiguousarray, both))
 
     @property
     def task_matrix(self):
-        return TaskMatrix(self.alpha, self.alpha_mean)
+        return TaskMatrix(self.alpha + self.ridge, self.alpha_mean + self.ridge)
 
     def value(self, A):
-        mean, deviation = self._split(A)
-        spread = _times(self.alpha, deviation**2)
+        (mean, deviation), (alpha, alpha_mean) = self._split(A), self.task_matrix
+        spread = _times(alpha, deviation**2)
         return 0.5 * float(
-            np.sum(spread) + A.shape[1] * np.sum(_times(self.alpha_mean, mean**2))
+            np.sum(spread) + A.shape[1] * np.sum(_times(alpha_mean, mean**2))
         )
 
     def gradient(self, A):
-        mean, deviation = self._split(A)
-        return _times(self.alpha, deviation) + _times(self.alpha_mean, mean)
+        (mean, deviation), (alpha, alpha_mean) = self._split(A), self.task_matrix
+        return _times(alpha, deviation) + _times(alpha_mean, mean)
 
     def conjugate(self, G):
         return self._conjugate(*self._split(G))
@@ -113,14 +122,15 @@ class MeanRegularization(Quadratic, RowSeparable):
     def divergence(self, A, G):
         # part by part: the rounding of alpha (A - m) is much to a small alpha_mean
         (mean, deviation), (mean_A, deviation_A) = self._split(G), self._split(A)
+        alpha, alpha_mean = self.task_matrix
         return self._conjugate(
-            mean - _times(self.alpha_mean, mean_A),
-            deviation - _times(self.alpha, deviation_A),
+            mean - _times(alpha_mean, mean_A), deviation - _times(alpha, deviation_A)
         )
 
     def _conjugate(self, mean, deviation):
-        value = np.sum(deviation**2 / _column(self.alpha))
-        strength = np.broadcast_to(_column(self.alpha_mean), mean.shape)
+        alpha, alpha_mean = self.task_matrix
+        value = np.sum(deviation**2 / _column(alpha))
+        strength = np.broadcast_to(_column(alpha_mean), mean.shape)
         value += deviation.shape[1] * np.sum(
             np.divide(mean**2, strength, out=np.zeros_like(mean), where=strength > 0)
         )
@@ -133,11 +143,12 @@ class MeanRegularization(Quadratic, RowSeparable):
         return {"mean_coef_": A.mean(axis=1)}
 
     def free_directions(self, n_tasks):
-        return np.ones((n_tasks, int(np.any(self.alpha_mean == 0))))
+        return np.ones((n_tasks, int(np.any(self.task_matrix.mean == 0))))
 
     @property
     def free_features(self):
-        return self.alpha_mean == 0 if np.ndim(self.alpha_mean) else None
+        alpha_mean = self.task_matrix.mean
+        return alpha_mean == 0 if np.ndim(alpha_mean) else None
 
     def _split(self, A):
         """Return the row means (n_features, 1) and deviations from them, in float64."""
@@ -166,7 +177,7 @@ def _times(strength, values):
 def _check_strength(penalty, name):
     """Make a strength a float or an array of them, or raise ValueError."""
     value = getattr(penalty, name)
-    allow_zero = ("alpha_mean",)
+    allow_zero = ("alpha_mean", "ridge")
     if np.ndim(value) == 0 and not (name == "alpha" and value == np.inf):
         check_strengths(penalty, allow_zero, names=(name,))
         return

@@ -61,8 +61,8 @@ class Problem:
         F0, the objective of the null model: A = 0, or what the directions that nothing
         penalises make of it, and the best intercepts.
     alpha_factor : float
-        What the strengths of a gauge are to be multiplied by for A = 0 to become
-        optimal; inf for any other penalty, unless A = 0 is optimal as it stands.
+        What the strengths of a penalty with a polar are to be multiplied by for A = 0
+        to become optimal; inf for any other, unless A = 0 is optimal as it stands.
     work : float
         Multiply-adds of the largest product, see `mtlreg.problem.threads`.
     has_rows : bool
@@ -120,7 +120,7 @@ class Problem:
         self.null_value = self._null.value
         # a power of two, in units of which the squares of G do not underflow
         unit = 2.0 ** np.frexp(np.max(np.abs(self._null.G), initial=0.0))[1]
-        if penalty.is_gauge:
+        if penalty.has_polar:
             self.alpha_factor = unit * penalty.polar(self._null.G / unit)
         else:
             positive = penalty.conjugate(self._null.G / unit) > 0
@@ -162,7 +162,7 @@ class Problem:
         G, x2, y2 = self._null.G, float(self.square_norms.max()), float(self.scale)
         a2 = y2 / x2 if x2 > 0 else np.inf
         squares = [x2, y2, x2 * y2, a2]
-        if self.penalty.is_gauge:
+        if self.penalty.has_polar:
             lam2 = float(np.vdot(G, G)) / self.alpha_factor / self.alpha_factor
             squares += [lam2, y2 / lam2 * y2 if lam2 > 0 else np.inf]
             largest = max(squares)

@@ -387,7 +387,7 @@ def _build_run_epoch(salt):
     @njit
     def run_epoch(columns, params, curvature, A, active_only, buffers):
         salt  # noqa: B018  (in the cache key, see njit)
-        z, before, scratch = buffers[0], buffers[1], buffers[2]
+        z, bends, before, scratch = buffers[0], buffers[1], buffers[2], buffers[3]
         for j in range(A.shape[0]):
             row = A[j]
             active = False
@@ -400,7 +400,8 @@ def _build_run_epoch(salt):
             for t in range(row.size):
                 bend = curvature[j, t]
                 z[t] = bend * row[t] - z[t] if bend > 0.0 else 0.0
-            solve_row(params, j, z, curvature[j], row, scratch)
+                bends[t] = bend
+            solve_row(params, j, z, bends, row, scratch)
             moved = False
             for t in range(row.size):
                 before[t] = row[t] - before[t]
@@ -416,6 +417,6 @@ run_epoch = _build_run_epoch(source_digest())
 
 ``run_epoch(columns, params, curvature, A, active_only, buffers)`` with ``columns`` the
 NamedTuple of a block, ``params`` of a row penalty, ``curvature`` (k, n_tasks) the
-second derivatives of the model and ``buffers`` (3, n_tasks). Rows that are 0 are passed
+second derivatives of the model and ``buffers`` (4, n_tasks). Rows that are 0 are passed
 over if ``active_only``. A and the state of ``columns`` are changed in place.
 """

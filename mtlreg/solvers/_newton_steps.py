@@ -67,7 +67,7 @@ class NewtonSteps:
             if change < (noise if halving == 0 else -noise):
                 model.A[active] += move
                 model.follow(active, move)
-                if model.by_gram and np.any(face.bend):
+                if model.by_gram and np.any(face.direction):
                     # short rows bend the penalty by more than its quadratic model has;
                     # epochs on residuals would cost more than the steps they save
                     for _ in range(min(_EPOCHS_AFTER, last - model.n_epochs)):

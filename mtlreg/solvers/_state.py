@@ -69,8 +69,8 @@ class ModelState:
     columns : NamedTuple of `mtlreg.solvers._blocks`
         With its state at A.
     curvature : ndarray of shape (k, n_tasks)
-    penalty : RowPenalty
-        A gauge.
+    penalty : Penalty
+        A sum over rows with a polar.
     A : ndarray of shape (k, n_tasks)
         Changed in place.
     gradient : ndarray of shape (k, n_tasks)
@@ -93,7 +93,7 @@ class ModelState:
     def __init__(self, columns, curvature, penalty, A, gradient, loss):
         self.curvature, self.penalty, self.A = curvature, penalty, A
         self._params = penalty.row_params
-        self._buffers = np.empty((3, A.shape[1]), dtype=A.dtype)
+        self._buffers = np.empty((4, A.shape[1]), dtype=A.dtype)
         self.n_epochs = 0
         self.rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self.keep(columns, gradient, loss)
@@ -182,9 +182,7 @@ class ModelState:
         """Return the duality gap of the model at A, of its values where at hand."""
         value, penalty = self.values() if values is None else values
         gradient = self.gradient()
-        polar = self.penalty.polar(gradient)
-        s = 1.0 if polar <= 1 else 1.0 / polar
-        rest = penalty + s * float(np.vdot(self.A, gradient))
+        rest, _, s, _ = self.penalty.gap(self.A, -gradient, penalty)
         sizes = self._loss + penalty, (self.A, gradient)
         value, rest = (nonnegative(x, *sizes, self.rounding) for x in (value, rest))
         return rest + (1 - s) ** 2 * value if value < np.inf else np.inf

@@ -24,7 +24,7 @@ _PATIENCE = 10  # gap checks without progress before float32 becomes float64
 
 @dataclass(frozen=True)
 class BCD(Solver):
-    """Block coordinate descent over the rows of A, for gauges that are sums over rows.
+    """Block coordinate descent over the rows of A, for sums over rows with a polar.
 
     The free rows are those that are not 0 and those nearest to leaving 0, at least
     twice as many as are active. On them a quadratic model of the data term (for the
@@ -73,7 +73,7 @@ class BCD(Solver):
     first_size: int = 100
 
     def refuses(self, loss, penalty):
-        if penalty.row_separable and penalty.is_gauge:
+        if penalty.row_separable and penalty.has_polar:
             return None
         return (
             f"solver 'bcd' needs a gauge that is a sum over features, which "

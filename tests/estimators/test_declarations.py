@@ -127,7 +127,7 @@ SEARCHES = [SparseLowRankRegressorCV, SparseLowRankClassifierCV]
 @pytest.mark.parametrize("cls", [*PLAIN, *SEARCHES])
 def test_signature_and_docstring(cls):
     names = list(inspect.signature(cls).parameters)
-    first = ["alpha_rank", "alpha_entry", "label", "fit_intercept"]
+    first = ["alpha_rank", "alpha_entry", "label", "ridge"]
     if cls in SEARCHES:
         first = ["ratios", "label", "alphas", "eps"]
         assert not {"alpha_rank", "alpha_entry", "warm_start"} & set(names)

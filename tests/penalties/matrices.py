@@ -5,7 +5,7 @@ import pytest
 
 from tests.problems import GAUGE_CASES, PENALTY_CASES
 
-QUADRATIC_CASES = {k: p for k, p in PENALTY_CASES.items() if not p.is_gauge}
+QUADRATIC_CASES = {k: p for k, p in PENALTY_CASES.items() if not p.has_polar}
 ROW_CASES = {k: p for k, p in PENALTY_CASES.items() if p.row_separable}
 SINGLE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.n_blocks == 1}
 

@@ -82,6 +82,15 @@ def test_scaled_multiplies_the_penalty(name, factor):
     A = matrix(penalty, 6, 4, np.random.default_rng(0))
     G = A if penalty.n_blocks == 1 else A[0]
     assert type(scaled) is type(penalty)
+    if ridge := getattr(penalty, "ridge", 0.0):
+        # it stays as it is
+        assert scaled.ridge == ridge
+        bent = ridge / 2 * np.sum(A**2)
+        expected = factor * (penalty.value(A) - bent) + bent
+        assert scaled.value(A) == pytest.approx(expected, rel=1e-13)
+        if penalty.has_polar:
+            assert scaled.polar(G) == pytest.approx(penalty.polar(G) / factor)
+        return
     assert scaled.value(A) == pytest.approx(factor * penalty.value(A), rel=1e-13)
     P = penalty.prox(A, 0.5 * factor)
     np.testing.assert_allclose(scaled.prox(A, 0.5), P, atol=1e-13)
@@ -106,7 +115,7 @@ def test_an_absent_task_gets_the_cheapest_column(name):
     penalty = SINGLE_CASES[name]
     A = matrix(penalty, 3, 4, np.random.default_rng(0))
     column = penalty.absent_task(A)
-    if penalty.is_gauge:
+    if penalty.has_polar:
         assert not column.any()
         joined = np.column_stack([A, column])
         assert penalty.value(joined) == pytest.approx(penalty.value(A), rel=1e-13)
@@ -160,11 +169,19 @@ def test_the_gap_is_that_of_the_conjugate(name):
         assert penalty.polar(scale * G) <= 1 + 1e-12
         assert size == pytest.approx(penalty.value(A), rel=1e-14)
         assert penalty.gap(A, G, value=7.0).rest == pytest.approx(7.0 - scale * inner)
+    elif penalty.has_polar:
+        # s (G - ridge A) is in the domain of the gauge
+        square = penalty.ridge * np.sum(A**2)
+        assert penalty.polar(scale * (G - penalty.ridge * A)) <= 1 + 1e-12
+        expected = penalty.value(A) + scale**2 / 2 * square - scale * inner
+        assert size == pytest.approx(penalty.value(A), rel=1e-14)
+        more = penalty.gap(A, G, value=penalty.value(A) + 7.0).rest
+        assert more == pytest.approx(rest + 7.0)
     else:
         expected = penalty.value(A) + penalty.conjugate(G) - inner
         assert scale == 1
     assert rest == pytest.approx(expected, rel=1e-10)
-    assert (polars is not None) == (penalty.is_gauge and penalty.row_separable)
+    assert (polars is not None) == (penalty.has_polar and penalty.row_separable)
 
 
 @every_gauge

@@ -101,7 +101,7 @@ def test_prox_of_no_features(name):
     assert penalty.prox(A, 1.0).shape == A.shape
     assert penalty.value(A) == 0
     G = np.zeros((0, 3))
-    assert (penalty.polar(G) if penalty.is_gauge else penalty.conjugate(G)) == 0
+    assert (penalty.polar(G) if penalty.has_polar else penalty.conjugate(G)) == 0
 
 
 @every_gauge

@@ -15,6 +15,7 @@ from tests.problems import PENALTY_CASES
 CASES = ROW_GAUGES | {
     "sum-linf": PENALTY_CASES["sum-linf"],
     "sum-trace": PENALTY_CASES["sum-trace"],
+    "ridge-trace": PENALTY_CASES["ridge-trace"],
     "sum-first-0": InfimalSum(TraceNorm(90.0), L21(0.7)),
     "sum-second-0": InfimalSum(Dirty(2.5, 1.0, "l2"), L1(90.0)),
 }
@@ -62,7 +63,7 @@ def test_coordinates_are_those_of_an_orthonormal_basis(name):
     assert x.shape == (tangent.dimension,)
     assert np.linalg.norm(x) == pytest.approx(np.linalg.norm(inside))
     np.testing.assert_allclose(tangent.coordinates(inside), x, atol=1e-13)
-    # the point itself is a direction: all penalties here are gauges
+    # the point itself is a direction: all penalties here are made of gauges
     there = as_array(tangent.matrix(tangent.coordinates(tangent.A)))
     np.testing.assert_allclose(there, tangent.A, atol=1e-13)
 

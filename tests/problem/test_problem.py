@@ -74,7 +74,7 @@ def test_null_model_and_alpha_factor(loss, penalty, layout, intercept):
     if penalty != "mean-free":
         assert problem.null_value == pytest.approx(case.null_value(), rel=1e-13)
         assert not A.any()
-    if not problem.penalty.is_gauge:
+    if not problem.penalty.has_polar:
         assert problem.alpha_factor == np.inf
         assert not problem.is_null
         return

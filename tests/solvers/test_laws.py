@@ -137,7 +137,7 @@ def test_targets_scale_the_solution(solver, loss, penalty):
     With c a power of 2 not even the rounding changes.
     """
     case = random_case(loss, penalty, "stacked-dense")
-    gauge = case.penalty.is_gauge
+    gauge = case.penalty.has_polar
     moved = replace(
         case,
         data=replace(case.data, y=1024 * case.data.y),

@@ -1,0 +1,51 @@
+"""Penalties that are made of another one."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from mtlreg.penalties.base import Penalty
+
+
+@dataclass(frozen=True)
+class Derived(Penalty):
+    """A penalty of one block that is made of another, and is of its kind.
+
+    Its strengths are those of the other; an option of its own is none of them.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        With a polar.
+    """
+
+    penalty: Penalty
+
+    strengths: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self):
+        if not self.penalty.has_polar or self.penalty.n_blocks != 1:
+            raise ValueError(
+                f"{type(self).__name__} takes a gauge on one block, got {self.penalty}"
+            )
+
+    @property
+    def has_polar(self):
+        return self.penalty.has_polar
+
+    @property
+    def row_separable(self):
+        return self.penalty.row_separable
+
+    @property
+    def has_tangent(self):
+        return self.penalty.has_tangent
+
+    def attributes(self, A, blocks):
+        return self.penalty.attributes(A, blocks)
+
+    def ties(self, n_tasks):
+        """As `RowPenalty.ties`."""
+        return self.penalty.ties(n_tasks)
+
+    def scaled(self, factor):
+        return replace(self, penalty=self.penalty.scaled(factor))

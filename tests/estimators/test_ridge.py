@@ -1,0 +1,169 @@
+"""Options of every model: ridge, weights and signs of features."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import ElasticNet, LogisticRegression, MultiTaskElasticNet
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from mtlreg import (
+    GroupLassoClassifier,
+    GroupLassoRegressor,
+    GroupLassoRegressorCV,
+    MeanRegularizedRegressor,
+    MeanRegularizedRegressorCV,
+    PenalizedRegressor,
+    TraceNormRegressor,
+    TraceNormRegressorCV,
+    alpha_grid,
+    alpha_max,
+    regularization_path,
+)
+from mtlreg.penalties import L1, L21, InfimalSum, MeanRegularization, Ridge, TraceNorm
+from tests.estimators.cases import GAUGES, KINDS, draw, make
+
+CLOSE = {"rtol": 0, "atol": 1e-8}
+TOL = 1e-15  # of the squared loss: coefficients go with its root
+
+
+def near(est, ridge=0.3):
+    """How far two fits may be apart where F grows by ``ridge/2`` of a square."""
+    return 2 * np.sqrt(2 * est.dual_gap_ / ridge) + 1e-12
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("alpha", [0.02, 0.4])
+@pytest.mark.parametrize("l1_ratio", [0.3, 0.9])
+def test_multi_task_elastic_net(alpha, l1_ratio, fit_intercept):
+    X, Y, _ = draw(n=50, d=12, n_tasks=5, layout="columns")
+    ridge, options = alpha * (1 - l1_ratio), {"fit_intercept": fit_intercept}
+    est = GroupLassoRegressor(alpha * l1_ratio, ridge=ridge, tol=TOL, **options)
+    other = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=1e-14, **options)
+    est.fit(X, Y)
+    other.set_params(max_iter=100_000).fit(X, Y)
+    np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+    np.testing.assert_allclose(est.intercept_, other.intercept_, **CLOSE)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "l1", "l1linf", "dirty-linf", "trace"])
+def test_one_task_is_the_elastic_net(penalty):
+    X, y, _ = draw(layout="single", d=10)
+    est = make(penalty, "regressor", ridge=0.3, tol=TOL).fit(X, y)
+    if penalty == "trace":
+        # the norm of the only column, where a ridge of another strength does as much
+        level = 0.3 + 0.1 / np.linalg.norm(est.coef_[0])
+        other = SklearnRidge(level * len(y)).fit(X, y)
+        np.testing.assert_allclose(est.coef_[0], other.coef_, rtol=0, atol=near(est))
+        return
+    other = ElasticNet(0.4, l1_ratio=0.25, tol=1e-14, max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(est.coef_[0], other.coef_, **CLOSE)
+
+
+def test_elastic_net_logistic_regression():
+    X, y, _ = draw("classifier", layout="single", d=6, n=200)
+    est = GroupLassoClassifier(0.03, ridge=0.02, fit_intercept=False, tol=1e-15)
+    est.fit(X, y)
+    other = LogisticRegression(
+        solver="saga", C=1 / (0.05 * 200), l1_ratio=0.6, fit_intercept=False, tol=1e-12
+    )
+    other.set_params(max_iter=100_000).fit(X, y)
+    np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+
+
+@pytest.mark.parametrize("solver", ["direct", "fista"])
+def test_mean_regularisation_with_a_ridge(solver):
+    X, y, tasks = draw(n=90, d=5)
+    fit = {"solver": solver, "tol": TOL}
+    est = MeanRegularizedRegressor(0.2, alpha_mean=0.0, ridge=0.5, **fit)
+    other = MeanRegularizedRegressor(0.7, alpha_mean=0.5, **fit)
+    for model in (est, other):
+        model.fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+    # as that of a path does, where the strengths alone change
+    path = regularization_path(est, X, y, tasks=tasks, alphas=[0.2, 0.1])
+    np.testing.assert_allclose(path.coef[0], est.coef_, **CLOSE)
+    lower = other.set_params(alpha=0.6).fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(path.coef[1], lower.coef_, rtol=0, atol=near(lower))
+    alone = SklearnRidge(0.5 * np.sum(tasks == 0)).fit(X[tasks == 0], y[tasks == 0])
+    free = MeanRegularizedRegressor(1e-9, ridge=0.5, alpha_mean=1e-9, **fit)
+    free.fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(free.coef_[0], alone.coef_, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", GAUGES)
+def test_alpha_max_is_that_without_a_ridge(penalty, kind):
+    X, y, tasks = draw(kind, n=120)
+    plain, est = make(penalty, kind), make(penalty, kind, ridge=0.7)
+    largest = alpha_max(est, X, y, tasks=tasks)
+    assert largest == alpha_max(plain, X, y, tasks=tasks)
+    grid = alpha_grid(est, X, y, tasks=tasks, n_alphas=3, eps=0.1)
+    path = regularization_path(est, X, y, tasks=tasks, alphas=grid)
+    assert not path.coef[0].any()
+    lead = est._strengths[0]
+    ratio = grid[2] / getattr(est, lead)
+    at_end = {name: ratio * getattr(est, name) for name in est._strengths}
+    est.set_params(**at_end).fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(path.coef[2], est.coef_, rtol=0, atol=0.02)
+    shorter = np.linalg.norm(est.coef_)
+    plain.set_params(**at_end).fit(X, y, tasks=tasks)
+    assert 0 < shorter < np.linalg.norm(plain.coef_)
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("search", [GroupLassoRegressorCV, TraceNormRegressorCV])
+def test_folds_have_the_ridge(search, layout):
+    """On statistics of the folds too, which a shared X has."""
+    X, y, tasks = draw(n=120, d=3, layout=layout)
+    est = search(alphas=[0.1, 0.05], ridge=0.4, cv=3, tol=1e-10)
+    est.fit(X, y, tasks=tasks)
+    model = est._model_class(est.alpha_, ridge=0.4, tol=1e-10).fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(est.coef_, model.coef_, rtol=0, atol=1e-6)
+    plain = search(alphas=[0.1, 0.05], cv=3, tol=1e-10).fit(X, y, tasks=tasks)
+    assert np.all(est.score_path_ < plain.score_path_)
+
+
+def test_leave_one_out_has_the_ridge():
+    X, y, tasks = draw(n=60, d=3)
+    search = MeanRegularizedRegressorCV(alphas=[0.3], ratios=[0.5], ridge=0.2, cv="loo")
+    search.fit(X, y, tasks=tasks)
+    other = MeanRegularizedRegressorCV(alphas=[0.5], ratios=[0.7], cv="loo")
+    other.fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(search.score_path_, other.score_path_, rtol=1e-9)
+
+
+def test_the_generic_estimator_has_the_options():
+    X, y, tasks = draw(n=90)
+    options = {"tol": TOL, "ridge": 0.3}
+    for penalty, other in [
+        (L21(0.1), GroupLassoRegressor(**options)),
+        (TraceNorm(0.1), TraceNormRegressor(**options)),
+        (MeanRegularization(0.1, 0.001), MeanRegularizedRegressor(**options)),
+        (Ridge(L21(0.1), 0.2), GroupLassoRegressor(**options)),
+    ]:
+        rest = 0.1 if isinstance(penalty, Ridge) else 0.3
+        est = PenalizedRegressor(penalty, tol=TOL, ridge=rest).fit(X, y, tasks=tasks)
+        other.fit(X, y, tasks=tasks)
+        np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+
+
+def test_a_sum_of_blocks_has_no_ridge():
+    X, y, tasks = draw()
+    est = PenalizedRegressor(InfimalSum(TraceNorm(0.1), L1(0.1)), ridge=0.1)
+    with pytest.raises(ValueError, match=r"set ridge=0, or use .* Dirty"):
+        est.fit(X, y, tasks=tasks)
+
+
+@pytest.mark.parametrize("ridge", [-0.1, np.nan, np.inf])
+def test_a_ridge_is_checked(ridge):
+    X, y, tasks = draw()
+    for est in (GroupLassoRegressor(ridge=ridge), GroupLassoRegressorCV(ridge=ridge)):
+        with pytest.raises(ValueError, match="ridge"):
+            est.fit(X, y, tasks=tasks)
+    with pytest.raises(ValueError, match="ridge of Ridge must be"):
+        Ridge(L1(0.1), ridge)
+    with pytest.raises(ValueError, match="takes a gauge on one block"):
+        Ridge(MeanRegularization(0.1, 0.1), 0.1)
+
+
+def test_what_is_off_makes_no_penalty():
+    assert type(GroupLassoRegressor()._whole_penalty(None)) is L21

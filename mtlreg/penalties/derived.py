@@ -40,6 +40,9 @@ class Derived(Penalty):
     def has_tangent(self):
         return self.penalty.has_tangent
 
+    def split(self, A):
+        return self.penalty.split(A)
+
     def attributes(self, A, blocks):
         return self.penalty.attributes(A, blocks)
 

@@ -195,3 +195,16 @@ def test_what_is_refused():
         est.fit(X, y, tasks=tasks)
     with pytest.raises(ValueError, match="no path from alpha=inf"):
         regularization_path(MeanRegularizedRegressor(np.inf), X, y, tasks=tasks)
+
+
+@every_kind
+@pytest.mark.parametrize("alpha_intercept", [0.4, np.inf])
+def test_a_ridge_is_of_the_slopes_alone(kind, alpha_intercept):
+    X, y, tasks = draw(kind)
+    given = {"alpha_intercept": alpha_intercept, "tol": 1e-12}
+    both = CLASSES[kind](0.3, alpha_mean=0.1, ridge=0.2, **given)
+    one = CLASSES[kind](0.5, alpha_mean=0.3, **given)
+    for est in (both, one):
+        est.fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(both.coef_, one.coef_, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(both.intercept_, one.intercept_, rtol=0, atol=1e-6)

@@ -125,20 +125,28 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, **inputs)
         read = self._read(X, y, sample_weight, tasks)
-        plan = self._plan(_Data(X, y, sample_weight, tasks, params), read)
+        self._forget()
+        given = _Data(X, y, sample_weight, tasks, params)
+        fit, start = self._choose(given, read, context, inputs)
+        self._solve(fit, start, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
+    def _choose(self, given, read, context, inputs):
+        """Return the fit of all rows at the strengths to choose, and where it starts.
+
+        The start is None or a variable of the solver.
+        """
+        plan = self._plan(given, read)
         models = self._models(len(read.tasks))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
             grid, jobs = self._prepare(plan, read, models)
             scores = self._run(jobs, grid.alphas.size, context, inputs)
             del jobs  # which may hold all rows
-        self._forget()
         chosen = self._record(grid, scores)
-        fit = Fit(chosen, read, chosen._whole_penalty(read), warn=False)
-        self._solve(fit, None, context, inputs)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=dict, **inputs
-        )
-        return self
+        return Fit(chosen, read, chosen._whole_penalty(read), warn=False), None
 
     def _strengths_below(self, largest, fit):
         """Return the strengths to try, largest first."""

@@ -1,5 +1,6 @@
 """What a stem of estimators declares, and how its four classes come of it."""
 
+import inspect
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -207,9 +208,9 @@ def estimator(cls):
     """Give a class the explicit signature and the docstring that its stem declares.
 
     The stem is the first base of the class, or of its ``_model_class`` where strengths
-    are chosen by cross-validation. Its own parameters come first, then those of
-    `Search`, if any, and of `Stem`. A default of the stem gives way to one of the
-    class itself.
+    are chosen by cross-validation. Its own parameters come first, then those that the
+    class itself annotates, those of `Search`, if any, and of `Stem`. A default of the
+    stem gives way to one of the class itself.
     """
     model = getattr(cls, "_model_class", cls)
     stem, searched = model.__bases__[0], model is not cls
@@ -226,6 +227,7 @@ def estimator(cls):
         own = {k: v for k, v in own.items() if k not in stem._strengths}
         if stem._ratio is not None:
             own = {stem._ratio: own.get(stem._ratio, stem._default_ratios)} | own
+        own |= {name: vars(cls)[name] for name in inspect.get_annotations(cls)}
         own |= _defaults(Search)
         del common["warm_start"]
         positional -= set(stem._strengths)

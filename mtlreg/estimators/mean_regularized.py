@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mtlreg.estimators._checks import check_real
+from mtlreg.estimators._checks import check_flag, check_real
+from mtlreg.estimators._fit import Fit
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
@@ -15,6 +16,7 @@ from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.inputs.frames import listed
 from mtlreg.penalties import MeanRegularization
 from mtlreg.sequences.leave_one_out import LeaveOneOut
+from mtlreg.sequences.mixed_model import TaskFactors, restricted_maximum
 
 
 @dataclass(eq=False, repr=False)
@@ -154,6 +156,39 @@ class MeanRegularizedRegressorCV(RegressorCV):
     the strengths with the best ``mean_test_score`` are chosen, the score of all rows
     together: the mean over the tasks of those by task, in which each counts c_t.
 
+    With ``cv="reml"`` without cross-validation, by restricted maximum likelihood of the
+    mixed model ``y_ti = x_ti . (m + u_t) + b + v_t + e_ti`` with independent normal
+    deviations u_t and v_t of variances ``task_variance_`` and ``intercept_variance_``
+    and noise e_ti of variance ``noise_variance_ / w_ti``: the minimiser of F is its
+    best linear unbiased prediction where a strength is ``T / sum w`` times the variance
+    of the noise over that of the deviation. The mean is free, ``alpha_mean_ = 0``, and
+    the intercepts are shrunken; a strength is inf where the variance is 0, and
+    ``alpha_`` is an array with ``per_feature``. It needs
+    ``task_weight="proportional"``, has no grid and no scores, and sets the attributes
+    named "reml" in the place of those of a search.
+
+    Parameters
+    ----------
+    per_feature : bool, default=False
+        With ``cv="reml"``, whether the deviations of every feature have a variance of
+        their own; else they share one, for features in comparable units.
+    cv : "loo", "reml", int, cross-validation generator or iterable, optional
+        By default 5 folds, and with an int as many, of
+        `mtlreg.model_selection.TaskKFold` with ``random_state=0``.
+
+    Attributes
+    ----------
+    noise_variance_ : float
+        Of a row of weight 1 ("reml").
+    task_variance_ : float or ndarray of shape (n_features,)
+        Of the slopes around their mean, ``per_feature``: of each ("reml").
+    intercept_variance_ : float
+        Of the intercepts around their mean ("reml").
+    singular_ : bool
+        Whether a variance is 0 ("reml").
+    log_likelihood_ : float
+        The restricted log-likelihood at the variances ("reml").
+
     Examples
     --------
     >>> from mtlreg import MeanRegularizedRegressorCV
@@ -162,10 +197,65 @@ class MeanRegularizedRegressorCV(RegressorCV):
     >>> model = MeanRegularizedRegressorCV(alphas=10)
     >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
     (3, 10, 5)
+    >>> model = MeanRegularizedRegressorCV(cv="reml", task_weight="proportional")
+    >>> model.fit(data.X, data.y, tasks=data.tasks).singular_
+    False
     """
 
+    per_feature: bool = False
+
     _model_class = MeanRegularizedRegressor
-    _named_cv = ("loo",)
+    _named_cv = ("loo", "reml")
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_flag(self.per_feature, "per_feature")
+        by_reml = isinstance(self.cv, str) and self.cv == "reml"
+        if self.per_feature and not by_reml:
+            raise ValueError(
+                f"per_feature=True is for cv='reml', but cv={self.cv!r}; set one or "
+                f"the other"
+            )
+
+    def _choose(self, given, read, context, inputs):
+        if not (isinstance(self.cv, str) and self.cv == "reml"):
+            return super()._choose(given, read, context, inputs)
+        if self.ridge or self.normalize_y:
+            raise ValueError(
+                f"cv='reml' is for the mixed model as it is, but ridge={self.ridge!r} "
+                f"and normalize_y={self.normalize_y!r}; leave them out, or use cv=5"
+            )
+        if self.scoring is not None:
+            raise ValueError(
+                f"cv='reml' has no scores, but scoring={self.scoring!r}; leave it out, "
+                f"or use cv=5"
+            )
+        mixed = _mixed_model(self, read)
+        ratios, noise = mixed.ratios, mixed.noise
+        data, first = read.data, int(self.fit_intercept)
+        # c_t / W_t, the same for all tasks
+        unit = len(read.tasks) / float(data.weight.sum())
+        with np.errstate(divide="ignore"):
+            strengths = unit / ratios
+        slopes = strengths[first:], noise * ratios[first:]
+        if not self.per_feature:
+            slopes = (float(values[0]) for values in slopes)
+        self.alpha_, self.task_variance_ = slopes
+        self.alpha_mean_, self.alpha_intercept_ = 0.0, 0.0
+        self.intercept_variance_ = 0.0
+        if first:
+            self.alpha_intercept_ = float(strengths[0])
+            self.intercept_variance_ = float(noise * ratios[0])
+        self.noise_variance_, self.log_likelihood_ = noise, mixed.log_likelihood
+        self.singular_ = mixed.singular
+        chosen = self._model().set_params(
+            alpha_mean=0.0, alpha_intercept=self.alpha_intercept_
+        )
+        order = np.roll(strengths, -first)
+        fit = Fit(chosen, read, MeanRegularization(order, np.zeros(len(order))))
+        coef, origin = mixed.coefficients, _origin(data)
+        intercept = coef[0] + origin if first else np.zeros(len(read.tasks))
+        return fit, fit.variable(coef[None, first:], intercept)
 
     def _plan(self, given, read):
         if not isinstance(self.cv, str):
@@ -200,6 +290,49 @@ class MeanRegularizedClassifierCV(ClassifierCV):
     _model_class = MeanRegularizedClassifier
 
 
+def _is_proportional(model):
+    """Return whether every row counts the same."""
+    return isinstance(model.task_weight, str) and model.task_weight == "proportional"
+
+
+def _origin(data):
+    """Return the mean of all targets."""
+    return float(np.average(data.y, weights=data.weight))
+
+
+def _mixed_model(search, read):
+    """Return the `MixedModel` of restricted maximum likelihood, or raise ValueError."""
+    if not _is_proportional(search):
+        raise ValueError(
+            f"cv='reml' is for rows of one noise variance, but task_weight="
+            f"{search.task_weight!r} weighs them by task; set "
+            f"task_weight='proportional', or use cv=5"
+        )
+    data, intercept = read.data, bool(search.fit_intercept)
+    if len(read.tasks) == 1:
+        raise ValueError(
+            "cv='reml' estimates variances over tasks, but there is one task only; use "
+            "cv=5, or give the labels of several tasks"
+        )
+    observed = data.y[data.weight > 0]
+    if np.all(observed == observed[0]):
+        raise ValueError(
+            "cv='reml' finds no variance in constant targets; use another estimator, "
+            "or another target"
+        )
+    factors = TaskFactors.of_data(data, intercept, _origin(data) if intercept else 0.0)
+    if factors.freedom <= 0:
+        raise ValueError(
+            f"cv='reml' needs more rows than the {factors.basis.shape[1]} common "
+            f"coefficients, but there are {observed.size}; use fewer features, or cv=5"
+        )
+    n = len(read.feature_names)
+    groups = np.arange(n) if search.per_feature else np.zeros(n, dtype=np.intp)
+    if intercept:
+        groups = np.append(0, groups + 1)
+    return restricted_maximum(factors, groups)
+
+
 def _leave_one_out_scores(whole, models, factors):
     """Return what a job of `CrossValidatedModel` does, for folds of one row each.
 
@@ -209,8 +342,7 @@ def _leave_one_out_scores(whole, models, factors):
     read = whole.read
     data, n_rows = read.data, len(read.data.y)
     _check_rows_to_leave(read)
-    weighting = whole.model.task_weight
-    proportional = isinstance(weighting, str) and weighting == "proportional"
+    proportional = _is_proportional(whole.model)
     left_out = LeaveOneOut(whole.problem, data, proportional)
     scores = np.empty((*factors.shape, n_rows))
     task_scores = np.empty((*factors.shape, 1, len(read.tasks)))

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit_sums
+from mtlreg.problem import costs
 from mtlreg.sequences.folds import PartStatistics
 from mtlreg.solvers.components import reduce_tasks, triangles
 
@@ -107,9 +108,20 @@ class TaskFactors:
         intercept : bool
         origin : float
             What is to be taken off the targets.
+
+        Raises
+        ------
+        ValueError
+            If there are too many features for it.
         """
+        size, n_tasks = data.X.shape[1] + intercept, len(data.cells.total(data.weight))
+        if 8 * size**2 * n_tasks > costs.MOST_BYTES:
+            raise ValueError(
+                f"mixed models need a matrix of {size} x {size} numbers for every task,"
+                f" too much for {n_tasks} tasks; use cv=5"
+            )
         part = PartStatistics.of_data(data, centred=intercept)
-        d, n_tasks = part.means.shape
+        d = len(part.means)
         q, first = d + intercept, int(intercept)
         gram = part.gram if part.gram.ndim == 3 else part.gram[:, :, None]
         gram = np.broadcast_to(gram, (d, d, n_tasks))
@@ -161,7 +173,7 @@ class TaskFactors:
         root = solve_triangular(lower, (self.basis / unit).T, lower=True).T
         mean = root @ (root.T @ tops)
         freedom = self.freedom
-        square = float(self.left.sum()) + max(totals[1] - float(mean @ tops), 0.0)
+        square = float(self.left.sum() + max(totals[1] - mean @ tops, 0.0))
         log_sum = 2.0 * float(np.sum(np.log(np.diag(lower) * unit)))
         with np.errstate(divide="ignore"):
             criterion = freedom * np.log(square / freedom) + totals[0] + log_sum
@@ -214,6 +226,11 @@ class MixedModel:
         freedom = self.factors.freedom
         constant = freedom * (1.0 + np.log(2.0 * np.pi)) - self.factors.log_weight
         return -0.5 * float(self.criterion + constant)
+
+    @property
+    def singular(self):
+        """Whether a variance is 0 that the data could tell from it."""
+        return bool(np.any((self.ratios == 0) & (self.factors.units > 0)))
 
     @property
     def residuals(self):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from mtlreg import MeanRegularizedRegressorCV
 from mtlreg.estimators import STEMS
 from tests.estimators.oracles import STEM_ORACLES
 
@@ -13,6 +14,19 @@ REGRESSORS, CLASSIFIERS, CV_REGRESSORS, CV_CLASSIFIERS = (
 ESTIMATORS = [*REGRESSORS, *CLASSIFIERS]
 CV_ESTIMATORS = [*CV_REGRESSORS, *CV_CLASSIFIERS]
 STEM_OF = {cls: stem for stem, classes in STEMS.items() for cls in classes}
+
+# parameters that one class has beside those of its stem
+OF_ITS_OWN = {MeanRegularizedRegressorCV: "per_feature=False"}
+# what a class sets with other parameters than its defaults
+OTHERWISE = {
+    MeanRegularizedRegressorCV: [
+        "noise_variance_",
+        "task_variance_",
+        "intercept_variance_",
+        "singular_",
+        "log_likelihood_",
+    ]
+}
 
 # every penalty that an estimator can have, by stem and its own parameters
 PENALTIES = {

@@ -15,6 +15,7 @@ from tests.estimators.cases import (
     CLASSIFIERS,
     CV_ESTIMATORS,
     ESTIMATORS,
+    OTHERWISE,
     draw,
     is_classifier,
 )
@@ -82,7 +83,8 @@ def test_estimator(cls):
     fitted = {name for name in vars(est) if name.endswith("_")}
     documented = names_in(section(doc, "Attributes"))
     assert len(documented) == len(set(documented))
-    assert fitted | {"feature_names_in_"} == set(documented)
+    otherwise = {"feature_names_in_", *OTHERWISE.get(cls, [])}
+    assert fitted | otherwise == set(documented)
     assert ">>>" in "\n".join(section(doc, "Examples"))
     assert section(doc, "References")
     assert "F(A, b) = " in doc

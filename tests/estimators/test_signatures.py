@@ -10,6 +10,8 @@ import pytest
 from tests.estimators.cases import (
     CV_ESTIMATORS,
     ESTIMATORS,
+    OF_ITS_OWN,
+    OTHERWISE,
     draw,
     is_classifier,
     oracle_of,
@@ -44,8 +46,8 @@ def signature_of(cls):
     oracle = oracle_of(cls)
     of_kind = "class_weight=None" if is_classifier(cls) else "normalize_y=False"
     if cls in CV_ESTIMATORS:
-        own, options = oracle.search_parameters, f"{CV_OPTIONS}, {of_kind}"
-        return f"(*, {own}, {options})" if own else f"(*, {options})"
+        own = [oracle.search_parameters, OF_ITS_OWN.get(cls), CV_OPTIONS, of_kind]
+        return f"(*, {', '.join(filter(None, own))})"
     own, options = oracle.parameters, f"{OPTIONS}, {of_kind}"
     return f"({own}, {options})" if "*" in own else f"({own}, *, {options})"
 
@@ -56,7 +58,7 @@ def attributes_of(cls):
     if cls in CV_ESTIMATORS:
         names += [*CV_ATTRIBUTES, *["mse_path_"] * (not is_classifier(cls))]
         names += oracle.chosen.split()
-    return names + oracle.attributes.split()
+    return names + oracle.attributes.split() + OTHERWISE.get(cls, [])
 
 
 @pytest.fixture(params=[*ESTIMATORS, *CV_ESTIMATORS], ids=lambda cls: cls.__name__)

@@ -24,6 +24,8 @@ from mtlreg.penalties import (
     InfimalSum,
     L1Linf,
     MeanRegularization,
+    Positive,
+    PositiveMean,
     Ridge,
     SparseGroup,
     TraceNorm,
@@ -32,10 +34,14 @@ from mtlreg.penalties import (
 
 def minimise(objective):
     """Minimise a CVXPY expression, its variables keep the minimiser; its value."""
-    # asked for more than it may reach, of which it then warns
+    # asked for more than it may reach, of which it then warns, or breaks down
     options = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+    problem = cp.Problem(cp.Minimize(objective))
     with warnings.catch_warnings(action="ignore"):
-        return cp.Problem(cp.Minimize(objective)).solve(cp.CLARABEL, **options)
+        try:
+            return problem.solve(cp.CLARABEL, **options)
+        except cp.SolverError:
+            return problem.solve(cp.SCS, eps_abs=1e-9, eps_rel=1e-9)
 
 
 class LossOracle(NamedTuple):
@@ -161,12 +167,16 @@ def _mean(penalty, A):
     return (penalty.alpha * spread + common + penalty.ridge * cp.sum_squares(A)) / 2
 
 
-def _mean_conjugate(penalty, G):
-    """``tr(G Q^+ G') / 2`` with Q alpha on the deviations, alpha_mean on the mean."""
-    n_tasks = G.shape[1]
+def _mean_matrix(penalty, n_tasks):
+    """Q, alpha on the deviations and alpha_mean on the mean."""
     average = np.ones((n_tasks, n_tasks)) / n_tasks
     Q = penalty.alpha * (np.eye(n_tasks) - average) + penalty.alpha_mean * average
-    Q += penalty.ridge * np.eye(n_tasks)
+    return Q + penalty.ridge * np.eye(n_tasks)
+
+
+def _mean_conjugate(penalty, G):
+    """``tr(G Q^+ G') / 2``."""
+    Q = _mean_matrix(penalty, G.shape[1])
     return np.trace(G @ np.linalg.pinv(Q, hermitian=True) @ G.T) / 2
 
 
@@ -179,6 +189,27 @@ def _dirty(penalty, A):
 def _dirty_polar(penalty, G):
     shared = polar(_group(penalty.norm, penalty.alpha_shared), G)
     return max(shared, _l1_polar(L1(penalty.alpha_specific), G))
+
+
+def _positive(penalty, A):
+    return expression(penalty.penalty, A) + cp.transforms.indicator([A >= 0])
+
+
+def _positive_polar(penalty, G):
+    return polar(penalty.penalty, np.maximum(G, 0))
+
+
+def _positive_mean_conjugate(penalty, G):
+    """By the best of all supports of a row with a solution that is not negative."""
+    Q, total = _mean_matrix(penalty.penalty, G.shape[1]), 0.0
+    for g in G:
+        values = [0.0]
+        for size in range(1, len(g) + 1):
+            for support in map(list, itertools.combinations(range(len(g)), size)):
+                a = np.linalg.solve(Q[np.ix_(support, support)], g[support])
+                values += [a @ g[support] / 2] if np.all(a >= 0) else []
+        total += max(values)
+    return total
 
 
 def _ridge(penalty, A):
@@ -233,6 +264,7 @@ PENALTY_ORACLES = {
         {
             "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
             "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
+            "positive-sum": InfimalSum(Positive(L1Linf(1.5)), Positive(L1(0.9))),
         },
     ),
     "ridge": PenaltyOracle(
@@ -243,7 +275,23 @@ PENALTY_ORACLES = {
             "ridge-linf": Ridge(SparseGroup(1.2, 0.6, "linf"), 0.2),
             "ridge-dirty": Ridge(Dirty(1.2, 0.9, "l2"), 0.3),
             "ridge-trace": Ridge(TraceNorm(0.8), 0.5),
+            "positive-ridge": Ridge(Positive(L1Linf(1.1)), 0.3),
         },
+    ),
+    "positive": PenaltyOracle(
+        _positive,
+        _positive_polar,
+        {
+            "positive-l1": Positive(L1(0.7)),
+            "positive-l21": Positive(L21(1.3)),
+            "positive-linf": Positive(SparseGroup(1.2, 0.6, "linf")),
+            "positive-dirty": Positive(Dirty(1.5, 0.9, "linf")),
+        },
+    ),
+    "positive_mean": PenaltyOracle(
+        _positive,
+        _positive_mean_conjugate,
+        {"positive-mean": PositiveMean(MeanRegularization(0.3, 0.05))},
     ),
 }
 
@@ -274,6 +322,10 @@ def value(penalty, A):
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
     if type(penalty) is PENALTIES["ridge"]:
         return value(penalty.penalty, A) + penalty.ridge / 2 * np.sum(A**2)
+    if type(penalty) in (PENALTIES["positive"], PENALTIES["positive_mean"]):
+        return value(penalty.penalty, A) if np.all(A >= 0) else np.inf
+    if type(penalty) is PENALTIES["infimal_sum"]:
+        return value(penalty.first, A[0]) + value(penalty.second, A[1])
     blocks = [cp.Constant(block) for block in np.atleast_3d(A.T).T]
     return float(expression(penalty, blocks if A.ndim == 3 else blocks[0]).value)
 
@@ -311,4 +363,4 @@ def prox(penalty, A, step):
     Z = cp.Variable(A.shape)
     distance = cp.sum_squares(Z - A) / (2 * step)
     minimise(expression(penalty, Z) + distance)
-    return Z.value
+    return penalty.inside(Z.value)

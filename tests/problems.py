@@ -42,6 +42,8 @@ class Case:
         if not self.penalty.has_polar:
             return self
         factor = fraction * self.problem().alpha_factor
+        if factor == 0:
+            return self  # 0 at any strength, where signs have it so
         return replace(self, penalty=self.penalty.scaled(factor))
 
     def tasks(self):
@@ -85,16 +87,31 @@ class Case:
         theta = self._free_residuals(z, tasks)
         G = np.stack([X.T @ r for (X, _, _), r in zip(tasks, theta, strict=True)], 1)
         s, dual = 1.0, 0.0
-        if self.penalty.has_polar:
-            # the dual point of a ridge is that of the data term, scaled alike
-            bent = getattr(self.penalty, "ridge", 0.0) * np.asarray(matrix, float)
-            s = 1 / max(1.0, oracles.polar(self.penalty, G - bent))
-            dual -= s**2 * np.sum(bent * matrix) / 2
+        if hasattr(self.penalty, "penalty") and self.penalty.has_polar:
+            s, bent = self._ridge_dual(np.asarray(matrix, float), G)
+            dual -= bent
+        elif self.penalty.has_polar:
+            s = 1 / max(1.0, oracles.polar(self.penalty, G))
         else:
             dual -= oracles.conjugate(self.penalty, G)
         for (_, y, v), r in zip(tasks, theta, strict=True):
             dual -= v @ oracle.conjugate(y, -s * r / v)
         return self.objective(A, b) - dual
+
+    def _ridge_dual(self, A, G):
+        """Return s and the conjugate of the ridge, of the better of two dual points."""
+        r, gauge = getattr(self.penalty, "ridge", 0.0), self.penalty
+        if r == 0:
+            return 1 / max(1.0, oracles.polar(gauge, G)), 0.0
+        value = oracles.value(gauge, A)
+        s = 1 / max(1.0, oracles.polar(gauge, G - r * A))
+        P = gauge.penalty.prox(G / r, 1 / r)
+        found = [
+            (value + r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
+            for s, point in [(s, A), (1.0, P)]
+        ]
+        _, s, point = min(found, key=lambda each: each[0])
+        return s, r * s**2 / 2 * np.sum(point**2)
 
     def _free_residuals(self, z, tasks):
         """Return theta at the optimum over the slopes that are not penalised.
@@ -137,7 +154,9 @@ class Case:
             F += v @ oracle.expression(y, X @ A[:, t] + b[t])
         oracles.minimise(F)
         found = [block.value for block in blocks]
-        return (np.stack(found) if many else found[0]), b.value
+        # where it is finite, by rounding
+        found = self.penalty.inside(np.stack(found) if many else found[0])
+        return found, b.value
 
 
 def _combined(A):

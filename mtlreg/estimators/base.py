@@ -21,6 +21,7 @@ from mtlreg.estimators._checks import (
     levels_to_caller,
 )
 from mtlreg.estimators._fit import Fit
+from mtlreg.estimators._options import check_options
 from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
@@ -151,7 +152,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _check_parameters(self):
         self._check_strengths()
-        check_real(self.ridge, "ridge", minimum=0.0)
+        check_options(self)
         check_count(self.max_iter, "max_iter")
         check_real(self.tol, "tol", minimum=0.0)
         for name in ("fit_intercept", "warm_start"):

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtlreg.estimators._checks import check_real
 from mtlreg.estimators._docs import compose
+from mtlreg.estimators._options import read_options
 from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import with_options
 
@@ -25,6 +26,9 @@ class Stem:
         Of ``ridge/2 ||A||_F^2``, which is added to the penalty: >= 0. It is no
         strength: `mtlreg.alpha_max` does not depend on it, and paths and searches leave
         it as it is.
+    positive : bool or array-like of bool, shape (n_features,), default=False
+        Whether coefficients may not be negative, or those of which features: in both
+        parts of a sum, and for no trace norm.
     fit_intercept : bool, default=True
         Whether every task has an intercept b_t, which is never penalised.
     task_column : str or int, optional
@@ -55,6 +59,7 @@ class Stem:
 
     _: KW_ONLY
     ridge: float = 0.0
+    positive: Any = False
     fit_intercept: bool = True
     task_column: str | int | None = None
     unseen_task: str = "error"
@@ -79,7 +84,7 @@ class Stem:
         ----------
         read : FitInput
         """
-        return with_options(self._penalty(read), ridge=self.ridge or None)
+        return with_options(self._penalty(read), **read_options(self, read))
 
     @abstractmethod
     def _penalty(self, read):

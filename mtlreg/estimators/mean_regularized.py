@@ -220,10 +220,15 @@ class MeanRegularizedRegressorCV(RegressorCV):
     def _choose(self, given, read, context, inputs):
         if not (isinstance(self.cv, str) and self.cv == "reml"):
             return super()._choose(given, read, context, inputs)
-        if self.ridge or self.normalize_y:
+        options = {
+            name: getattr(self, name)
+            for name in ("ridge", "positive", "normalize_y")
+            if np.any(getattr(self, name))
+        }
+        if options:
             raise ValueError(
-                f"cv='reml' is for the mixed model as it is, but ridge={self.ridge!r} "
-                f"and normalize_y={self.normalize_y!r}; leave them out, or use cv=5"
+                f"cv='reml' is for the mixed model as it is, but there are {options}; "
+                f"leave them out, or use cv=5"
             )
         if self.scoring is not None:
             raise ValueError(
@@ -264,6 +269,11 @@ class MeanRegularizedRegressorCV(RegressorCV):
             raise ValueError(
                 f"cv='loo' scores by the squared error, but scoring={self.scoring!r}; "
                 f"leave it out, or use cv=sklearn.model_selection.LeaveOneOut()"
+            )
+        if self._model()._whole_penalty(read).task_matrix is None:
+            raise ValueError(
+                "cv='loo' is for coefficients of any sign: set positive=False, or use "
+                "cv=sklearn.model_selection.LeaveOneOut()"
             )
         return None
 

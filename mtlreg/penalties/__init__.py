@@ -14,6 +14,7 @@ from mtlreg.penalties.l1linf import L1Linf
 from mtlreg.penalties.l21 import L21
 from mtlreg.penalties.mean import MeanRegularization
 from mtlreg.penalties.options import with_options
+from mtlreg.penalties.positive import Positive, PositiveMean
 from mtlreg.penalties.ridge import Ridge
 from mtlreg.penalties.sparse_group import SparseGroup
 from mtlreg.penalties.trace import TraceNorm
@@ -28,6 +29,8 @@ PENALTIES = {
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
     "ridge": Ridge,
+    "positive": Positive,
+    "positive_mean": PositiveMean,
 }
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
     "L1Linf",
     "MeanRegularization",
     "Penalty",
+    "Positive",
+    "PositiveMean",
     "Quadratic",
     "Ridge",
     "RowPenalty",

@@ -43,6 +43,9 @@ class Penalty(ABC):
         optimal where G is minus the gradient of the data term, as gauges do.
     row_separable : bool
         Whether the penalty is a sum over rows of A, each with an exact prox.
+    of_magnitudes : bool
+        Whether it depends on the magnitudes of the entries of A alone, and grows with
+        each.
     n_blocks : int
         Number of stacked blocks of the variable.
     ignores_basis : bool
@@ -66,6 +69,7 @@ class Penalty(ABC):
     is_gauge = False
     has_polar = False
     row_separable = False
+    of_magnitudes = False
     n_blocks = 1
     ignores_basis = False
     has_tangent = False
@@ -226,6 +230,10 @@ class Penalty(ABC):
         for _, part in self._penalties():
             part.check_shape(n_features, n_tasks)
 
+    def inside(self, A):
+        """Return A, or the nearest variable where the penalty is finite."""
+        return A
+
     def absorb(self, option, value):
         """Return the penalty with an option that it takes in itself, or None.
 
@@ -233,8 +241,9 @@ class Penalty(ABC):
 
         Parameters
         ----------
-        option : {"ridge"}
-        value : float
+        option : {"ridge", "positive"}
+        value : object
+            Of the option, as `mtlreg.penalties.with_options` takes it.
         """
         return None
 

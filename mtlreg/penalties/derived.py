@@ -43,6 +43,16 @@ class Derived(Penalty):
     def split(self, A):
         return self.penalty.split(A)
 
+    @property
+    def of_magnitudes(self):
+        return self.penalty.of_magnitudes
+
+    def inside(self, A):
+        return self.penalty.inside(A)
+
+    def absent_task(self, A):
+        return self.penalty.absent_task(A)
+
     def attributes(self, A, blocks):
         return self.penalty.attributes(A, blocks)
 

@@ -210,6 +210,7 @@ class Dirty(RowPenalty):
     norm: str = "linf"
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha_shared", "alpha_specific")
+    of_magnitudes = True
 
     def __post_init__(self):
         check_strengths(self)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlreg.penalties.base import Gauge, Penalty
 from mtlreg.penalties.factored import Blocks, as_array
+from mtlreg.penalties.options import with_options
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ class InfimalSum(Gauge):
                 )
 
     def absorb(self, option, value):
-        raise ValueError(
-            "ridge is for penalties of one block, but InfimalSum has two, which a "
-            "ridge of their sum ties to each other; set ridge=0, or use a penalty of "
-            "their sum, such as Dirty"
-        )
+        if option == "ridge":
+            raise ValueError(
+                "ridge is for penalties of one block, but InfimalSum has two, which a "
+                "ridge of their sum ties to each other; set ridge=0, or use a penalty "
+                "of their sum, such as Dirty"
+            )
+        first, second = (with_options(p, **{option: value}) for p in self.parts)
+        return replace(self, first=first, second=second)
 
     @property
     def parts(self):
@@ -85,6 +89,10 @@ class InfimalSum(Gauge):
 
     def polar(self, G):
         return max(self.first.polar(G), self.second.polar(G))
+
+    def inside(self, A):
+        blocks = np.stack([p.inside(b) for p, b in zip(self.parts, A, strict=True)])
+        return A if np.array_equal(blocks, A) else blocks
 
     def absent_task(self, A):
         parts = zip(self.parts, A, strict=True)

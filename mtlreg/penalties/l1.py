@@ -60,6 +60,8 @@ class L1(RowPenalty):
 
     alpha: float
 
+    of_magnitudes = True
+
     def __post_init__(self):
         check_strengths(self)
 

@@ -85,6 +85,8 @@ class L1Linf(RowPenalty):
 
     alpha: float
 
+    of_magnitudes = True
+
     def __post_init__(self):
         check_strengths(self)
 

@@ -108,6 +108,8 @@ class L21(RowPenalty):
 
     alpha: float
 
+    of_magnitudes = True
+
     def __post_init__(self):
         check_strengths(self)
 

@@ -11,6 +11,7 @@ from mtlreg.penalties.base import (
     RowSeparable,
     check_strengths,
 )
+from mtlreg.penalties.positive import PositiveMean
 from mtlreg.penalties.task_matrix import TaskMatrix
 
 
@@ -82,8 +83,10 @@ class MeanRegularization(Quadratic, RowSeparable):
         _check_strength(self, "ridge")
 
     def absorb(self, option, value):
-        # ridge/2 ||A||^2 is the penalty with both strengths equal to it
-        return replace(self, ridge=self.ridge + value)
+        if option == "ridge":
+            # ridge/2 ||A||^2 is the penalty with both strengths equal to it
+            return replace(self, ridge=self.ridge + value)
+        return PositiveMean(self, value)
 
     @property
     def by_feature(self):

@@ -1,8 +1,9 @@
 """Options of every penalty: what each of them makes of a penalty."""
 
+from mtlreg.penalties.positive import Positive
 from mtlreg.penalties.ridge import Ridge
 
-OPTIONS = {"ridge": Ridge}
+OPTIONS = {"positive": Positive, "ridge": Ridge}
 """The penalty that is made of another one with each option, innermost first."""
 
 
@@ -13,7 +14,8 @@ def with_options(penalty, **options):
     ----------
     penalty : Penalty
     **options
-        ``ridge``: the penalty is `Ridge` of it, or one that has a ridge of its own.
+        ``positive`` and ``ridge``, as `Positive` and `Ridge` take them, one of which is
+        made of the penalty, unless this takes the option in itself.
 
     Returns
     -------
@@ -33,10 +35,16 @@ def with_options(penalty, **options):
     >>> with_options(MeanRegularization(0.5, 0.0), ridge=0.1)
     MeanRegularization(alpha=0.5, alpha_mean=0.0, ridge=0.1)
     """
+    unknown = sorted(set(options) - set(OPTIONS))
+    if unknown:
+        raise TypeError(f"options are {list(OPTIONS)}, got {unknown}")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in reversed(OPTIONS):
+        absorbed = penalty.absorb(name, given[name]) if name in given else None
+        if absorbed is not None:
+            penalty = absorbed
+            del given[name]
     for name, kind in OPTIONS.items():
-        value = options.pop(name, None)
-        if value is not None:
-            penalty = penalty.absorb(name, value) or kind(penalty, value)
-    if options:
-        raise TypeError(f"options are {list(OPTIONS)}, got {list(options)}")
+        if name in given:
+            penalty = kind(penalty, given[name])
     return penalty

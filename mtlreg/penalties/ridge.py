@@ -1,6 +1,6 @@
 """A gauge and a ridge: what an elastic net is to a lasso."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class Ridge(Derived):
     Parameters
     ----------
     penalty : Penalty
-        A gauge, or what is made of one; mean regularisation has a ``ridge`` of its own.
+        A gauge on one block; mean regularisation has a ``ridge`` of its own.
     ridge : float
         > 0.
 
@@ -65,7 +65,12 @@ class Ridge(Derived):
 
     def __post_init__(self):
         super().__post_init__()
+        if not self.penalty.is_gauge:
+            raise ValueError(f"Ridge takes a gauge, got {self.penalty}")
         check_number(self, "ridge")
+
+    def absorb(self, option, value):
+        return replace(self, ridge=self.ridge + value) if option == "ridge" else None
 
     @property
     def ignores_basis(self):
@@ -108,12 +113,19 @@ class Ridge(Derived):
 
     def gap(self, A, G, value=None):
         # with rA as the dual point of the ridge, it is scaled along with G, and leaves
-        # r/2 (1 - s)^2 ||A||^2 beside the gap of the gauge at A and G - rA
-        bent = self._half_square(A)
-        left = G - self.ridge * A
-        inner = self.penalty.gap(A, left, None if value is None else value - bent)
-        rest = inner.rest + (1.0 - inner.scale) ** 2 * bent
-        return PenaltyGap(rest, inner.size + bent, inner.scale, inner.polars)
+        # r/2 (1 - s)^2 ||A||^2 beside the gap of the gauge at A and G - rA; with that
+        # of the matrix P that attains the conjugate of G, s is 1 and it leaves
+        # r/2 ||A - P||^2: less near the optimum, and not the more the weaker the gauge
+        r, bent = self.ridge, self._half_square(A)
+        level = self.penalty.value(A) if value is None else value - bent
+        inner = self.penalty.gap(A, G - r * A, level)
+        scaled = inner.rest + (1.0 - inner.scale) ** 2 * bent
+        with np.errstate(over="ignore", invalid="ignore"):
+            P = self.penalty.prox(G / r, 1.0 / r)
+            rest = level - float(np.vdot(A, G - r * P)) + self._half_square(A - P)
+        size, whole = inner.size + bent, rest < scaled
+        rest, scale = (rest, 1.0) if whole else (scaled, inner.scale)
+        return PenaltyGap(rest, size, scale, inner.polars)
 
     def face(self, A):
         """As `RowPenalty.face`."""

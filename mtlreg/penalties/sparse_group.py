@@ -71,6 +71,8 @@ class SparseGroup(RowPenalty):
     l1_ratio: float
     norm: str = "l2"
 
+    of_magnitudes = True
+
     def __post_init__(self):
         check_strengths(self)
         if not 0 < self.l1_ratio < 1:

@@ -94,6 +94,8 @@ class Solver(ABC):
             return check.solution()
         if problem.dtype != np.float64:
             image = None  # of what was rounded since
+        if init is not None and (inside := problem.penalty.inside(init)) is not init:
+            init, image = inside, None
         return self._solve(problem, init, image, monitor)
 
     def merit(self, problem, A, Z):

@@ -85,6 +85,7 @@ class NaiveProblem:
         intercept = self.estimator.intercept_ if intercept is None else intercept
         A = coef[self.kept].T.astype(float)
         penalty = oracles.value(penalty_of(self.estimator), A)
+        penalty += self.estimator.ridge / 2 * np.sum(A**2)
         return self.loss(coef, intercept) + penalty
 
     def null_value(self):

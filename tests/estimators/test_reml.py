@@ -245,7 +245,9 @@ def test_refused_tables():
         reml().fit(X, exact, tasks=tasks)
 
 
-@pytest.mark.parametrize("option", [{"ridge": 0.1}, {"normalize_y": True}])
+@pytest.mark.parametrize(
+    "option", [{"ridge": 0.1}, {"positive": True}, {"normalize_y": True}]
+)
 def test_options_that_the_mixed_model_has_not(option):
     X, y, tasks = draw("regressor")
     model = MeanRegularizedRegressorCV(cv="reml", task_weight="proportional", **option)

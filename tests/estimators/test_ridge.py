@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import ElasticNet, LogisticRegression, MultiTaskElasticNet
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LogisticRegression,
+    MultiTaskElasticNet,
+)
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from mtlreg import (
@@ -18,16 +23,36 @@ from mtlreg import (
     alpha_max,
     regularization_path,
 )
-from mtlreg.penalties import L1, L21, InfimalSum, MeanRegularization, Ridge, TraceNorm
+from mtlreg.penalties import (
+    L1,
+    L21,
+    InfimalSum,
+    MeanRegularization,
+    Positive,
+    Ridge,
+    TraceNorm,
+)
 from tests.estimators.cases import GAUGES, KINDS, draw, make
+from tests.estimators.naive import NaiveProblem
 
 CLOSE = {"rtol": 0, "atol": 1e-8}
 TOL = 1e-15  # of the squared loss: coefficients go with its root
 
 
-def near(est, ridge=0.3):
+def near(est, ridge=None):
     """How far two fits may be apart where F grows by ``ridge/2`` of a square."""
-    return 2 * np.sqrt(2 * est.dual_gap_ / ridge) + 1e-12
+    return max(2 * np.sqrt(2 * est.dual_gap_ / (ridge or est.ridge)), 1e-8)
+
+
+def assert_same(est, coef, intercept, X, y):
+    """Objectives agree to 1e-8, and coefficients as far as the certificate tells."""
+    naive = NaiveProblem(est, X, y)
+    other = naive.objective(np.atleast_2d(coef), np.atleast_1d(intercept))
+    assert naive.objective() == pytest.approx(other, rel=1e-8)
+    assert naive.objective() <= other + est.dual_gap_ + 1e-12 * other
+    coef = np.atleast_2d(coef)
+    np.testing.assert_allclose(est.coef_, coef, rtol=0, atol=near(est))
+    assert near(est) <= 1e-5
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
@@ -40,8 +65,8 @@ def test_multi_task_elastic_net(alpha, l1_ratio, fit_intercept):
     other = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=1e-14, **options)
     est.fit(X, Y)
     other.set_params(max_iter=100_000).fit(X, Y)
-    np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
-    np.testing.assert_allclose(est.intercept_, other.intercept_, **CLOSE)
+    intercept = np.broadcast_to(other.intercept_, 5)
+    assert_same(est, other.coef_, intercept, X, Y)
 
 
 @pytest.mark.parametrize("penalty", ["l21", "l1", "l1linf", "dirty-linf", "trace"])
@@ -52,10 +77,9 @@ def test_one_task_is_the_elastic_net(penalty):
         # the norm of the only column, where a ridge of another strength does as much
         level = 0.3 + 0.1 / np.linalg.norm(est.coef_[0])
         other = SklearnRidge(level * len(y)).fit(X, y)
-        np.testing.assert_allclose(est.coef_[0], other.coef_, rtol=0, atol=near(est))
-        return
-    other = ElasticNet(0.4, l1_ratio=0.25, tol=1e-14, max_iter=100_000).fit(X, y)
-    np.testing.assert_allclose(est.coef_[0], other.coef_, **CLOSE)
+    else:
+        other = ElasticNet(0.4, l1_ratio=0.25, tol=1e-14, max_iter=100_000).fit(X, y)
+    assert_same(est, other.coef_, other.intercept_, X, y)
 
 
 def test_elastic_net_logistic_regression():
@@ -66,7 +90,7 @@ def test_elastic_net_logistic_regression():
         solver="saga", C=1 / (0.05 * 200), l1_ratio=0.6, fit_intercept=False, tol=1e-12
     )
     other.set_params(max_iter=100_000).fit(X, y)
-    np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+    assert_same(est, other.coef_, other.intercept_, X, y)
 
 
 @pytest.mark.parametrize("solver", ["direct", "fista"])
@@ -82,7 +106,7 @@ def test_mean_regularisation_with_a_ridge(solver):
     path = regularization_path(est, X, y, tasks=tasks, alphas=[0.2, 0.1])
     np.testing.assert_allclose(path.coef[0], est.coef_, **CLOSE)
     lower = other.set_params(alpha=0.6).fit(X, y, tasks=tasks)
-    np.testing.assert_allclose(path.coef[1], lower.coef_, rtol=0, atol=near(lower))
+    np.testing.assert_allclose(path.coef[1], lower.coef_, rtol=0, atol=near(lower, 0.5))
     alone = SklearnRidge(0.5 * np.sum(tasks == 0)).fit(X[tasks == 0], y[tasks == 0])
     free = MeanRegularizedRegressor(1e-9, ridge=0.5, alpha_mean=1e-9, **fit)
     free.fit(X, y, tasks=tasks)
@@ -143,7 +167,8 @@ def test_the_generic_estimator_has_the_options():
         rest = 0.1 if isinstance(penalty, Ridge) else 0.3
         est = PenalizedRegressor(penalty, tol=TOL, ridge=rest).fit(X, y, tasks=tasks)
         other.fit(X, y, tasks=tasks)
-        np.testing.assert_allclose(est.coef_, other.coef_, **CLOSE)
+        atol = near(other)
+        np.testing.assert_allclose(est.coef_, other.coef_, rtol=0, atol=atol)
 
 
 def test_a_sum_of_blocks_has_no_ridge():
@@ -165,5 +190,110 @@ def test_a_ridge_is_checked(ridge):
         Ridge(MeanRegularization(0.1, 0.1), 0.1)
 
 
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("penalty", ["l21", "l1", "sparse-linf", "dirty-l2"])
+def test_one_positive_task_is_the_positive_lasso(penalty, fit_intercept):
+    X, y, _ = draw(layout="single", d=10)
+    options = {"positive": True, "fit_intercept": fit_intercept}
+    est = make(penalty, "regressor", tol=TOL, **options).fit(X, y)
+    other = Lasso(0.1, tol=1e-14, max_iter=100_000, **options).fit(X, y)
+    np.testing.assert_allclose(est.coef_[0], other.coef_, **CLOSE)
+    assert np.any(make(penalty, "regressor").fit(X, y).coef_ < 0)
+
+
+def test_positive_ridge():
+    X, y, _ = draw(layout="single", d=10)
+    est = MeanRegularizedRegressor(0.2, alpha_mean=0.2, positive=True, tol=TOL)
+    other = SklearnRidge(0.2 * len(y), positive=True, tol=1e-14, max_iter=10**6)
+    est.fit(X, y)
+    other.fit(X, y)
+    np.testing.assert_allclose(est.coef_[0], other.coef_, rtol=0, atol=near(est, 0.2))
+    # the same by a ridge next to a penalty that is next to nothing
+    est = GroupLassoRegressor(1e-12, ridge=0.2, positive=True, tol=TOL).fit(X, y)
+    assert_same(est, other.coef_, other.intercept_, X, y)
+    assert est.n_iter_ < 100
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
+def test_signs_of_some_features(penalty, kind):
+    X, y, tasks = draw(kind, n=150)
+    which = np.array([True, False, True, False])
+    if penalty == "trace":
+        with pytest.raises(ValueError, match="set positive=False, or use another"):
+            make(penalty, kind, positive=which).fit(X, y, tasks=tasks)
+        return
+    plain = make(penalty, kind, 0.1).fit(X, y, tasks=tasks)
+    X *= -np.sign(plain.coef_.sum(axis=0))
+    est = make(penalty, kind, 0.1, positive=which, tol=1e-10).fit(X, y, tasks=tasks)
+    assert np.all(est.coef_[:, which] >= 0)
+    assert np.any(est.coef_[:, ~which] < 0)
+    plain = make(penalty, kind, 0.1).fit(X, y, tasks=tasks)
+    assert np.any(plain.coef_[:, which] < 0)
+    # where the solution without signs has them, they change nothing
+    X[:, which] *= -np.sign(plain.coef_[:, which].sum(axis=0))
+    loose = make(penalty, kind, 2.0, tol=1e-10).fit(X, y, tasks=tasks)
+    which &= np.all(loose.coef_ >= 0, axis=0)
+    est = make(penalty, kind, 2.0, tol=1e-10, positive=which).fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(est.coef_, loose.coef_, rtol=0, atol=1e-3)
+
+
+def test_a_warm_start_may_have_the_wrong_signs():
+    X, y, tasks = draw(n=90)
+    for est in (GroupLassoRegressor(), MeanRegularizedRegressor()):
+        est.set_params(warm_start=True).fit(X, -y, tasks=tasks)
+        est.set_params(positive=True).fit(X, y, tasks=tasks)
+        fresh = type(est)(positive=True).fit(X, y, tasks=tasks)
+        assert np.any(est.coef_)
+        np.testing.assert_allclose(est.coef_, fresh.coef_, rtol=0, atol=0.02)
+
+
+def test_signs_of_both_blocks():
+    X, y, tasks = draw(n=90)
+    est = PenalizedRegressor(InfimalSum(L21(0.2), L1(0.15)), positive=True)
+    est.fit(X, y, tasks=tasks)
+    assert np.all(est.blocks_ >= 0)
+    assert np.any(est.blocks_, axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+def test_searches_and_paths_keep_the_signs(layout):
+    X, y, tasks = draw(n=120, layout=layout)
+    est = GroupLassoRegressorCV(alphas=5, cv=3, positive=True).fit(X, y, tasks=tasks)
+    assert np.all(est.coef_ >= 0)
+    model = GroupLassoRegressor(positive=True)
+    largest = alpha_max(model, X, y, tasks=tasks)
+    assert largest < alpha_max(GroupLassoRegressor(), X, y, tasks=tasks)
+    path = regularization_path(model, X, y, tasks=tasks, alphas=8)
+    assert path.alphas[0] == pytest.approx(largest)
+    assert not path.coef[0].any()
+    assert np.any(path.coef[1])
+    assert np.all(path.coef >= 0)
+
+
+def test_positive_is_checked():
+    X, y, tasks = draw()
+    for positive, message in [
+        (1, "positive must be True or False"),
+        ([True, False], r"positive has shape \(2,\), but there are 4 features"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            GroupLassoRegressor(positive=positive).fit(X, y, tasks=tasks)
+    model = MeanRegularizedRegressor(positive=True, solver="direct")
+    with pytest.raises(ValueError, match="use 'fista'"):
+        model.fit(X, y, tasks=tasks)
+    model.set_params(solver="auto", alpha_mean=0.0)
+    with pytest.raises(ValueError, match="set alpha_mean or ridge to more than 0"):
+        model.fit(X, y, tasks=tasks)
+    assert np.all(model.set_params(ridge=0.1).fit(X, y, tasks=tasks).coef_ >= 0)
+    with pytest.raises(ValueError, match="cv='loo' is for coefficients of any sign"):
+        MeanRegularizedRegressorCV(cv="loo", positive=True).fit(X, y, tasks=tasks)
+    for wrong in (False, np.zeros((2, 2), dtype=bool), [0, 1]):
+        with pytest.raises(ValueError, match="positive of Positive must be"):
+            Positive(L1(0.1), wrong)
+
+
 def test_what_is_off_makes_no_penalty():
-    assert type(GroupLassoRegressor()._whole_penalty(None)) is L21
+    off = GroupLassoRegressor(ridge=0, positive=[False] * 3)
+    for est in (GroupLassoRegressor(), off):
+        assert type(est._whole_penalty(None)) is L21

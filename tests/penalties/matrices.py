@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from mtlreg.penalties import Quadratic
 from tests.problems import GAUGE_CASES, PENALTY_CASES
 
-QUADRATIC_CASES = {k: p for k, p in PENALTY_CASES.items() if not p.has_polar}
+QUADRATIC_CASES = {k: p for k, p in PENALTY_CASES.items() if isinstance(p, Quadratic)}
 ROW_CASES = {k: p for k, p in PENALTY_CASES.items() if p.row_separable}
 SINGLE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.n_blocks == 1}
 

@@ -38,6 +38,8 @@ def at_random(name, seed):
     penalty, rng = CASES[name], np.random.default_rng(seed)
     W = matrix(penalty, *SHAPE, rng, scale=3.0)
     W[..., 4:6, :] *= 0.01
+    if name.startswith("positive"):
+        W[W == 0] = -0.1  # where the prox has a bend
     return penalty, W, rng
 
 

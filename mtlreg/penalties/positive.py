@@ -1,0 +1,269 @@
+"""Penalties of coefficients that are not negative."""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties.base import RowSeparable
+from mtlreg.penalties.derived import Derived
+from mtlreg.penalties.on_face import AtRest, OnFace
+
+
+class PositiveRow(NamedTuple):
+    """What compiled solvers see of `Positive`, of a row that it is about."""
+
+    inner: NamedTuple
+
+
+class PositiveMeanRow(NamedTuple):
+    """What they see of `PositiveMean`, of a row that it is about."""
+
+    alpha: float
+    alpha_mean: float
+
+
+class SomeRows(NamedTuple):
+    """Rows of two kinds."""
+
+    chosen: NamedTuple
+    others: NamedTuple
+    which: np.ndarray  # of bool, by row
+
+
+@prox_row.register(PositiveRow)
+def _prox_row(params, j, row, step, scratch):
+    for t in range(row.size):
+        row[t] = max(row[t], 0.0)
+    prox_row(params.inner, j, row, step, scratch)
+
+
+@solve_row.register(PositiveRow)
+def _solve_row(params, j, z, curvature, row, scratch):
+    for t in range(row.size):
+        z[t] = max(z[t], 0.0)
+    solve_row(params.inner, j, z, curvature, row, scratch)
+
+
+@prox_row.register(PositiveMeanRow)
+def _prox_mean_row(params, j, row, step, scratch):
+    # a_t = (v_t + pull m)_+ / bend with m the mean of the a_t, see `_positive_points`
+    bend = 1.0 + step * params.alpha
+    pull = step * (params.alpha - params.alpha_mean)
+    mean = 0.0
+    for _ in range(row.size + 1):
+        total = 0.0
+        moving = 0
+        for t in range(row.size):
+            size = row[t] + pull * mean
+            total += max(size, 0.0)
+            moving += 1 if size > 0.0 else 0
+        left = total / (bend * row.size) - mean
+        following = mean + left / (1.0 - pull * moving / (bend * row.size))
+        if not following > mean:
+            break
+        mean = following
+    for t in range(row.size):
+        row[t] = max(row[t] + pull * mean, 0.0) / bend
+
+
+@prox_row.register(SomeRows)
+def _prox_some_rows(params, j, row, step, scratch):
+    if params.which[j]:
+        prox_row(params.chosen, j, row, step, scratch)
+    else:
+        prox_row(params.others, j, row, step, scratch)
+
+
+@solve_row.register(SomeRows)
+def _solve_some_rows(params, j, z, curvature, row, scratch):
+    if params.which[j]:
+        solve_row(params.chosen, j, z, curvature, row, scratch)
+    else:
+        solve_row(params.others, j, z, curvature, row, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class Positive(Derived):
+    """The penalty where A is not negative, and infinity elsewhere.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        A gauge on one block that is a sum over rows, `of_magnitudes`.
+    positive : True or ndarray of bool, shape (n_features,), default=True
+        The features whose coefficients may not be negative; True: all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import L1, Positive
+    >>> Positive(L1(0.5)).prox(np.array([[2.0, -2.0]]), step=1.0)
+    array([[1.5, 0. ]])
+    """
+
+    positive: Any = True
+
+    def __post_init__(self):
+        self._check_penalty()
+        if self.positive is True:
+            return
+        which = np.asarray(self.positive)
+        if which.dtype != bool or which.ndim != 1:
+            raise ValueError(
+                f"positive of {type(self).__name__} must be True, or hold True or "
+                f"False for every feature; got {self.positive!r}"
+            )
+        object.__setattr__(self, "positive", which)
+
+    def _check_penalty(self):
+        super().__post_init__()
+        if not (self.penalty.of_magnitudes and self.penalty.row_separable):
+            raise ValueError(
+                f"positive needs a penalty of the magnitudes of a row, which "
+                f"{type(self.penalty).__name__} is not: set positive=False, or use "
+                f"another penalty, such as that of a group lasso"
+            )
+
+    @property
+    def by_feature(self):
+        return () if self.positive is True else ("positive",)
+
+    @property
+    def is_gauge(self):
+        return self.penalty.is_gauge
+
+    @property
+    def row_params(self):
+        if self.positive is True:
+            return self._signed_row
+        return SomeRows(self._signed_row, self.penalty.row_params, self.positive)
+
+    @property
+    def _signed_row(self):
+        return PositiveRow(self.penalty.row_params)
+
+    def _cut(self, A):
+        """Return A, and 0 in place of entries that may not be negative but are."""
+        positive = np.maximum(A, 0)
+        if self.positive is True:
+            return positive
+        return np.where(self.positive[:, None], positive, A)
+
+    def inside(self, A):
+        cut = self._cut(A)
+        return A if np.array_equal(cut, A) else cut
+
+    def value(self, A):
+        return self.penalty.value(A) if self.inside(A) is A else np.inf
+
+    prox = RowSeparable.prox
+
+    def tangent(self, A, step):
+        return (OnFace if self.has_tangent else AtRest)(self, A, step)
+
+    def polar(self, G):
+        return self.penalty.polar(self._cut(G))
+
+    def row_polars(self, G):
+        """As `RowPenalty.row_polars`."""
+        return self.penalty.row_polars(self._cut(G))
+
+    def gap(self, A, G, value=None):
+        return self._slack_gap(A, G, self._cut(G), value)
+
+    def _slack_gap(self, A, G, larger, value):
+        """Return the gap by a matrix that is not below G: the rest is slack."""
+        value = self.value(A) if value is None else value
+        inner = self.penalty.gap(A, larger, value)
+        slack = inner.scale * float(np.vdot(A, larger - G))
+        return inner._replace(rest=inner.rest + slack if value < np.inf else np.inf)
+
+    def face(self, A):
+        """As `RowPenalty.face`: entries that are 0 stay there."""
+        face = self.penalty.face(A)
+        if face is None:
+            return None
+        moves = A != 0
+        if self.positive is not True:
+            moves |= ~self.positive[:, None]
+        return face._replace(free=face.free * moves)
+
+    def retract(self, A, moved):
+        """As `RowPenalty.retract`."""
+        return self._cut(self.penalty.retract(A, moved))
+
+
+@dataclass(frozen=True, eq=False)
+class PositiveMean(Positive):
+    """Mean regularisation where A is not negative, and infinity elsewhere.
+
+    Parameters
+    ----------
+    penalty : MeanRegularization
+        Nothing of it is free.
+    positive : True or ndarray of bool, shape (n_features,), default=True
+        The features whose coefficients may not be negative; True: all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import MeanRegularization, PositiveMean
+    >>> PositiveMean(MeanRegularization(1.0, 1.0)).prox(np.array([[1.0, -3.0]]), 1.0)
+    array([[0.5, 0. ]])
+    """
+
+    def _check_penalty(self):
+        if not self.penalty.task_matrix.uniform:
+            raise ValueError(
+                "positive needs one finite strength for all features and intercepts "
+                "that are free: set alpha to less than inf and alpha_intercept=0"
+            )
+        if self.penalty.free_directions(2).size:
+            raise ValueError(
+                "positive needs a mean that is penalised: set alpha_mean or ridge to "
+                "more than 0"
+            )
+
+    def absorb(self, option, value):
+        absorbed = self.penalty.absorb(option, value) if option == "ridge" else None
+        return absorbed and replace(self, penalty=absorbed)
+
+    @property
+    def _signed_row(self):
+        return PositiveMeanRow(*self.penalty.task_matrix)
+
+    def _attained(self, G):
+        """Return the gradient at the matrix that attains the conjugate of G."""
+        point = _positive_points(np.asarray(G, np.float64), *self.penalty.task_matrix)
+        gradient = self.penalty.gradient(point)
+        if self.positive is True:
+            return gradient
+        return np.where(self.positive[:, None], gradient, G)
+
+    def conjugate(self, G):
+        return self.penalty.conjugate(self._attained(G))
+
+    def gap(self, A, G, value=None):
+        # 1/2 (A - P)'Q(A - P) + <A, Q P - G> with P the matrix that attains it
+        return self._slack_gap(A, G, self._attained(G), value)
+
+
+def _positive_points(G, alpha, alpha_mean):
+    """Return ``argmax_{A >= 0} <A, G> - penalty(A)`` of mean regularisation.
+
+    Of a row it is ``a_t = (g_t + (alpha - alpha_mean) m)_+ / alpha`` with m their mean,
+    the root of ``mean a(m) - m``: convex, piecewise linear and decreasing in m, so that
+    Newton's method goes up to it from 0.
+    """
+    pull = alpha - alpha_mean
+    mean = np.zeros((len(G), 1))
+    for _ in range(G.shape[1] + 1):
+        found = np.maximum(G + pull * mean, 0.0) / alpha
+        slope = 1.0 - (pull / alpha) * np.mean(found > 0, axis=1, keepdims=True)
+        following = mean + (found.mean(axis=1, keepdims=True) - mean) / slope
+        if not np.any(following > mean):
+            break
+        mean = np.maximum(following, mean)
+    return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtlreg.estimators._checks import check_flag, check_real
 from mtlreg.estimators._fit import Fit
+from mtlreg.estimators._uncertainty import WithUncertainty
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
@@ -113,7 +114,7 @@ class _MeanRegularized(Stem):
 
 
 @estimator
-class MeanRegularizedRegressor(_MeanRegularized, MultiTaskRegressor):
+class MeanRegularizedRegressor(_MeanRegularized, WithUncertainty, MultiTaskRegressor):
     """Ridge regression of every task towards the mean of the tasks.
 
     Examples
@@ -147,7 +148,7 @@ class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
 
 
 @estimator
-class MeanRegularizedRegressorCV(RegressorCV):
+class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
     """`MeanRegularizedRegressor` with strengths by cross-validation.
 
     With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each

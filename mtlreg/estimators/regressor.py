@@ -43,7 +43,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
     def _loss(self):
         return Squared()
 
-    def predict(self, X, *, tasks=None):
+    def predict(self, X, *, tasks=None, return_std=False, noise=False):
         """Predict the target.
 
         Parameters
@@ -51,17 +51,36 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
         tasks : array-like of shape (n_samples,), optional
             Task labels, if and only if `fit` took them.
+        return_std : bool, default=False
+            Whether to return standard deviations too, of the mean of the target, which
+            mean regularisation has.
+        noise : bool, default=False
+            Whether these are of new observations, of weight 1.
 
         Returns
         -------
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a 2-D y
+            The predictions, or with ``return_std`` a tuple of two such arrays.
 
         Raises
         ------
         ValueError
-            For a task that `fit` has not seen, unless ``unseen_task="mean"``.
+            For a task that `fit` has not seen, unless ``unseen_task="mean"``; for
+            ``return_std`` where there are no standard deviations.
         """
-        return self._loss().inverse_link(self._linear_prediction(X, tasks))
+        z = self._loss().inverse_link(self._linear_prediction(X, tasks))
+        if return_std:
+            return z, self._deviations(X, tasks, noise)
+        if noise:
+            raise ValueError("noise=True is for return_std=True; set both or neither")
+        return z
+
+    def _deviations(self, X, tasks, noise):
+        """Return the standard deviations of what `predict` predicts."""
+        raise ValueError(
+            f"{type(self).__name__} has no standard deviations: predict without "
+            f"return_std, or use MeanRegularizedRegressor"
+        )
 
     def score(self, X, y, sample_weight=None, *, tasks=None):
         """Return R2: over all rows, or the mean of the columns of a 2-D y.

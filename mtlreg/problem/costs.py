@@ -31,6 +31,7 @@ STEPS_FOR_MOMENTUM = 64  # that epochs have to be worth for momentum to be given
 
 # Bytes; beyond, what is quicker does not fit beside the data of other processes
 MOST_BYTES = 2**30  # of matrices that are made to save time: Gram matrices, a basis
+KEPT_BYTES = 2**26  # of the matrices that a fitted model holds for its covariances
 DIRECT_BYTES = 2**31  # of the matrices of a direct solver; beyond, FISTA does without
 COPIED_BYTES = 2**28  # of columns that are written out for one Newton step
 

@@ -183,7 +183,7 @@ class LeaveOneOut:
             left -= np.einsum("ij,ij->i", x, fits[cells])
             inner = x / shifted[cells]
             M = np.einsum("ij,ij->i", x, inner)
-            M += free * _quadratic_forms(inverses, cells, inner)
+            M += free * quadratic_forms(inverses, cells, inner)
             if self._problem.term.fit_intercept:
                 M += 1 / (design.task_weights[t] * batch.factors)[cells]
             rest = 1.0 - M * (batch.factors[cells] * design.v[rows])
@@ -331,7 +331,7 @@ def _add_forms(matrices, cells, vectors, out):
         out[i] = total
 
 
-def _quadratic_forms(matrices, cells, vectors):
+def quadratic_forms(matrices, cells, vectors):
     """Return ``z_i' B z_i`` with B the matrix of the cell of row i, (n_rows,)."""
     out = np.empty(len(cells))
     _add_forms(matrices, cells, vectors, out)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from mtlreg import MeanRegularizedRegressorCV
+from mtlreg import MeanRegularizedRegressor, MeanRegularizedRegressorCV
 from mtlreg.estimators import STEMS
 from tests.estimators.oracles import STEM_ORACLES
 
@@ -17,15 +17,18 @@ STEM_OF = {cls: stem for stem, classes in STEMS.items() for cls in classes}
 
 # parameters that one class has beside those of its stem
 OF_ITS_OWN = {MeanRegularizedRegressorCV: "per_feature=False"}
-# what a class sets with other parameters than its defaults
+# what a class has beside, or sets with other parameters than its defaults
+BY_RULE = ["coef_std_", "mean_coef_std_", "reliability_"]
 OTHERWISE = {
+    MeanRegularizedRegressor: BY_RULE,
     MeanRegularizedRegressorCV: [
+        *BY_RULE,
         "noise_variance_",
         "task_variance_",
         "intercept_variance_",
         "singular_",
         "log_likelihood_",
-    ]
+    ],
 }
 
 # every penalty that an estimator can have, by stem and its own parameters

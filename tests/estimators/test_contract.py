@@ -145,7 +145,8 @@ def test_fit_returns_self_and_keeps_the_parameters(case):
     assert est.fit(table, y) is est
     assert est.get_params() == before
     added = set(vars(est)) - set(before)
-    assert all(name.endswith("_") or name == "_layout" for name in added)
+    private = {"_layout", "_solved", "_posterior"}
+    assert all(name.endswith("_") or name in private for name in added)
 
 
 def test_common_attributes(case, library):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.estimators.cases import (
+    BY_RULE,
     CV_ESTIMATORS,
     ESTIMATORS,
     OF_ITS_OWN,
@@ -57,8 +58,12 @@ def attributes_of(cls):
     oracle, names = oracle_of(cls), [*COMMON, own]
     if cls in CV_ESTIMATORS:
         names += [*CV_ATTRIBUTES, *["mse_path_"] * (not is_classifier(cls))]
+    beside = OTHERWISE.get(cls, [])
+    names += [name for name in beside if name in BY_RULE]
+    if cls in CV_ESTIMATORS:
         names += oracle.chosen.split()
-    return names + oracle.attributes.split() + OTHERWISE.get(cls, [])
+    rest = [name for name in beside if name not in BY_RULE]
+    return names + oracle.attributes.split() + rest
 
 
 @pytest.fixture(params=[*ESTIMATORS, *CV_ESTIMATORS], ids=lambda cls: cls.__name__)

@@ -1,0 +1,79 @@
+"""Standard deviations of what mean regularisation of least squares estimates."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import check_is_fitted
+
+from mtlreg.inputs.read import read_predict_input
+from mtlreg.problem import costs
+from mtlreg.sequences.posterior import Posterior
+
+_CHUNK = 2**20  # entries of rows that are treated at once
+
+
+class WithUncertainty:
+    """What a regressor needs for standard deviations.
+
+    They are of the mixed model whose best linear unbiased prediction the fit is, see
+    `MeanRegularizedRegressorCV`, given its strengths and the variance of the noise:
+    that these are estimated is not in them. A strength alpha stands for deviations of
+    the variance ``s2 / alpha`` and a row for noise of the variance ``s2 W_t / (c_t
+    w_ti)``; s2 is the weighted sum of squared residuals over the rows less the trace of
+    the matrix that maps targets to fits, or of ``cv="reml"``. A direction in which no
+    row of any task varies counts as known.
+
+    Attributes
+    ----------
+    coef_std_ : ndarray of shape (n_tasks, n_features)
+        Standard deviations of ``coef_``.
+    mean_coef_std_ : ndarray of shape (n_features,)
+        Those of the mean of which the slopes of the tasks are deviations.
+    reliability_ : ndarray of shape (n_tasks,)
+        The share of its own data in the intercept of a task, 1 where it is free and 0
+        where there is one for all: what actuaries call credibility.
+    """
+
+    def _solve(self, fit, start, context, inputs):
+        super()._solve(fit, start, context, inputs)
+        A = fit.variable(self.coef_[None], self.intercept_)
+        free = fit.problem.term.fit_intercept
+        self._posterior = Posterior.of_problem(fit.problem, fit.read.data, A, free)
+
+    def _known_posterior(self):
+        check_is_fitted(self)
+        if self._posterior is None:
+            raise AttributeError(
+                f"{type(self).__name__} keeps no covariances of {len(self.tasks_)} "
+                f"tasks with {self.coef_.shape[1]} features each, which take more than "
+                f"{costs.KEPT_BYTES >> 20} MB; use fewer features to have them"
+            )
+        return self._posterior
+
+    @property
+    def coef_std_(self):
+        return self._known_posterior().coefficient_deviations(self.coef_.shape[1])
+
+    @property
+    def mean_coef_std_(self):
+        return self._known_posterior().mean_deviations(self.coef_.shape[1])
+
+    @property
+    def reliability_(self):
+        return self._known_posterior().reliability
+
+    def _deviations(self, X, tasks, noise):
+        posterior = self._known_posterior()
+        X, codes = read_predict_input(self, X, tasks)
+        n_tasks = len(self.tasks_)
+        shape = (X.shape[0], n_tasks)
+        if codes is None:
+            codes = np.broadcast_to(np.arange(n_tasks), shape)
+        codes = codes.reshape(X.shape[0], -1)
+        out = np.empty(codes.shape)
+        step = max(1, _CHUNK // (codes.shape[1] * (X.shape[1] + 1)))
+        for start in range(0, len(codes), step):
+            part = slice(start, start + step)
+            rows = X[part].toarray() if sp.issparse(X) else X[part]
+            out[part] = posterior.of_rows(rows, codes[part], noise)
+        by_column = self._layout == "columns"
+        return np.sqrt(out) if by_column else np.sqrt(out[:, 0])

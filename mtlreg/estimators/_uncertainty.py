@@ -35,19 +35,28 @@ class WithUncertainty:
 
     def _solve(self, fit, start, context, inputs):
         super()._solve(fit, start, context, inputs)
-        A = fit.variable(self.coef_[None], self.intercept_)
-        free = fit.problem.term.fit_intercept
-        self._posterior = Posterior.of_problem(fit.problem, fit.read.data, A, free)
+        self._posterior = None
+        if not (self.normalize_y or np.any(self.positive)):
+            A = fit.variable(self.coef_.T[None], self.intercept_)
+            free = fit.problem.term.fit_intercept
+            self._posterior = Posterior.of_problem(fit.problem, fit.read.data, A, free)
 
-    def _known_posterior(self):
+    def _known_posterior(self, error=AttributeError):
         check_is_fitted(self)
-        if self._posterior is None:
-            raise AttributeError(
+        if self._posterior is not None:
+            return self._posterior
+        if self.normalize_y or np.any(self.positive):
+            why = (
+                "standard deviations are of coefficients of any sign and of targets in "
+                "one unit: set normalize_y=False and positive=False"
+            )
+        else:
+            why = (
                 f"{type(self).__name__} keeps no covariances of {len(self.tasks_)} "
                 f"tasks with {self.coef_.shape[1]} features each, which take more than "
                 f"{costs.KEPT_BYTES >> 20} MB; use fewer features to have them"
             )
-        return self._posterior
+        raise error(why)
 
     @property
     def coef_std_(self):
@@ -62,7 +71,7 @@ class WithUncertainty:
         return self._known_posterior().reliability
 
     def _deviations(self, X, tasks, noise):
-        posterior = self._known_posterior()
+        posterior = self._known_posterior(ValueError)
         X, codes = read_predict_input(self, X, tasks)
         n_tasks = len(self.tasks_)
         shape = (X.shape[0], n_tasks)

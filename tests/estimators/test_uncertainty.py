@@ -191,7 +191,26 @@ def test_what_is_refused(monkeypatch):
         exact.predict(X, tasks=tasks, return_std=True)
     monkeypatch.setattr(costs, "KEPT_BYTES", 100)
     large = MeanRegularizedRegressor().fit(X, y, tasks=tasks)
-    with pytest.raises(AttributeError, match="use fewer features"):
+    with pytest.raises(ValueError, match="use fewer features"):
         large.predict(X, tasks=tasks, return_std=True)
     assert not hasattr(large, "coef_std_")
     assert not hasattr(MeanRegularizedRegressor(), "reliability_")
+
+
+@pytest.mark.parametrize("option", [{"normalize_y": True}, {"positive": True}])
+def test_options_without_standard_deviations(option):
+    X, y, tasks = draw("regressor")
+    model = MeanRegularizedRegressor(**option).fit(X, y, tasks=tasks)
+    assert not hasattr(model, "coef_std_")
+    with pytest.raises(ValueError, match="set normalize_y=False and positive=False"):
+        model.predict(X, tasks=tasks, return_std=True)
+
+
+def test_a_ridge_adds_to_both_strengths():
+    X, y, tasks = draw("regressor")
+    both = MeanRegularizedRegressor(0.3, alpha_mean=0.1, ridge=0.2)
+    one = MeanRegularizedRegressor(0.5, alpha_mean=0.3)
+    for model in (both, one):
+        model.fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(both.coef_std_, one.coef_std_, rtol=1e-9)
+    np.testing.assert_allclose(both.mean_coef_std_, one.mean_coef_std_, rtol=1e-9)

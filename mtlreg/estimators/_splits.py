@@ -248,7 +248,7 @@ class RowFold:
 
 
 class StatisticsFold:
-    """The same on statistics; what these do not serve is left to the rows.
+    """The same on statistics.
 
     Parameters
     ----------
@@ -269,9 +269,7 @@ class StatisticsFold:
         training, problem = self._merge(), None
         for model in models:
             penalty = model._whole_penalty(self._fit.read)
-            if penalty.free_directions(len(training.weight)).size:
-                yield from self._rows.fits([model])
-            elif problem is None:
+            if problem is None:
                 fit = self._fit
                 every = np.ones(len(training.weight), dtype=bool)
                 scale = task_scale(

@@ -17,5 +17,5 @@ class TaskMatrix(NamedTuple):
 
     @property
     def uniform(self):
-        """Whether it is one finite matrix for all features."""
-        return np.ndim(self.spread) == np.ndim(self.mean) == 0 and self.spread < np.inf
+        """Whether the spread is one finite number for all features."""
+        return np.ndim(self.spread) == 0 and self.spread < np.inf

@@ -173,6 +173,44 @@ class FreeDirections:
         )
 
 
+class FreeOnStatistics:
+    """The same for the squared loss on statistics, whose Hessian is constant.
+
+    Parameters
+    ----------
+    statistics : Statistics
+    patterns : ndarray of shape (n_tasks, k)
+    features : ndarray of bool, optional
+    """
+
+    def __init__(self, statistics, patterns, features=None):
+        d, self._patterns = len(statistics.moments), patterns
+        self._multiply = statistics.multiply
+        every = np.arange(d)
+        self._features = every if features is None else every[features]
+        grams = statistics.restrict(self._features).stacked()
+        size = len(self._features) * patterns.shape[1]
+        hessian = np.einsum("jkt,tp,tq->jpkq", grams, patterns, patterns, optimize=True)
+        self._inverse = _Inverse(hessian.reshape(size, size))
+
+    def optimum(self, gradient):
+        """Minimise over the directions from a point with the gradient.
+
+        Returns
+        -------
+        shift, image : ndarrays of shape (n_features, n_tasks)
+            The move, and what it adds to the gradient.
+        """
+        shift, image = np.zeros_like(gradient), np.zeros_like(gradient)
+        # the second step takes the rounding of the first off
+        for _ in range(2):
+            left = (gradient + image)[self._features] @ self._patterns
+            move = self._inverse.solve(-left) @ self._patterns.T
+            shift[self._features] += move
+            image = self._multiply(shift)
+        return shift, image
+
+
 class _Inverse:
     """A pseudo-inverse, in units in which the diagonal of the Hessian is 1.
 

@@ -17,7 +17,7 @@ import numpy as np
 from mtlreg.losses import Squared
 from mtlreg.problem.certificate import ROUNDING, Certificate, nonnegative
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.problem.free import FreeDirections
+from mtlreg.problem.free import FreeDirections, FreeOnStatistics
 from mtlreg.problem.span import Span, span_pays
 from mtlreg.problem.statistics import Statistics, statistics_pay
 from mtlreg.problem.terms import DataTerm, StatisticsTerm
@@ -37,7 +37,7 @@ class _Null:
     G: np.ndarray
     shift: np.ndarray | None = None
     Z: np.ndarray | None = None
-    free: FreeDirections | None = None
+    free: FreeDirections | FreeOnStatistics | None = None
 
 
 class Problem:
@@ -214,19 +214,21 @@ class Problem:
         n_products : int
             Iterations or gap checks over which building them has to pay.
         """
-        if not self.loss.quadratic or self._patterns.size:
+        if not self.loss.quadratic:
             return None
+        zero = np.broadcast_to(0.0, self.term.y.shape)
         if "built" not in self._statistics:
             if not statistics_pay(self.design, n_products):
                 return None
-            self._statistics["built"] = Statistics.of_design(self.design, self._null.G)
+            moments = -self.design.adjoint(self.term.slopes(zero))
+            self._statistics["built"] = Statistics.of_design(self.design, moments)
         return StatisticsProblem(
             self._statistics["built"],
             self.penalty,
-            self._null.value,
+            self.term.value(zero),
             square_norms=self.square_norms,
             means=self._means,
-            targets=self.term.intercept(self._null.Z),
+            targets=self.term.intercept(zero),
             origin=self._origin,
             task_scale=self._task_scale,
             scale=self.scale,
@@ -357,8 +359,7 @@ class Problem:
 class StatisticsProblem(Problem):
     """The problem of the squared loss on sufficient statistics, without the rows.
 
-    Gaps and values are good to rounding of F0. Penalties with free directions need the
-    rows.
+    Gaps and values are good to rounding of F0.
 
     Parameters
     ----------
@@ -400,7 +401,10 @@ class StatisticsProblem(Problem):
     ):
         self.loss = Squared()
         self.dtype, self.scale = np.dtype(dtype), scale
-        self.term = StatisticsTerm(statistics, null_value)
+        self.term, self._value_at_zero = (
+            StatisticsTerm(statistics, null_value),
+            null_value,
+        )
         self.square_norms = square_norms
         d, n_tasks = square_norms.shape
         self.work = largest_product(d, d, n_tasks)
@@ -410,13 +414,15 @@ class StatisticsProblem(Problem):
         self._set_penalty(penalty)
 
     def _null_model(self):
+        statistics = self.term.statistics
+        shift = image = np.zeros(self.square_norms.shape)
+        free = None
         if self._patterns.size:
-            raise ValueError(
-                f"{type(self.penalty).__name__} leaves directions free, which "
-                f"needs rows"
-            )
-        value = self.term.value_at(*np.zeros((2, *self.square_norms.shape)))
-        return _Null(value, self.term.statistics.moments)
+            features = self.penalty.free_features
+            free = FreeOnStatistics(statistics, self._patterns, features)
+            shift, image = free.optimum(-statistics.moments)
+        value = max(self.term.value_at(shift, image), 0.0)
+        return _Null(value, statistics.moments - image, shift, image, free)
 
     def on_statistics(self, n_products=100):
         return None
@@ -433,11 +439,17 @@ class StatisticsProblem(Problem):
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
-        gradient = self.term.gradient(Z)
+        gradient, lower = self.term.gradient(Z), 0.0
+        if self._patterns.size:
+            shift, image = self._null.free.optimum(gradient)
+            gradient = gradient + image
+            # the dual point is that of the optimum over what nothing penalises
+            lower = 0.5 * max(float(np.vdot(shift, image)), 0.0)
         gap, s, polars = self._penalty_gap(exact, matrix, gradient, value)
+        gap += lower
         loss = nonnegative(
             self.term.value_at(matrix, Z),
-            2 * self.null_value,
+            2 * self._value_at_zero,
             (matrix, matrix, self.square_norms),
             len(matrix) * ROUNDING,
         )

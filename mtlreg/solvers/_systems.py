@@ -71,7 +71,7 @@ def _factorise(gram, alpha, alpha_mean, factor, column, excess, least, pooled):
                 for i in range(lanes):
                     column[j, i] = gram[j, c, first + i]
             for i in range(lanes):
-                column[c, i] += alpha_mean
+                column[c, i] += alpha_mean[c]
             _solve_lanes(factor, column, 0, lanes)
             for j in range(d):
                 for i in range(lanes):
@@ -106,12 +106,13 @@ def factorise_tasks(grams, alpha, alpha_mean):
     ----------
     grams : ndarray of shape (n_features, n_features, n_tasks)
         The H_t; the lower triangles become the factors, for `solve_tasks`.
-    alpha, alpha_mean : float
+    alpha : float
+    alpha_mean : ndarray of shape (n_features,)
 
     Returns
     -------
     ndarray of shape (n_features, n_features)
-        ``sum_t (H_t + alpha I)^-1 (H_t + alpha_mean I)``, an error of whose columns
+        ``sum_t (H_t + alpha I)^-1 (H_t + diag(alpha_mean))``, an error of whose columns
         is small beside the diagonal of H_t there.
     """
     d = len(grams)

@@ -46,7 +46,7 @@ class TaskSystems:
         gradient of the data term at A.
     A : ndarray of shape (n_features, n_tasks)
     alpha : float
-    alpha_mean : float
+    alpha_mean : float or ndarray of shape (n_features,)
     """
 
     def __init__(self, design, bend, residual, A, alpha, alpha_mean):
@@ -56,19 +56,20 @@ class TaskSystems:
         mean, self._outside = A.mean(axis=1, keepdims=True), alpha_mean / alpha
         self._mean = mean[:, 0]
         # of the penalty's gradient alpha times this, where nothing cancels
-        self._pull = (A - mean) + self._outside * mean
+        self._pull = (A - mean) + _column(self._outside) * mean
 
     def solve(self):
         """Return the move, shape (n_features, n_tasks)."""
         d, sizes = self._design.n_features, _sizes(self._design)
-        if np.sum(sizes) < d:
+        if np.sum(sizes) < d and not np.ndim(self._outside):
             every = self._by_rows(np.full(len(sizes), True))
             m = self._mean_of_few_rows(every)
             return np.ascontiguousarray(every.columns(m))
         kinds = (self._by_rows, sizes < d), (self._by_grams, sizes >= d)
         parts = [(make(tasks), tasks) for make, tasks in kinds if tasks.any()]
         pooled = sum(part.pooled for part, _ in parts)
-        m = mean_of_moves(pooled, sum(part.alone.sum(axis=1) for part, _ in parts))
+        target = sum(part.alone.sum(axis=1) for part, _ in parts)
+        m = mean_of_moves(pooled, target, 1.0 - self._outside)
         out = np.empty((d, len(sizes)))
         for part, tasks in parts:
             out[:, tasks] = part.columns(m)
@@ -164,7 +165,7 @@ def solve_spectra(values, vectors, moments, alpha, alpha_mean):
     """Return the minimiser, as `TaskSystems` does, from `Statistics.spectra`."""
     shifted = values + alpha
     alone = moments / shifted
-    if vectors.shape[1] == 1:
+    if vectors.shape[1] == 1 and not np.ndim(alpha_mean):
         target, pooled = (
             alone.sum(axis=0),
             np.sum((values + alpha_mean) / shifted, axis=0),
@@ -172,20 +173,34 @@ def solve_spectra(values, vectors, moments, alpha, alpha_mean):
         held = pooled > _cutoff(pooled) * pooled.max()
         m = np.divide(target, pooled, out=np.zeros_like(target), where=held)
         return vectors[:, 0] @ (alone + (alpha - alpha_mean) * m / shifted).T
-    wide = vectors.reshape(len(vectors), -1)
+    common, wide = vectors.shape[1] == 1, vectors.reshape(len(vectors), -1)
+    pull = alpha - alpha_mean
     pooled = pooled_sum(values, vectors, alpha, alpha_mean)
-    m = _minimum_norm(pooled, wide @ alone.ravel())
-    rotated = alone + (alpha - alpha_mean) * (m @ wide).reshape(values.shape) / shifted
+    target = wide @ (alone.sum(axis=0) if common else alone.ravel())
+    if np.ndim(alpha_mean):
+        m = mean_of_moves(pooled, target, pull)
+    else:
+        m = _minimum_norm(pooled, target)
+    turned = ((pull * m) @ wide).reshape(-1, values.shape[1])
+    rotated = alone + turned / shifted
+    if common:
+        return vectors[:, 0] @ rotated.T
     return np.einsum("jtk,tk->jt", vectors, rotated)
 
 
 def pooled_sum(values, vectors, alpha, alpha_mean):
     """Return ``sum_t K_t (H_t + alpha_mean I)``, from `Statistics.spectra`."""
-    ratio = (values + alpha_mean) / (values + alpha)
-    if vectors.shape[1] == 1:
-        ratio = ratio.sum(axis=0)
     wide = vectors.reshape(len(vectors), -1)
-    return (wide * ratio.ravel()) @ wide.T
+
+    def summed(ratio):
+        if vectors.shape[1] == 1:
+            ratio = ratio.sum(axis=0)
+        return (wide * ratio.ravel()) @ wide.T
+
+    if np.ndim(alpha_mean):
+        own = summed(values / (values + alpha))
+        return own + summed(1.0 / (values + alpha)) * alpha_mean
+    return summed((values + alpha_mean) / (values + alpha))
 
 
 def empty_grams(d, n_tasks):
@@ -211,11 +226,13 @@ class GramSystems:
         The H_t, which may be overwritten.
     gradient : ndarray of shape (n_features, n_tasks)
         The g_t.
-    alpha, alpha_mean : float
+    alpha : float
+    alpha_mean : float or ndarray of shape (n_features,)
     """
 
     def __init__(self, grams, gradient, alpha, alpha_mean):
         size = np.einsum("jjt->j", grams)
+        alpha_mean = np.broadcast_to(np.float64(alpha_mean), len(grams))
         self._gradient, self._pull = gradient, alpha - alpha_mean
         if len(grams) <= costs.FACTORS_AT_ONCE:
             self._factors = grams
@@ -233,16 +250,19 @@ class GramSystems:
             pooled += np.triu(upper) + np.triu(upper, 1).T
         # of the two of a pair the one that is exact beside the smaller feature
         rank = np.argsort(np.argsort(size, kind="stable"))
-        self.pooled = np.where(rank[:, None] >= rank, pooled, pooled.T)
+        if np.all(alpha_mean == alpha_mean[0]):
+            pooled = np.where(rank[:, None] >= rank, pooled, pooled.T)
+        self.pooled = pooled
         self.alone = self._solve(gradient)
 
     def solve(self):
         """Return the d_t where these are all tasks."""
-        return self.columns(mean_of_moves(self.pooled, self.alone.sum(axis=1)))
+        target = self.alone.sum(axis=1)
+        return self.columns(mean_of_moves(self.pooled, target, self._pull))
 
     def columns(self, m):
         """Return the d_t for their mean m."""
-        return self._solve(self._gradient + self._pull * m[:, None])
+        return self._solve(self._gradient + (self._pull * m)[:, None])
 
     def _solve(self, right):
         if len(right) <= costs.FACTORS_AT_ONCE:
@@ -261,7 +281,8 @@ def _factorise(gram, alpha, alpha_mean):
     as much.
     """
     d, diagonal = len(gram), np.diag(gram).copy()
-    cancels = alpha > diagonal.max() or alpha_mean < _LEAST_SHARE * alpha
+    cancels = alpha > diagonal.max() or np.any(alpha_mean < _LEAST_SHARE * alpha)
+    cancels = cancels or np.any(alpha_mean != alpha_mean[0])
     target = gram.copy() if cancels else None
     shifted, excess, least = diagonal + alpha, 0.0, d * _EPS
     while True:
@@ -278,7 +299,7 @@ def _factorise(gram, alpha, alpha_mean):
         target.reshape(-1)[:: d + 1] += alpha_mean
         return lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0], True
     R = lapack.dpotri(gram.T)[0]
-    R *= alpha_mean - alpha
+    R *= alpha_mean[0] - alpha
     R.reshape(-1, order="F")[:: d + 1] += 1.0
     return R, False
 
@@ -316,15 +337,15 @@ class _RowSystems:
 
     @property
     def pooled(self):
-        """``sum_t W'W + outside (I - W'W)``."""
-        pooled = (1.0 - self._outside) * (self.W.T @ self.W)
+        """``sum_t W'W + (I - W'W) outside``."""
+        pooled = (self.W.T @ self.W) * (1.0 - self._outside)
         n_tasks = len(self._offsets) - 1
         pooled.reshape(-1)[:: len(pooled) + 1] += n_tasks * self._outside
         return pooled
 
     def columns(self, m):
-        rest = m[:, None] - self._adjoint(self.W @ m)
-        return self.alone + (1.0 - self._outside) * rest
+        m = (1.0 - self._outside) * m
+        return self.alone + m[:, None] - self._adjoint(self.W @ m)
 
     def _adjoint(self, r):
         return adjoint_tasks(self.W, self._offsets, r).T
@@ -341,6 +362,11 @@ def _whiten(V, r, alpha):
     both = lapack.dtrtrs(factor, np.column_stack([V, r]), lower=1)[0]
     V[:], r[:] = both[:, :-1], both[:, -1]
     return True
+
+
+def _column(strength):
+    """Return a strength so that it multiplies the rows of a matrix."""
+    return strength[:, None] if np.ndim(strength) else strength
 
 
 def _cutoff(values):
@@ -360,16 +386,28 @@ def _minimum_norm(matrix, target, unit=1.0):
     if not info and lapack.dpocon(factor, np.linalg.norm(scaled, 1))[0] > cutoff:
         return lapack.dpotrs(factor, right)[0] / unit
     values, U = np.linalg.eigh(scaled)
-    held = values > cutoff * values[-1]
+    held = np.abs(values) > cutoff * np.abs(values).max()
     found = U[:, held] @ ((U[:, held].T @ right) / values[held]) / unit
     # of the solutions that differ by what the matrix does not see
     free, _ = np.linalg.qr(U[:, ~held] / unit[:, None])
     return found - free @ (free.T @ found)
 
 
-def mean_of_moves(pooled, target):
-    """Return the mean of the moves, for features in any units."""
-    diagonal = np.sqrt(np.maximum(np.diag(pooled), 0.0))
+def mean_of_moves(pooled, target, pull=1.0):
+    """Return the mean of the moves, for features in any units.
+
+    Parameters
+    ----------
+    pooled : ndarray of shape (n_features, n_features)
+        The sum of the ``R_t = I - K_t (alpha - alpha_mean)``.
+    target : ndarray of shape (n_features,)
+    pull : float or ndarray of shape (n_features,)
+        A multiple of ``alpha - alpha_mean``, by which rows make the matrix symmetric;
+        where it is 0 the mean does not count.
+    """
+    if np.ndim(pull):
+        pooled, target = pull[:, None] * pooled, pull * target
+    diagonal = np.sqrt(np.abs(np.diag(pooled)))
     return _minimum_norm(pooled, target, np.where(diagonal > 0, diagonal, 1.0))
 
 

@@ -12,6 +12,7 @@ from mtlreg.penalties import L21, MeanRegularization
 from mtlreg.problem import free as _free
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import StackedDesign
+from mtlreg.problem.problem import Problem
 from mtlreg.solvers import BCD, FISTA, Direct
 from tests import oracles
 from tests.problems import (
@@ -206,16 +207,31 @@ def test_null_model_of_statistics_is_that_of_the_rows(penalty, intercept):
     np.testing.assert_allclose(first.intercept, second.intercept, rtol=1e-12)
 
 
-def test_free_directions_have_no_statistics():
-    assert (
-        random_case("squared", "mean-free", "stacked-dense").problem().on_statistics()
-        is None
-    )
-    statistics = (
-        random_case("squared", "mean", "stacked-dense", n=80).problem().on_statistics()
-    )
-    with pytest.raises(ValueError, match="needs rows"):
-        statistics.with_penalty(MeanRegularization(0.3, 0.0))
+FREE_PENALTIES = {
+    "all": MeanRegularization(0.3, 0.0),
+    "some": MeanRegularization(0.3, np.array([0.1, 0.0, 0.2, 0.0])),
+}
+
+
+@pytest.mark.parametrize("name", FREE_PENALTIES)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])
+def test_free_directions_on_statistics(layout, intercept, name):
+    data = random_data("squared", layout, n=80, weighted=layout != "shared-dense")
+    scale = np.array([0.5, 1.0, 2.0])
+    loss, penalty = LOSSES["squared"](), FREE_PENALTIES[name]
+    problem = Problem(data, loss, penalty, scale, intercept)
+    statistics = problem.on_statistics(10_000)
+    assert statistics.null_value == pytest.approx(problem.null_value, rel=1e-10)
+    rng = np.random.default_rng(0)
+    zero, A = np.zeros(problem.shape), rng.normal(size=problem.shape)
+    for point in (zero, A, problem.null_point()):
+        first, second = (p.certificate(point) for p in (statistics, problem))
+        assert first.gap == pytest.approx(second.gap, rel=1e-9, abs=1e-12)
+        np.testing.assert_allclose(first.intercept, second.intercept, rtol=1e-10)
+    found = [Direct(tol=1e-9).solve(p) for p in (statistics, problem)]
+    assert found[0].converged
+    np.testing.assert_allclose(found[0].A, found[1].A, rtol=1e-8, atol=1e-10)
 
 
 @every_layout

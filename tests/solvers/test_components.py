@@ -16,10 +16,18 @@ STRENGTHS = {
     "own": (OWN, np.array([0.1, 0.0, 0.2, 0.0])),
     "own-free": (OWN, 0.0),
     "larger-mean": (np.array([1.0, 0.3, 2.0, 0.1]), np.array([0.1, 0.5, 2.0, 0.1])),
+    "own-mean": (0.5, np.array([0.1, 0.0, 0.2, 0.7])),
     "pooled": (np.inf, 0.1),
     "pooled-free": (np.inf, 0.0),
 }
 TOL = 1e-8
+
+
+@pytest.fixture(params=["compiled", "library"])
+def way(request, monkeypatch):
+    """Both sides of the size at which libraries are faster."""
+    if request.param == "library":
+        monkeypatch.setattr(costs, "FACTORS_AT_ONCE", 2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -51,19 +59,35 @@ def test_statistics_give_the_same(strengths):
     np.testing.assert_allclose(found[0].intercept, found[1].intercept, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("n", "d"), [(14, 4), (14, 30), (3, 12)])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_one_spread_is_the_same_for_every_feature(layout, loss, n, d, weighted):
+    """By the systems of one number, and by those of a number for each."""
+    data = random_data(loss, layout, n=n, d=d, weighted=weighted)
+    alpha_mean = np.append(np.full(d - 1, 0.1), 0.0)
+    for alpha in (0.05, 0.5, 1e4):
+        one, many = (
+            Problem(data, LOSSES[loss](), penalty, np.ones(3))
+            for penalty in (
+                MeanRegularization(alpha, alpha_mean),
+                MeanRegularization(np.full(d, alpha), alpha_mean),
+            )
+        )
+        found = [Direct(tol=1e-10).solve(problem) for problem in (one, many)]
+        assert found[0].converged
+        scale = np.abs(found[1].A).max()
+        np.testing.assert_allclose(found[0].A, found[1].A, atol=1e-6 * scale)
+
+
 def systems(d=5, n_tasks=3, rank=3, seed=0):
     rng = np.random.default_rng(seed)
     C = rng.normal(size=(n_tasks, rank, d))
     H = C.swapaxes(1, 2) @ C
     g = np.einsum("tkj,tk->jt", C, rng.normal(size=(n_tasks, rank)))
     return np.moveaxis(H, 0, 2), g, rng.normal(size=(d, n_tasks))
-
-
-@pytest.fixture(params=["compiled", "library"])
-def way(request, monkeypatch):
-    """Both sides of the size at which libraries are faster."""
-    if request.param == "library":
-        monkeypatch.setattr(costs, "FACTORS_AT_ONCE", 2)
 
 
 @pytest.mark.usefixtures("way")

@@ -5,7 +5,7 @@ import numpy as np
 from mtlreg.penalties.factored import as_array
 
 
-def accelerated(term, penalty, A, lipschitz=None):
+def accelerated(term, penalty, A, lipschitz=None, most=np.inf):
     """Yield the iterates of accelerated proximal gradient, for ever.
 
     The step is 1/L; whenever the term curves more along a step than L allows, L grows
@@ -19,6 +19,8 @@ def accelerated(term, penalty, A, lipschitz=None):
         The start, of the shape of the variable of ``penalty``; not written to.
     lipschitz : float, optional
         L to start with, that of the term if left out.
+    most : float
+        A bound of the curvature: a step that bends more does so by rounding alone.
 
     Yields
     ------
@@ -42,8 +44,10 @@ def accelerated(term, penalty, A, lipschitz=None):
             start, step = Y - gradient / _as(Y, lipschitz), 1 / lipschitz
             iterate = penalty.factored_prox(start, step)
             following, following_image = as_array(iterate), term.image(combine(iterate))
-            if not term.bends_more(lipschitz, following - Y, image, following_image):
+            ends = following - Y, image, following_image
+            if lipschitz > most or not term.bends_more(lipschitz, *ends):
                 break
+            del ends
             lipschitz *= 1.5
         move = following - A
         if np.vdot(Y - following, move) > 0:
@@ -53,7 +57,7 @@ def accelerated(term, penalty, A, lipschitz=None):
         Y = following + _as(A, beta) * move
         image = following_image + _as(Z, beta) * (following_image - Z)
         A, Z, momentum = following, following_image, grown
-        del gradient, start, move  # which would last until the next step
+        del gradient, start, move, ends  # which would last until the next step
         yield iterate, Z, lipschitz
 
 

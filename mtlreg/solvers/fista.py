@@ -115,6 +115,9 @@ class FISTA(Solver):
         """Yield what `_points` does, for all blocks of a problem."""
         term, penalty = problem.term, problem.penalty
         newton = lipschitz = Z = None
+        # the largest eigenvalue of a Hessian is at most its trace
+        traces = problem.loss.curvature * problem.square_norms.sum(axis=0)
+        most = float(penalty.n_blocks * traces.max())
         if _takes_newton(penalty):
             # steps that are spread over the tasks seldom bend like the worst task
             curvature = problem.square_norms.mean()
@@ -125,7 +128,7 @@ class FISTA(Solver):
             for A, Z in newton.steps(iteration, self.max_iter):
                 yield newton.iteration, A, Z
             iteration = newton.iteration
-        steps = accelerated(term, penalty, as_array(A), lipschitz)
+        steps = accelerated(term, penalty, as_array(A), lipschitz, most)
         while True:
             for _ in range(min(self.check_every, self.max_iter - iteration)):
                 A, Z, lipschitz = next(steps)
@@ -137,7 +140,7 @@ class FISTA(Solver):
                 steps = None  # which would go on from elsewhere
                 yield newton.iteration, A, Z
             iteration = newton.iteration
-            steps = steps or accelerated(term, penalty, as_array(A), lipschitz)
+            steps = steps or accelerated(term, penalty, as_array(A), lipschitz, most)
 
 
 def _takes_newton(penalty):

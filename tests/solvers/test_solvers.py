@@ -8,6 +8,7 @@ import pytest
 
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import L1, L21, Dirty, InfimalSum, L1Linf, MeanRegularization
+from mtlreg.problem.terms import DataTerm, StatisticsTerm
 from mtlreg.solvers import FISTA, SOLVERS, Direct, Solver, choose_solver
 from tests.problems import (
     PENALTY_CASES,
@@ -320,3 +321,18 @@ def test_dirty_corners_are_the_simpler_models():
             for penalty in (dirty, simple)
         )
         np.testing.assert_allclose(first.A, second.A, atol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", ["trace", "l21"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_rounding_does_not_shorten_steps_for_ever(loss, penalty, monkeypatch):
+    # near the optimum of badly scaled data images differ by rounding where A does not
+    case = random_case(loss, penalty, "stacked-dense")
+
+    def bends(term, lipschitz, *ends):
+        return lipschitz < np.inf
+
+    for kind in (DataTerm, StatisticsTerm):
+        monkeypatch.setattr(kind, "bends_more", bends)
+    solution = FISTA(tol=1e-6).solve(case.problem())
+    assert solution.converged

@@ -1,5 +1,7 @@
 """Standard deviations of what mean regularisation of least squares estimates."""
 
+import functools
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -39,10 +41,20 @@ class WithUncertainty:
         if not (self.normalize_y or np.any(self.positive)):
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
-            self._posterior = Posterior.of_problem(fit.problem, fit.read.data, A, free)
+            data = fit.read.data
+            make = functools.partial(Posterior.of_problem, fit.problem, data, A, free)
+            # a fit costs nothing more where its rows may wait until somebody asks
+            self._posterior = make if _n_bytes(data.X) <= costs.KEPT_BYTES else make()
+
+    def __getstate__(self):
+        if callable(getattr(self, "_posterior", None)):
+            self._posterior = self._posterior()
+        return super().__getstate__()
 
     def _known_posterior(self, error=AttributeError):
         check_is_fitted(self)
+        if callable(self._posterior):
+            self._posterior = self._posterior()
         if self._posterior is not None:
             return self._posterior
         if self.normalize_y or np.any(self.positive):
@@ -86,3 +98,7 @@ class WithUncertainty:
             out[part] = posterior.of_rows(rows, codes[part], noise)
         by_column = self._layout == "columns"
         return np.sqrt(out) if by_column else np.sqrt(out[:, 0])
+
+
+def _n_bytes(X):
+    return X.data.nbytes + X.indices.nbytes if sp.issparse(X) else X.nbytes

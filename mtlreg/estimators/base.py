@@ -77,7 +77,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             cls.__init__ = _renamed(inherited, f"{cls.__qualname__}.__init__")
 
     # the parameters of all regressors, or all classifiers, and their defaults
-    _options: ClassVar = {}
+    _options: ClassVar[dict] = {}
 
     __metadata_request__fit: ClassVar = {"tasks": True}
     __metadata_request__predict: ClassVar = {"tasks": True}

@@ -33,7 +33,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
     __metadata_request__predict_proba: ClassVar = {"tasks": True}
     __metadata_request__predict_log_proba: ClassVar = {"tasks": True}
 
-    _options: ClassVar = {"class_weight": None}
+    _options: ClassVar[dict] = {"class_weight": None}
 
     def _loss(self):
         return Logistic()

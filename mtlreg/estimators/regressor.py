@@ -30,7 +30,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         The units of the fit, 1 without ``normalize_y``.
     """
 
-    _options: ClassVar = {"normalize_y": False}
+    _options: ClassVar[dict] = {"normalize_y": False}
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -160,7 +160,19 @@ def _trace_polar(penalty, G):
     return np.linalg.svd(G, compute_uv=False)[0] / penalty.alpha
 
 
+def _mean_rows(penalty, n_features):
+    """Mean regularisation of each row, or None where it is excluded."""
+    strengths = penalty.alpha, penalty.alpha_mean, penalty.ridge
+    rows = zip(*(np.broadcast_to(s, n_features) for s in strengths), strict=True)
+    return [None if row[1] == np.inf else MeanRegularization(*row) for row in rows]
+
+
 def _mean(penalty, A):
+    if np.ndim(penalty.alpha):
+        rows = enumerate(_mean_rows(penalty, A.shape[0]))
+        parts = [(row, A[j : j + 1]) for j, row in rows]
+        excluded = cp.transforms.indicator([a == 0 for row, a in parts if not row])
+        return excluded + sum(_mean(row, a) for row, a in parts if row)
     mean = cp.sum(A, axis=1) / A.shape[1]
     spread = sum(cp.sum_squares(A[:, t] - mean) for t in range(A.shape[1]))
     common = penalty.alpha_mean * A.shape[1] * cp.sum_squares(mean)
@@ -175,7 +187,10 @@ def _mean_matrix(penalty, n_tasks):
 
 
 def _mean_conjugate(penalty, G):
-    """``tr(G Q^+ G') / 2``."""
+    """``tr(G Q^+ G') / 2``, of each row."""
+    if np.ndim(penalty.alpha):
+        rows = zip(_mean_rows(penalty, len(G)), G, strict=True)
+        return sum(_mean_conjugate(row, g[None]) for row, g in rows if row)
     Q = _mean_matrix(penalty, G.shape[1])
     return np.trace(G @ np.linalg.pinv(Q, hermitian=True) @ G.T) / 2
 
@@ -191,12 +206,21 @@ def _dirty_polar(penalty, G):
     return max(shared, _l1_polar(L1(penalty.alpha_specific), G))
 
 
+def _signed(penalty, n_features):
+    """Which features may not be negative."""
+    return np.flatnonzero(np.broadcast_to(penalty.positive, n_features))
+
+
 def _positive(penalty, A):
-    return expression(penalty.penalty, A) + cp.transforms.indicator([A >= 0])
+    signs = cp.transforms.indicator([A[_signed(penalty, A.shape[0])] >= 0])
+    return expression(penalty.penalty, A) + signs
 
 
 def _positive_polar(penalty, G):
-    return polar(penalty.penalty, np.maximum(G, 0))
+    cut = np.array(G)
+    which = _signed(penalty, len(G))
+    cut[which] = np.maximum(cut[which], 0)
+    return polar(penalty.penalty, cut)
 
 
 def _positive_mean_conjugate(penalty, G):
@@ -210,6 +234,18 @@ def _positive_mean_conjugate(penalty, G):
                 values += [a @ g[support] / 2] if np.all(a >= 0) else []
         total += max(values)
     return total
+
+
+def _weighted(penalty, A):
+    """Excluded features have coefficients of 0."""
+    weight = penalty.feature_weight
+    finite, excluded = np.where(np.isinf(weight), 0, weight), np.isinf(weight)
+    found = expression(penalty.penalty, cp.multiply(finite[:, None], A))
+    return found + cp.transforms.indicator([A[np.flatnonzero(excluded)] == 0])
+
+
+def _weighted_polar(penalty, G):
+    return polar(penalty.penalty, G / penalty.feature_weight[:, None])
 
 
 def _ridge(penalty, A):
@@ -278,6 +314,8 @@ PENALTY_ORACLES = {
             "positive-ridge": Ridge(Positive(L1Linf(1.1)), 0.3),
         },
     ),
+    # of so many features as there are weights: see `tests.problems.WEIGHTED_CASES`
+    "weighted": PenaltyOracle(_weighted, _weighted_polar, {}),
     "positive": PenaltyOracle(
         _positive,
         _positive_polar,
@@ -320,10 +358,15 @@ def value(penalty, A):
     """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
     if type(penalty) is PENALTIES["dirty"]:
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    if type(penalty) is PENALTIES["weighted"]:
+        finite = np.isfinite(weight := penalty.feature_weight)
+        scaled = np.where(finite, weight, 0)[:, None] * A
+        return np.inf if A[~finite].any() else value(penalty.penalty, scaled)
     if type(penalty) is PENALTIES["ridge"]:
         return value(penalty.penalty, A) + penalty.ridge / 2 * np.sum(A**2)
     if type(penalty) in (PENALTIES["positive"], PENALTIES["positive_mean"]):
-        return value(penalty.penalty, A) if np.all(A >= 0) else np.inf
+        inside = np.all(A[_signed(penalty, len(A))] >= 0)
+        return value(penalty.penalty, A) if inside else np.inf
     if type(penalty) is PENALTIES["infimal_sum"]:
         return value(penalty.first, A[0]) + value(penalty.second, A[1])
     blocks = [cp.Constant(block) for block in np.atleast_3d(A.T).T]

@@ -8,7 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import PENALTIES, Penalty
+from mtlreg.penalties import (
+    L1,
+    L21,
+    PENALTIES,
+    Dirty,
+    InfimalSum,
+    L1Linf,
+    MeanRegularization,
+    Penalty,
+    SparseGroup,
+    with_options,
+)
 from mtlreg.problem import Problem
 from mtlreg.problem.data import MultiTaskData
 from tests import oracles
@@ -17,6 +28,22 @@ PENALTY_CASES = {
     name: penalty
     for key in PENALTIES
     for name, penalty in oracles.PENALTY_ORACLES[key].cases.items()
+}
+# of four features
+WEIGHT = np.array([0.5, 2.0, 1.0, np.inf])
+SIGNS = np.array([True, False, True, True])
+WEIGHTED_CASES = {
+    f"weighted-{name}": with_options(penalty, feature_weight=weight, **options)
+    for name, penalty, weight, options in [
+        ("l21", L21(1.3), WEIGHT, {}),
+        ("sparse-linf", SparseGroup(1.2, 0.6, "linf"), WEIGHT[::-1], {"ridge": 0.2}),
+        ("dirty", Dirty(1.2, 0.9, "l2"), WEIGHT, {"positive": True}),
+        ("sum", InfimalSum(L1Linf(1.5), L1(0.9)), WEIGHT, {}),
+        ("signs", L1(0.7), WEIGHT, {"positive": SIGNS, "ridge": 0.3}),
+        ("mean", MeanRegularization(0.3, 0.05), WEIGHT, {}),
+        ("mean-free", MeanRegularization(0.3, 0.0), WEIGHT, {}),
+        ("mean-ridge", MeanRegularization(0.3, 0.0), WEIGHT, {"ridge": 0.1}),
+    ]
 }
 GAUGE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.is_gauge}
 LAYOUTS = ["shared-dense", "shared-sparse", "stacked-dense", "stacked-sparse"]
@@ -133,10 +160,17 @@ class Case:
         """One column per free slope and per intercept, tasks below each other."""
         n_tasks = len(tasks)
         patterns = self.penalty.free_directions(n_tasks)
+        free = self.penalty.free_features
+        free = slice(None) if free is None else free
         constants = np.eye(n_tasks) if self.fit_intercept else np.zeros((n_tasks, 0))
         return np.vstack(
             [
-                np.hstack([np.kron(X, patterns[t]), np.tile(constants[t], (len(X), 1))])
+                np.hstack(
+                    [
+                        np.kron(X[:, free], patterns[t]),
+                        np.tile(constants[t], (len(X), 1)),
+                    ]
+                )
                 for t, (X, _, _) in enumerate(tasks)
             ]
         )
@@ -207,12 +241,14 @@ def random_case(
 ):
     """A `Case` at a fraction of alpha_max, by default of unequal tasks.
 
-    ``loss`` and ``penalty`` are names (of `PENALTY_CASES`); ``scale`` is the vector c.
+    ``loss`` and ``penalty`` are names (of `PENALTY_CASES` and `WEIGHTED_CASES`);
+    ``scale`` is the vector c.
     """
     data = random_data(loss, layout, **options)
     n_tasks = options.get("n_tasks", 3)
     scale = np.linspace(0.5, 2.0, n_tasks) if scale is None else scale
-    case = Case(data, LOSSES[loss](), PENALTY_CASES[penalty], scale, intercept)
+    held = (PENALTY_CASES | WEIGHTED_CASES)[penalty]
+    case = Case(data, LOSSES[loss](), held, scale, intercept)
     return case.scaled(fraction)
 
 

@@ -25,6 +25,19 @@ def check_flag(value, name):
         raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
+def check_strength(value, name, *, infinite=False):
+    """Raise unless ``value`` is a number > 0, the strength of a penalty.
+
+    And finite, unless it may be infinite.
+    """
+    if isinstance(value, Real) and not isinstance(value, bool) and value == 0:
+        raise ValueError(
+            f"{name} == {value!r}, must be > 0: for a ridge alone, give ridge= beside "
+            f"a {name} that is next to nothing, such as 1e-9"
+        )
+    check_real(value, name, minimum=0.0, strict=True, infinite=infinite)
+
+
 def check_count(value, name):
     """Raise unless ``value`` is an integer >= 1."""
     _check_no_bool(value, name)
@@ -48,6 +61,11 @@ def _check_no_bool(value, name):
 
 def _no_real(kind):
     return issubclass(kind, bool) or not issubclass(kind, Real)
+
+
+def has_labels(weights):
+    """Return whether they belong to labels: of a dict, or of a series by its index."""
+    return hasattr(weights, "keys")
 
 
 def check_choice(value, name, choices):

@@ -6,7 +6,12 @@ import warnings
 
 import numpy as np
 
-from mtlreg.estimators._checks import as_numbers, check_choice, levels_to_caller
+from mtlreg.estimators._checks import (
+    as_numbers,
+    check_choice,
+    has_labels,
+    levels_to_caller,
+)
 from mtlreg.inputs.labels import encode, label_array
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.problem.data import Cells
@@ -220,11 +225,6 @@ def task_scale(task_weight, tasks, totals, kept):
             f"{tasks[bad][0]!r}"
         )
     return scale[kept]
-
-
-def has_labels(task_weight):
-    """Return whether its numbers belong to labels: a dict, or a series by its index."""
-    return hasattr(task_weight, "keys")
 
 
 def _by_label(weights, tasks):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg.estimators._checks import check_real
+from mtlreg.estimators._checks import as_numbers, check_real, has_labels
 
 
 def check_options(model):
@@ -13,6 +13,21 @@ def check_options(model):
             f"positive must be True or False, or hold one of them for every feature; "
             f"got {model.positive!r}"
         )
+    weight = model.feature_weight
+    if weight is not None:
+        given = list(dict(weight.items()).values()) if has_labels(weight) else weight
+        numbers = as_numbers(given, "feature_weight")
+        bad = ~(numbers > 0)
+        if np.any(bad):
+            raise ValueError(
+                f"feature_weight must hold numbers > 0, or inf to exclude a feature; "
+                f"got {numbers[bad][0]} (for next to no penalty, give a small weight)"
+            )
+        if numbers.ndim != 1:
+            raise ValueError(
+                f"feature_weight must be one number for each feature, or a dict by "
+                f"the names of features; got shape {numbers.shape}"
+            )
 
 
 def read_options(model, read):
@@ -26,6 +41,7 @@ def read_options(model, read):
     return {
         "ridge": float(model.ridge) or None,
         "positive": _signs(model.positive, read),
+        "feature_weight": _weights(model.feature_weight, read),
     }
 
 
@@ -37,6 +53,29 @@ def _signs(positive, read):
         return True
     _check_length(which, "positive", read)
     return which
+
+
+def _weights(feature_weight, read):
+    """Return the weights of all features; those that a dict does not name have 1."""
+    if feature_weight is None:
+        return None
+    if has_labels(feature_weight):
+        feature_weight = dict(feature_weight.items())
+        names = read.feature_names.tolist()
+        unknown = sorted(set(feature_weight) - set(names), key=str)
+        if unknown:
+            raise ValueError(
+                f"feature_weight has no features {unknown[:10]} to weigh: the names "
+                f"are like {names[:3]}, see coef_feature_names_"
+            )
+        feature_weight = [feature_weight.get(name, 1.0) for name in names]
+    weight = as_numbers(feature_weight, "feature_weight")
+    _check_length(weight, "feature_weight", read)
+    if np.all(np.isinf(weight)):
+        raise ValueError(
+            "feature_weight excludes all features: give one of them a finite weight"
+        )
+    return weight
 
 
 def _check_length(values, name, read):

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
-from mtlreg.estimators._fit import Fit, has_labels, task_scale
+from mtlreg.estimators._checks import has_labels
+from mtlreg.estimators._fit import Fit, task_scale
 from mtlreg.inputs.frames import listed
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.model_selection import TaskKFold

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mtlreg.estimators._checks import check_real
+from mtlreg.estimators._checks import check_strength
 from mtlreg.estimators._docs import compose
 from mtlreg.estimators._options import read_options
 from mtlreg.estimators.strengths import check_ratios
@@ -26,6 +26,11 @@ class Stem:
         Of ``ridge/2 ||A||_F^2``, which is added to the penalty: >= 0. It is no
         strength: `mtlreg.alpha_max` does not depend on it, and paths and searches leave
         it as it is.
+    feature_weight : array-like of shape (n_features,) or dict, optional
+        Of each feature (by its name in a dict, or in a pandas series by its index; 1
+        for those that are left out), more than 0: the penalty is that of
+        ``diag(feature_weight) A``, so that inf excludes a feature, with coefficients
+        of 0. The ridge is not weighted.
     positive : bool or array-like of bool, shape (n_features,), default=False
         Whether coefficients may not be negative, or those of which features: in both
         parts of a sum, and for no trace norm.
@@ -59,6 +64,7 @@ class Stem:
 
     _: KW_ONLY
     ridge: float = 0.0
+    feature_weight: Any = None
     positive: Any = False
     fit_intercept: bool = True
     task_column: str | int | None = None
@@ -84,7 +90,11 @@ class Stem:
         ----------
         read : FitInput
         """
-        return with_options(self._penalty(read), **read_options(self, read))
+        return with_options(self._penalty(read), **self._penalty_options(read))
+
+    def _penalty_options(self, read):
+        """Return the options of the penalty by name, as `read_options` does."""
+        return read_options(self, read)
 
     @abstractmethod
     def _penalty(self, read):
@@ -127,7 +137,7 @@ class Stem:
     def _check_strengths(self):
         """Raise unless the parameters of the penalty are valid."""
         for name in self._strengths:
-            check_real(getattr(self, name), name, minimum=0.0, strict=True)
+            check_strength(getattr(self, name), name)
 
     def _at_ratio(self, ratio):
         """Return the parameters at another ratio, by name."""

@@ -1,13 +1,12 @@
 """Mean regularisation."""
 
-import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from mtlreg.estimators._checks import check_flag, check_real
+from mtlreg.estimators._checks import check_flag, check_real, check_strength
 from mtlreg.estimators._fit import Fit
 from mtlreg.estimators._uncertainty import WithUncertainty
 from mtlreg.estimators.classifier import MultiTaskClassifier
@@ -71,7 +70,7 @@ class _MeanRegularized(Stem):
     _default_ratios: ClassVar = (0.01, 0.1, 1.0)
 
     def _check_strengths(self):
-        check_real(self.alpha, "alpha", minimum=0.0, strict=True, infinite=True)
+        check_strength(self.alpha, "alpha", infinite=True)
         check_real(self.alpha_mean, "alpha_mean", minimum=0.0)
         check_real(self.alpha_intercept, "alpha_intercept", minimum=0.0, infinite=True)
         if self.alpha_intercept > 0 and not self.fit_intercept:
@@ -104,13 +103,15 @@ class _MeanRegularized(Stem):
             np.append(np.full(d, self.alpha_mean), 0.0),
         )
 
-    def _whole_penalty(self, read):
-        penalty = super()._whole_penalty(read)
-        if self.ridge and self._shrinks_intercepts():
-            # which is of the slopes alone
-            ridge = np.append(np.full(len(read.feature_names), self.ridge), 0.0)
-            penalty = dataclasses.replace(penalty, ridge=ridge)
-        return penalty
+    def _penalty_options(self, read):
+        options = super()._penalty_options(read)
+        if self._shrinks_intercepts():
+            # which are of the slopes alone
+            d = len(read.feature_names)
+            for name, off in (("ridge", 0.0), ("feature_weight", 1.0)):
+                if (value := options[name]) is not None:
+                    options[name] = np.append(np.broadcast_to(value, d), off)
+        return options
 
 
 @estimator
@@ -223,7 +224,7 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
             return super()._choose(given, read, context, inputs)
         options = {
             name: getattr(self, name)
-            for name in ("ridge", "positive", "normalize_y")
+            for name in ("ridge", "feature_weight", "positive", "normalize_y")
             if np.any(getattr(self, name))
         }
         if options:
@@ -271,9 +272,11 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
                 f"cv='loo' scores by the squared error, but scoring={self.scoring!r}; "
                 f"leave it out, or use cv=sklearn.model_selection.LeaveOneOut()"
             )
-        if self._model()._whole_penalty(read).task_matrix is None:
+        matrix = self._model()._whole_penalty(read).task_matrix
+        if matrix is None or not matrix.uniform:
             raise ValueError(
-                "cv='loo' is for coefficients of any sign: set positive=False, or use "
+                "cv='loo' is for coefficients of any sign and features of one weight: "
+                "set positive=False and feature_weight=None, or use "
                 "cv=sklearn.model_selection.LeaveOneOut()"
             )
         return None

@@ -18,6 +18,7 @@ from mtlreg.penalties.positive import Positive, PositiveMean
 from mtlreg.penalties.ridge import Ridge
 from mtlreg.penalties.sparse_group import SparseGroup
 from mtlreg.penalties.trace import TraceNorm
+from mtlreg.penalties.weighted import Weighted
 
 PENALTIES = {
     "l1": L1,
@@ -29,6 +30,7 @@ PENALTIES = {
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
     "ridge": Ridge,
+    "weighted": Weighted,
     "positive": Positive,
     "positive_mean": PositiveMean,
 }
@@ -51,5 +53,6 @@ __all__ = [
     "RowSeparable",
     "SparseGroup",
     "TraceNorm",
+    "Weighted",
     "with_options",
 ]

@@ -241,7 +241,7 @@ class Penalty(ABC):
 
         Parameters
         ----------
-        option : {"ridge", "positive"}
+        option : {"ridge", "positive", "feature_weight"}
         value : object
             Of the option, as `mtlreg.penalties.with_options` takes it.
         """

@@ -13,6 +13,7 @@ from mtlreg.penalties.base import (
 )
 from mtlreg.penalties.positive import PositiveMean
 from mtlreg.penalties.task_matrix import TaskMatrix
+from mtlreg.penalties.weighted import check_weight
 
 
 class MeanRow(NamedTuple):
@@ -55,7 +56,8 @@ class MeanRegularization(Quadratic, RowSeparable):
         Strength of the deviations, > 0, or one for every feature; with inf there are
         none.
     alpha_mean : float or ndarray of shape (n_features,)
-        Strength of the mean, >= 0; 0 leaves it free.
+        Strength of the mean, >= 0; 0 leaves it free, and inf, where alpha is too,
+        leaves 0 of a feature.
     ridge : float or ndarray of shape (n_features,), default=0.0
         >= 0: what is added to both, and is no strength: `scaled` leaves it as it is.
 
@@ -86,7 +88,32 @@ class MeanRegularization(Quadratic, RowSeparable):
         if option == "ridge":
             # ridge/2 ||A||^2 is the penalty with both strengths equal to it
             return replace(self, ridge=self.ridge + value)
+        if option == "feature_weight":
+            return self._weighted(check_weight(value, type(self).__name__))
         return PositiveMean(self, value)
+
+    def _weighted(self, weight):
+        with np.errstate(over="ignore"):
+            squares = weight**2
+        excluded = np.isinf(squares)
+        # also of a mean that is free
+        finite = np.where(excluded, 1.0, squares)
+        strengths = (finite * getattr(self, name) for name in self.strengths)
+        alpha, alpha_mean = (np.where(excluded, np.inf, s) for s in strengths)
+        if not np.all(alpha > 0):
+            raise ValueError(
+                f"feature_weight holds {weight.min()}, whose square times alpha="
+                f"{self.alpha} is no number > 0: give a larger weight"
+            )
+        return replace(self, alpha=alpha, alpha_mean=alpha_mean)
+
+    def inside(self, A):
+        tied, excluded = (_column(s == np.inf) for s in self.task_matrix)
+        if not np.any(tied):
+            return A
+        found = np.where(tied, self._split(A)[0].astype(A.dtype), A)
+        found = np.where(excluded, np.zeros_like(A), found)
+        return A if np.array_equal(found, A) else found
 
     @property
     def by_feature(self):
@@ -124,6 +151,8 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     def divergence(self, A, G):
         # part by part: the rounding of alpha (A - m) is much to a small alpha_mean
+        if self.inside(A) is not A:
+            return np.inf
         (mean, deviation), (mean_A, deviation_A) = self._split(G), self._split(A)
         alpha, alpha_mean = self.task_matrix
         return self._conjugate(
@@ -185,8 +214,12 @@ def _check_strength(penalty, name):
         check_strengths(penalty, allow_zero, names=(name,))
         return
     values = np.array(value, dtype=np.float64)
-    inside = values > 0 if name == "alpha" else (values >= 0) & (values < np.inf)
+    bound, inside = "finite and >= 0", (values >= 0) & (values < np.inf)
+    if name == "alpha":
+        bound, inside = "> 0", values > 0
+    elif name == "alpha_mean":
+        bound += ", or inf where alpha is"
+        inside |= (values == np.inf) & (penalty.alpha == np.inf)
     if not np.all(inside):
-        bound = "> 0" if name == "alpha" else "finite and >= 0"
         raise ValueError(f"{name} of MeanRegularization must be {bound}, got {value}")
     object.__setattr__(penalty, name, values if values.ndim else float(values))

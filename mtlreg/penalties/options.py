@@ -2,8 +2,9 @@
 
 from mtlreg.penalties.positive import Positive
 from mtlreg.penalties.ridge import Ridge
+from mtlreg.penalties.weighted import Weighted
 
-OPTIONS = {"positive": Positive, "ridge": Ridge}
+OPTIONS = {"feature_weight": Weighted, "positive": Positive, "ridge": Ridge}
 """The penalty that is made of another one with each option, innermost first."""
 
 
@@ -14,8 +15,9 @@ def with_options(penalty, **options):
     ----------
     penalty : Penalty
     **options
-        ``positive`` and ``ridge``, as `Positive` and `Ridge` take them, one of which is
-        made of the penalty, unless this takes the option in itself.
+        ``feature_weight``, ``positive`` and ``ridge``, as `Weighted`, `Positive` and
+        `Ridge` take them, one of which is made of the penalty, unless this takes the
+        option in itself.
 
     Returns
     -------

@@ -152,7 +152,7 @@ class Positive(Derived):
         return np.where(self.positive[:, None], positive, A)
 
     def inside(self, A):
-        cut = self._cut(A)
+        cut = self._cut(self.penalty.inside(A))
         return A if np.array_equal(cut, A) else cut
 
     def value(self, A):
@@ -218,7 +218,8 @@ class PositiveMean(Positive):
         if not self.penalty.task_matrix.uniform:
             raise ValueError(
                 "positive needs one finite strength for all features and intercepts "
-                "that are free: set alpha to less than inf and alpha_intercept=0"
+                "that are free: set alpha to less than inf, alpha_intercept=0 and "
+                "feature_weight=None"
             )
         if self.penalty.free_directions(2).size:
             raise ValueError(
@@ -227,8 +228,9 @@ class PositiveMean(Positive):
             )
 
     def absorb(self, option, value):
-        absorbed = self.penalty.absorb(option, value) if option == "ridge" else None
-        return absorbed and replace(self, penalty=absorbed)
+        if option == "positive":
+            return None
+        return replace(self, penalty=self.penalty.absorb(option, value))
 
     @property
     def _signed_row(self):

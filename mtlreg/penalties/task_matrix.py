@@ -9,7 +9,7 @@ class TaskMatrix(NamedTuple):
     """``Q = spread (I - 11'/T) + mean 11'/T`` of a penalty ``1/2 trace(A Q A')``.
 
     Numbers, or arrays with one for every feature; a spread of inf makes the entries of
-    a row one number.
+    a row one number, and a mean of inf with it that number 0.
     """
 
     spread: float | np.ndarray

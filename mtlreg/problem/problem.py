@@ -169,9 +169,7 @@ class Problem:
         else:
             first = np.zeros(self.shape)
             first[..., 0] = 1.0
-            if (ties := self.penalty.task_matrix) is not None:
-                first[np.broadcast_to(ties.spread, len(G)) == np.inf] = 1.0
-            q = 2.0 * self.penalty.value(first) / len(G)
+            q = 2.0 * self.penalty.value(self.penalty.inside(first)) / len(G)
             largest = max(*squares, q * x2, q * a2 * q, self.penalty.conjugate(G))
         if not _LEAST_SQUARE <= min(squares) <= largest <= 1 / _LEAST_SQUARE:
             raise ValueError(

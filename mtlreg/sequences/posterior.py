@@ -93,9 +93,11 @@ class Posterior:
         alpha, alpha_mean = (
             np.broadcast_to(s, q).astype(np.float64) for s in strengths
         )
+        fixed = alpha_mean == np.inf
+        share = np.divide(alpha_mean, alpha, out=np.ones(q), where=~fixed)
         with np.errstate(divide="ignore"):
-            # inf where tasks are on their own, which no mean ties
-            pull = n_tasks * alpha_mean / (1.0 - alpha_mean / alpha)
+            # inf where tasks are on their own, which no mean ties, and where it is 0
+            pull = n_tasks * alpha_mean / (1.0 - share)
         totals, weights = design.task_weights, data.cells.total(data.weight)
         units = np.append(weights / totals, weights.sum() / totals.sum())
         n_rows = int(sizes.sum())

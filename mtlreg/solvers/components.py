@@ -207,14 +207,16 @@ def move_to_minimum(grams, gradient, A, strengths):
         The g_t, minus the gradients of the data term at A.
     A : ndarray of shape (n_features, n_tasks)
     strengths : TaskMatrix
-        Numbers or arrays by feature; alpha may be inf.
+        Numbers or arrays by feature; alpha may be inf, and alpha_mean with it, which
+        keeps a feature where it is.
     """
     d, n_tasks = A.shape
     alpha, alpha_mean = (np.broadcast_to(s, d).astype(np.float64) for s in strengths)
     # the largest first, which are then in few rows of R_t and swamp no others
     order = np.argsort(-np.einsum("jjt->j", grams) / alpha, kind="stable")
+    moves, order = np.zeros(A.shape), order[alpha_mean[order] < np.inf]
     grams, gradient, A = grams[np.ix_(order, order)], gradient[order], A[order]
-    alpha, alpha_mean = alpha[order], alpha_mean[order]
+    alpha, alpha_mean, d = alpha[order], alpha_mean[order], len(order)
     ratios = 1.0 / alpha
     outside = (alpha_mean * ratios)[:, None]
     factor, right = np.zeros((d, d, n_tasks)), np.zeros((d, n_tasks))
@@ -233,6 +235,5 @@ def move_to_minimum(grams, gradient, A, strengths):
         m = mean_of_moves(sums, target)
     v = (1.0 - outside) * m[:, None] - pull
     left = vectors - np.einsum("jkt,kt->jt", matrices, v)
-    out = np.empty_like(v)
-    out[order] = v + ratios[:, None] * left
-    return out
+    moves[order] = v + ratios[:, None] * left
+    return moves

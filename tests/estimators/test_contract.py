@@ -121,6 +121,7 @@ def own_signature(cls):
 
 COMMON_DEFAULTS = {
     "ridge": 0.0,
+    "feature_weight": None,
     "positive": False,
     "fit_intercept": True,
     "task_column": None,

@@ -246,7 +246,14 @@ def test_refused_tables():
 
 
 @pytest.mark.parametrize(
-    "option", [{"ridge": 0.1}, {"positive": True}, {"normalize_y": True}]
+    "option",
+    [
+        {"ridge": 0.1},
+        {"positive": True},
+        {"normalize_y": True},
+        {"feature_weight": [1.0, 2.0, np.inf, 1.0]},
+        {"feature_weight": {"x0": 2.0}},
+    ],
 )
 def test_options_that_the_mixed_model_has_not(option):
     X, y, tasks = draw("regressor")

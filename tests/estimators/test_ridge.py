@@ -32,7 +32,7 @@ from mtlreg.penalties import (
     Ridge,
     TraceNorm,
 )
-from tests.estimators.cases import GAUGES, KINDS, draw, make
+from tests.estimators.cases import GAUGES, KINDS, draw, make, school_table
 from tests.estimators.naive import NaiveProblem
 
 CLOSE = {"rtol": 0, "atol": 1e-8}
@@ -291,6 +291,195 @@ def test_positive_is_checked():
     for wrong in (False, np.zeros((2, 2), dtype=bool), [0, 1]):
         with pytest.raises(ValueError, match="positive of Positive must be"):
             Positive(L1(0.1), wrong)
+
+
+WEIGHT = np.array([0.5, 3.0, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
+def test_weights_are_other_units_of_features(penalty, kind):
+    X, y, tasks = draw(kind, n=150)
+    est = make(penalty, kind, feature_weight=WEIGHT, tol=1e-10)
+    if penalty == "trace":
+        with pytest.raises(ValueError, match="divide the columns of X"):
+            est.fit(X, y, tasks=tasks)
+        return
+    est.fit(X, y, tasks=tasks)
+    other = make(penalty, kind, tol=1e-10).fit(X / WEIGHT, y, tasks=tasks)
+    np.testing.assert_allclose(est.coef_, other.coef_ / WEIGHT, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(est.intercept_, other.intercept_, rtol=0, atol=1e-3)
+    if penalty == "mean":
+        if kind == "regressor":
+            np.testing.assert_allclose(est.coef_, other.coef_ / WEIGHT, **CLOSE)
+        return
+    largest = [
+        alpha_max(est, X, y, tasks=tasks),
+        alpha_max(other, X / WEIGHT, y, tasks=tasks),
+    ]
+    assert largest[0] == pytest.approx(largest[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
+def test_an_excluded_feature_might_as_well_not_be_there(penalty, kind):
+    if penalty == "trace":
+        return
+    X, y, tasks = draw(kind, n=150)
+    est = make(penalty, kind, feature_weight=[1, np.inf, 1, 2], tol=1e-10)
+    est.fit(X, y, tasks=tasks)
+    kept = [0, 2, 3]
+    other = make(penalty, kind, feature_weight=[1, 1, 2], tol=1e-10)
+    other.fit(X[:, kept], y, tasks=tasks)
+    assert not est.coef_[:, 1].any()
+    np.testing.assert_allclose(est.coef_[:, kept], other.coef_, rtol=0, atol=2e-4)
+    # also where the last fit used it
+    again = make(penalty, kind, warm_start=True).fit(X, y, tasks=tasks)
+    assert again.coef_[:, 1].any()
+    again.set_params(feature_weight=[1, np.inf, 1, 2]).fit(X, y, tasks=tasks)
+    assert not again.coef_[:, 1].any()
+    assert again.coef_.any()
+
+
+def test_weights_by_name():
+    table, y, column = school_table("pandas", "regressor")
+    fits = [
+        GroupLassoRegressor(task_column=column, feature_weight=weight).fit(table, y)
+        for weight in ({"b": 2.0, "d": np.inf}, [1.0, 2.0, 1.0, np.inf])
+    ]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    model = GroupLassoRegressor(task_column=column, feature_weight={"e": 1.0})
+    with pytest.raises(ValueError, match=r"has no features \['e'\] to weigh"):
+        model.fit(table, y)
+
+
+@pytest.mark.parametrize("penalty", ["l21", "mean", "dirty-linf"])
+def test_searches_and_paths_keep_the_weights(penalty):
+    X, y, _ = draw(n=120, layout="columns")
+    model = make(penalty, "regressor", feature_weight=[1, 2, 1, np.inf])
+    path = regularization_path(model, X, y, alphas=4)
+    assert not path.coef[:, :, 3].any()
+    assert path.coef[-1, :, :3].all()
+    by_stem = {"l21": GroupLassoRegressorCV, "mean": MeanRegularizedRegressorCV}
+    if penalty in by_stem:
+        weights = {"feature_weight": WEIGHT, "cv": 3, "tol": 1e-9}
+        search = by_stem[penalty](alphas=[0.3, 0.1, 0.03], **weights).fit(X, y)
+        weights["feature_weight"] = None
+        other = by_stem[penalty](alphas=[0.3, 0.1, 0.03], **weights)
+        other.fit(X / WEIGHT, y)
+        atol = 1e-4 * np.abs(other.score_path_).max()
+        np.testing.assert_allclose(
+            search.score_path_, other.score_path_, rtol=0, atol=atol
+        )
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0, -1.0, 1.0, 1.0], "must hold numbers > 0, .* got -1.0"),
+        ([1.0, 0.0, 1.0, 1.0], "must hold numbers > 0, .* give a small weight"),
+        ({0: np.nan}, "must hold numbers > 0, .* got nan"),
+        ([1.0, 2.0], r"feature_weight has shape \(2,\), but there are 4 features"),
+        (2.0, r"one number for each feature, or a dict .* got shape \(\)"),
+        ([np.inf] * 4, "excludes all features"),
+    ],
+)
+def test_weights_are_checked(weight, message):
+    X, y, tasks = draw()
+    for cls in (GroupLassoRegressor, GroupLassoRegressorCV, MeanRegularizedRegressor):
+        with pytest.raises(ValueError, match=message):
+            cls(feature_weight=weight).fit(X, y, tasks=tasks)
+
+
+MEANS = {
+    "plain": {},
+    "free": {"alpha_mean": 0.0},
+    "ridge": {"ridge": 0.3},
+    "shrunken": {"alpha_intercept": 0.4},
+    "shrunken-ridge": {"alpha_intercept": 0.4, "ridge": 0.3},
+    "one": {"alpha_intercept": np.inf, "alpha_mean": 0.0},
+    "pooled": {"alpha": np.inf},
+    "none": {"fit_intercept": False},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("name", MEANS)
+def test_solvers_of_a_weighted_mean_agree(name, layout, kind):
+    """Excluded features are as good as not there, and intercepts are not weighted."""
+    X, y, tasks = draw(kind, n=150, layout=layout)
+    options = MEANS[name] | {"tol": 1e-13}
+    weight, kept = np.array([0.5, np.inf, 1.0, 2.0]), [0, 2, 3]
+    fits = [
+        make("mean", kind, feature_weight=weight, solver=solver, **options)
+        for solver in ("direct", "fista")
+    ]
+    for est in fits:
+        est.fit(X, y, tasks=tasks)
+        assert not est.coef_[:, 1].any()
+    rest, columns = options | {"feature_weight": weight[kept]}, X[:, kept]
+    if not options.get("ridge"):
+        rest, columns = options, columns / weight[kept]
+    other = make("mean", kind, **rest).fit(columns, y, tasks=tasks)
+    coef = other.coef_ if "feature_weight" in rest else other.coef_ / weight[kept]
+    for est in fits:
+        np.testing.assert_allclose(est.coef_[:, kept], coef, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(est.intercept_, other.intercept_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["plain", "shrunken", "one", "pooled", "none"])
+def test_standard_deviations_of_a_weighted_mean(name):
+    X, y, tasks = draw(n=60)
+    weight, kept = np.array([0.5, np.inf, 1.0, 2.0]), [0, 2, 3]
+    options = {"alpha": 0.5, "alpha_mean": 0.1} | MEANS[name]
+    est = MeanRegularizedRegressor(feature_weight=weight, **options)
+    other = MeanRegularizedRegressor(**options)
+    est.fit(X, y, tasks=tasks)
+    other.fit(X[:, kept] / weight[kept], y, tasks=tasks)
+    for attribute in ("coef_std_", "mean_coef_std_"):
+        found, expected = getattr(est, attribute), getattr(other, attribute)
+        assert not found[..., 1].any()
+        np.testing.assert_allclose(
+            found[..., kept], expected / weight[kept], rtol=1e-7, atol=1e-12
+        )
+    np.testing.assert_allclose(est.reliability_, other.reliability_, rtol=1e-9)
+    for labels in (tasks, np.full(len(X), 99)):
+        if name not in ("shrunken", "one") and labels is not tasks:
+            continue
+        for model in (est, other):
+            model.set_params(unseen_task="mean")
+        _, found = est.predict(X, tasks=labels, return_std=True)
+        columns = X[:, kept] / weight[kept]
+        _, expected = other.predict(columns, tasks=labels, return_std=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+def test_what_does_not_go_with_weights():
+    X, y, tasks = draw()
+    model = MeanRegularizedRegressor(feature_weight=WEIGHT, positive=True)
+    with pytest.raises(ValueError, match="alpha_intercept=0 and feature_weight=None"):
+        model.fit(X, y, tasks=tasks)
+    search = MeanRegularizedRegressorCV(feature_weight=WEIGHT, cv="loo")
+    with pytest.raises(ValueError, match="feature_weight=None, or use"):
+        search.fit(X, y, tasks=tasks)
+
+
+@pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
+def test_a_strength_of_0_is_refused_and_the_option_named(penalty):
+    X, y, tasks = draw()
+    est = make(penalty, "regressor")
+    lead = est._strengths[0]
+    est.set_params(**{lead: 0.0})
+    with pytest.raises(ValueError, match=rf"{lead} == 0.0, must be > 0: .* ridge="):
+        est.fit(X, y, tasks=tasks)
+    # what it says works
+    est.set_params(**dict.fromkeys(est._strengths, 1e-9), ridge=0.3, tol=1e-10)
+    est.fit(X, y, tasks=tasks)
+    for t in range(3):
+        rows = tasks == t
+        alone = SklearnRidge(0.3 * rows.sum()).fit(X[rows], y[rows])
+        np.testing.assert_allclose(est.coef_[t], alone.coef_, rtol=0, atol=1e-4)
 
 
 def test_what_is_off_makes_no_penalty():

@@ -20,14 +20,14 @@ from tests.estimators.cases import (
 from tests.estimators.test_docstrings import names_in, section
 
 OPTIONS = (
-    "ridge=0.0, positive=False, fit_intercept=True, task_column=None, "
-    "unseen_task='error', task_weight='equal', "
+    "ridge=0.0, feature_weight=None, positive=False, fit_intercept=True, "
+    "task_column=None, unseen_task='error', task_weight='equal', "
     "max_iter=10000, tol=1e-06, warm_start=False, solver='auto'"
 )
 CV_OPTIONS = (
     "alphas=100, eps=0.001, cv=None, scoring=None, selection='min', n_jobs=None, "
-    "ridge=0.0, positive=False, fit_intercept=True, task_column=None, "
-    "unseen_task='error', task_weight='equal', "
+    "ridge=0.0, feature_weight=None, positive=False, fit_intercept=True, "
+    "task_column=None, unseen_task='error', task_weight='equal', "
     "max_iter=10000, tol=1e-06, solver='auto'"
 )
 COMMON = [

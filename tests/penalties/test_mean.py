@@ -49,6 +49,12 @@ def test_an_infinite_strength_is_the_limit():
     assert limit.gradient(pooled) == pytest.approx(0.2 * pooled, rel=1e-14)
     gap = limit.gap(pooled, G).rest
     assert 0 < gap < np.inf
+    assert limit.gap(A, G).rest == np.inf
+    inside = limit.inside(A)
+    assert limit.inside(inside) is inside
+    assert limit.inside(pooled) is pooled
+    means = np.broadcast_to(A.mean(axis=1, keepdims=True), A.shape)
+    np.testing.assert_allclose(inside, means, rtol=1e-14, atol=1e-15)
 
 
 def test_what_it_says_of_itself():

@@ -17,12 +17,14 @@ from tests.penalties.matrices import (
     every_single_penalty,
     matrix,
 )
-from tests.problems import GAUGE_CASES, PENALTY_CASES
+from tests.problems import GAUGE_CASES, PENALTY_CASES, WEIGHTED_CASES
 
 
 def test_every_penalty_has_an_oracle_and_a_case():
     assert set(oracles.PENALTY_ORACLES) == set(PENALTIES)
-    assert {type(p) for p in PENALTY_CASES.values()} == set(PENALTIES.values())
+    cases = (PENALTY_CASES | WEIGHTED_CASES).values()
+    parts = [p.penalty for p in cases if isinstance(p, Derived)]
+    assert {type(p) for p in [*cases, *parts]} == set(PENALTIES.values())
 
 
 @every_penalty

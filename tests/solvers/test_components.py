@@ -17,6 +17,14 @@ STRENGTHS = {
     "own-free": (OWN, 0.0),
     "larger-mean": (np.array([1.0, 0.3, 2.0, 0.1]), np.array([0.1, 0.5, 2.0, 0.1])),
     "own-mean": (0.5, np.array([0.1, 0.0, 0.2, 0.7])),
+    "excluded": (
+        np.array([1.0, 0.3, np.inf, np.inf]),
+        np.array([0.1, 0.5, 0.2, np.inf]),
+    ),
+    "excluded-free": (
+        np.array([1.0, np.inf, 0.3, np.inf]),
+        np.array([0.0, np.inf, 0.2, 0.0]),
+    ),
     "pooled": (np.inf, 0.1),
     "pooled-free": (np.inf, 0.0),
 }
@@ -48,7 +56,7 @@ def test_solvers_agree(strengths, loss, layout, intercept):
         assert value - min(values) <= solution.gap + 1e-13 * problem.null_value
 
 
-@pytest.mark.parametrize("strengths", ["pooled", "larger-mean"])
+@pytest.mark.parametrize("strengths", ["pooled", "larger-mean", "excluded"])
 def test_statistics_give_the_same(strengths):
     data = random_data("squared", "stacked-dense", n=30)
     penalty = MeanRegularization(*STRENGTHS[strengths])

@@ -7,11 +7,13 @@ import pytest
 
 from mtlreg.losses import LOSSES
 from mtlreg.solvers import SOLVERS
-from tests.problems import LAYOUTS, PENALTY_CASES, random_case
+from tests.problems import LAYOUTS, PENALTY_CASES, WEIGHTED_CASES, random_case
 
 CASES = [
     pytest.param(*names, seed, id="-".join(names))
-    for seed, names in enumerate(itertools.product(LOSSES, PENALTY_CASES, LAYOUTS))
+    for seed, names in enumerate(
+        itertools.product(LOSSES, PENALTY_CASES | WEIGHTED_CASES, LAYOUTS)
+    )
 ]
 
 

@@ -1,0 +1,148 @@
+"""Penalties of features that count more, or less, or that are excluded."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from mtlreg._numba import prox_row, solve_row
+from mtlreg.penalties.base import RowSeparable
+from mtlreg.penalties.derived import Derived
+from mtlreg.penalties.on_face import AtRest, OnFace
+
+
+class WeightedRow(NamedTuple):
+    """What compiled solvers see of `Weighted`."""
+
+    inner: NamedTuple
+    weight: np.ndarray
+
+
+@prox_row.register(WeightedRow)
+def _prox_row(params, j, row, step, scratch):
+    weight = params.weight[j]
+    if weight < np.inf:
+        prox_row(params.inner, j, row, step * weight, scratch)
+    else:
+        for t in range(row.size):
+            row[t] = 0.0
+
+
+@solve_row.register(WeightedRow)
+def _solve_row(params, j, z, curvature, row, scratch):
+    # in units of the weight; an infinite one leaves neither z nor curvature
+    weight = params.weight[j]
+    for t in range(row.size):
+        z[t] /= weight
+        curvature[t] /= weight
+    solve_row(params.inner, j, z, curvature, row, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Derived):
+    """The penalty of ``diag(feature_weight) A``, of a gauge that is a sum over rows.
+
+    So the strengths of row j are multiplied by the weight of feature j.
+
+    Parameters
+    ----------
+    penalty : Penalty
+    feature_weight : ndarray of shape (n_features,)
+        Positive; inf excludes a feature, whose coefficients are then 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg.penalties import L1, Weighted
+    >>> penalty = Weighted(L1(0.5), np.array([1.0, 3.0, np.inf]))
+    >>> penalty.prox(np.array([[2.0], [2.0], [2.0]]), step=1.0)
+    array([[1.5],
+           [0.5],
+           [0. ]])
+    """
+
+    feature_weight: np.ndarray
+
+    by_feature: ClassVar[tuple[str, ...]] = ("feature_weight",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not (self.penalty.is_gauge and self.penalty.row_separable):
+            raise ValueError(
+                f"feature_weight needs a gauge that is a sum over features, which "
+                f"{type(self.penalty).__name__} is not: set feature_weight=None and "
+                f"divide the columns of X by their weights, or use another penalty, "
+                f"such as that of a group lasso"
+            )
+        weight = check_weight(self.feature_weight, type(self).__name__)
+        object.__setattr__(self, "feature_weight", weight)
+
+    is_gauge = True
+
+    @property
+    def row_params(self):
+        return WeightedRow(self.penalty.row_params, self.feature_weight)
+
+    def inside(self, A):
+        inside = self.penalty.inside(A)
+        excluded = np.isinf(self.feature_weight)
+        if not inside[excluded].any():
+            return inside
+        return np.where(excluded[:, None], 0, inside)
+
+    def value(self, A):
+        weight = self.feature_weight
+        excluded = np.isinf(weight)
+        if not excluded.any():
+            return self.penalty.value(weight[:, None] * A)
+        if A[excluded].any():
+            return np.inf
+        return self.penalty.value(np.where(excluded, 0, weight)[:, None] * A)
+
+    prox = RowSeparable.prox
+
+    def tangent(self, A, step):
+        return (OnFace if self.has_tangent else AtRest)(self, A, step)
+
+    def polar(self, G):
+        return self.penalty.polar(G / self.feature_weight[:, None])
+
+    def row_polars(self, G):
+        """As `RowPenalty.row_polars`."""
+        return self.penalty.row_polars(G / self.feature_weight[:, None])
+
+    def gap(self, A, G, value=None):
+        value = self.value(A) if value is None else value
+        # <A, G> is that of diag(weight) A and G over the weights, as excluded rows of
+        # A are 0
+        weight = self.feature_weight[:, None]
+        finite = np.where(np.isinf(weight), 0, weight)
+        return self.penalty.gap(finite * A, G / weight, value)
+
+    def face(self, A):
+        """As `RowPenalty.face`."""
+        face = self.penalty.face(A)
+        if face is None:
+            return None
+        weight = self.feature_weight[:, None].astype(A.dtype)
+        return face._replace(
+            slope=weight * face.slope,
+            bend=weight * face.bend,
+            direction=np.sqrt(weight) * face.direction,
+            ratio=weight * face.ratio,
+        )
+
+    def retract(self, A, moved):
+        """As `RowPenalty.retract`."""
+        return self.penalty.retract(A, moved)
+
+
+def check_weight(feature_weight, owner):
+    """Return weights as an array, or raise ValueError where they are no weights."""
+    weight = np.asarray(feature_weight, dtype=np.float64)
+    if weight.ndim != 1 or not np.all(weight > 0):
+        raise ValueError(
+            f"feature_weight of {owner} must hold one number > 0 for every feature, or "
+            f"inf to exclude it; got {feature_weight!r}"
+        )
+    return weight

@@ -43,11 +43,18 @@ def on_statistics(penalty, null_share=1.0, bend=0.0):
 @pytest.mark.parametrize(("solver", "penalty"), PAIRS)
 @pytest.mark.parametrize(
     "broken",
-    [{"null_share": 0.1}, {"null_share": -1.0}, {"bend": 0.5}],
+    [{"null_share": None}, {"null_share": -1.0}, {"bend": 0.5}],
     ids=["more explained than there is", "F0 below 0", "not convex"],
 )
 def test_a_negative_loss_is_no_solution(solver, penalty, broken):
-    assert SOLVERS[solver](tol=1e-4).solve(on_statistics(penalty)).converged
+    whole = on_statistics(penalty)
+    solution = SOLVERS[solver](tol=1e-4).solve(whole)
+    assert solution.converged
+    if broken == {"null_share": None}:
+        # of F0, half of what the fit explains
+        A = whole.penalty.combine(solution.A)
+        left = whole.term.value_at(A, whole.term.image(A))
+        broken = {"null_share": 0.5 * (1 - left / whole.null_value)}
     solution = SOLVERS[solver](tol=1e-4).solve(on_statistics(penalty, **broken))
     assert not solution.converged
     assert solution.gap == np.inf

@@ -21,7 +21,7 @@ from mtlreg.model_selection import TaskKFold
 from tests.estimators.cases import FEATURES, draw, school_table
 
 SCORERS = [name for name in metrics.__all__ if name != "task_scorer"]
-LOSSES = {"task_rmse", "task_nmse", "task_amse", "task_log_loss"}
+LOSSES = {"task_rmse", "task_rrmse", "task_nmse", "task_amse", "task_log_loss"}
 CLASSES = {"task_auc", "task_log_loss", "task_accuracy"}
 
 

@@ -13,10 +13,11 @@ from mtlreg.metrics._regression import (
     task_nmse,
     task_r2,
     task_rmse,
+    task_rrmse,
 )
 
 _SCORES = (task_accuracy, task_auc, task_explained_variance, task_r2)
-_LOSSES = (task_amse, task_log_loss, task_nmse, task_rmse)
+_LOSSES = (task_amse, task_log_loss, task_nmse, task_rmse, task_rrmse)
 _METRICS = {metric.__name__: metric for metric in _SCORES + _LOSSES}
 _METHODS = {
     "task_auc": ("decision_function", "predict_proba"),

@@ -24,7 +24,8 @@ FREE_WAY = {"bcd"}
 
 def assert_same(solver, case, other, rounding, order=slice(None)):
     """The same iterations end in the same (A, b), of ``other`` in another order."""
-    exact = solver not in FREE_WAY
+    # conjugate gradients on both blocks of a sum end where rounding has it
+    exact = solver not in FREE_WAY and case.penalty.n_blocks == 1
     solve = SOLVERS[solver](tol=1e-8 if exact else 1e-14).solve
     first, second = solve(case.problem()), solve(other.problem())
     assert not exact or first.n_iter == second.n_iter

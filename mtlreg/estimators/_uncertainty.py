@@ -1,7 +1,5 @@
 """Standard deviations of what mean regularisation of least squares estimates."""
 
-import functools
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
@@ -37,26 +35,20 @@ class WithUncertainty:
 
     def _solve(self, fit, start, context, inputs):
         super()._solve(fit, start, context, inputs)
-        self._posterior = None
+        self._posterior = _Later(lambda: None)
         if not (self.normalize_y or np.any(self.positive)):
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
-            data = fit.read.data
-            make = functools.partial(Posterior.of_problem, fit.problem, data, A, free)
-            # a fit costs nothing more where its rows may wait until somebody asks
-            self._posterior = make if _n_bytes(data.X) <= costs.KEPT_BYTES else make()
-
-    def __getstate__(self):
-        if callable(getattr(self, "_posterior", None)):
-            self._posterior = self._posterior()
-        return super().__getstate__()
+            given = fit.problem, fit.read.data, A, free
+            self._posterior = _Later(lambda: Posterior.of_problem(*given))
+            if _n_bytes(fit.read.data.X) > costs.KEPT_BYTES:
+                self._posterior.settle()
 
     def _known_posterior(self, error=AttributeError):
         check_is_fitted(self)
-        if callable(self._posterior):
-            self._posterior = self._posterior()
-        if self._posterior is not None:
-            return self._posterior
+        posterior = self._posterior.settle()
+        if posterior is not None:
+            return posterior
         if self.normalize_y or np.any(self.positive):
             why = (
                 "standard deviations are of coefficients of any sign and of targets in "
@@ -98,6 +90,35 @@ class WithUncertainty:
             out[part] = posterior.of_rows(rows, codes[part], noise)
         by_column = self._layout == "columns"
         return np.sqrt(out) if by_column else np.sqrt(out[:, 0])
+
+
+class _Later:
+    """What is made when somebody asks: a fit that nobody asks costs nothing more.
+
+    Until then it holds the rows; a copy or a pickle holds what was made.
+
+    Parameters
+    ----------
+    make : callable
+    """
+
+    def __init__(self, make):
+        self._make, self._made = make, None
+
+    def settle(self):
+        """Return it."""
+        if self._make is not None:
+            self._made, self._make = self._make(), None
+        return self._made
+
+    def __getstate__(self):
+        return {"_make": None, "_made": self.settle()}
+
+    def __eq__(self, other):
+        return isinstance(other, _Later) and self.settle() == other.settle()
+
+    def __hash__(self):
+        return hash(type(self))
 
 
 def _n_bytes(X):

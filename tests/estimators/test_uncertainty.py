@@ -13,6 +13,7 @@ from mtlreg import (
     MeanRegularizedRegressorCV,
 )
 from mtlreg.problem import costs
+from mtlreg.sequences.posterior import Posterior
 from tests.estimators.cases import draw
 
 CASES = {
@@ -126,7 +127,7 @@ def test_sleepstudy_has_the_standard_errors_of_mixed_models():
     ).fit(rows[["Days", "Subject"]], rows["Reaction"])
     # lme4: 6.885 and 1.560
     assert est.mean_coef_std_[0] == pytest.approx(1.559566, abs=5e-6)
-    posterior = est._posterior
+    posterior = est._known_posterior()
     assert np.sqrt(posterior.noise * posterior.common[1, 1]) == pytest.approx(
         6.885381, abs=5e-6
     )
@@ -214,3 +215,26 @@ def test_a_ridge_adds_to_both_strengths():
         model.fit(X, y, tasks=tasks)
     np.testing.assert_allclose(both.coef_std_, one.coef_std_, rtol=1e-9)
     np.testing.assert_allclose(both.mean_coef_std_, one.mean_coef_std_, rtol=1e-9)
+
+
+def test_nobody_pays_for_covariances_that_nobody_asks_for(monkeypatch):
+    X, y, tasks = draw("regressor")
+    made = []
+    original = Posterior.of_problem
+
+    def counted(*given):
+        made.append(given)
+        return original(*given)
+
+    monkeypatch.setattr(Posterior, "of_problem", counted)
+    model = MeanRegularizedRegressor().fit(X, y, tasks=tasks)
+    model.predict(X, tasks=tasks)
+    assert not made
+    twin = pickle.loads(pickle.dumps(model))
+    assert len(made) == 1
+    np.testing.assert_array_equal(twin.coef_std_, model.coef_std_)
+    assert len(made) == 1
+    # rows that are large are let go at once
+    monkeypatch.setattr(costs, "KEPT_BYTES", X.nbytes - 1)
+    MeanRegularizedRegressor().fit(X, y, tasks=tasks)
+    assert len(made) == 2

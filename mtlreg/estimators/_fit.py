@@ -45,7 +45,6 @@ class Fit:
     def __init__(self, model, read, penalty, place="", warn=True):
         self.read, self._place, self._warn = read, place, warn
         data, loss = read.data, model._loss()
-        loss.check_target(data.y[data.weight > 0])
         self.kept = np.ones(len(read.tasks), dtype=bool)
         self._in_A, self._origin = model._shrinks_intercepts(), 0.0
         if self._in_A:

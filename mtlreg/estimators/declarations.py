@@ -76,7 +76,7 @@ class Stem:
     solver: str = "auto"
 
     # the leading one first
-    _strengths: ClassVar[tuple[str, ...]]
+    _strengths: ClassVar[tuple[str, ...]] = ("alpha",)
     # the parameter of a search that has the ratios: an option of the stem as well, such
     # as l1_ratio, or ratios of strengths, which `_at_ratio` then reads; None: no ratio
     _ratio: ClassVar[str | None] = None

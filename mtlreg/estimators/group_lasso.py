@@ -52,7 +52,6 @@ class _GroupLasso(Stem):
     l1_ratio: float = 0.0
     norm: str = "l2"
 
-    _strengths: ClassVar = ("alpha",)
     _ratio: ClassVar = "l1_ratio"
 
     def _check_strengths(self):

@@ -17,8 +17,27 @@ from mtlreg.losses import LOSSES, Loss
 from mtlreg.penalties import Penalty
 
 
+class _OwnLoss:
+    """The loss that a parameter names or is, and the targets that are in its domain."""
+
+    def _loss(self):
+        if isinstance(self.loss, Loss):
+            return self.loss
+        if not (isinstance(self.loss, str) and self.loss in LOSSES):
+            raise ValueError(
+                f"loss must be one of {sorted(LOSSES)} or an object that derives from "
+                f"mtlreg.losses.Loss, got {self.loss!r}"
+            )
+        return LOSSES[self.loss]()
+
+    def _read(self, X, y, sample_weight, tasks):
+        read = super()._read(X, y, sample_weight, tasks)
+        self._loss().check_target(read.data.y[read.data.weight > 0])
+        return read
+
+
 @dataclass(eq=False, repr=False)
-class _Penalized(Stem):
+class _Penalized(_OwnLoss, Stem):
     """The penalty on A = ``coef_.T`` is an object: one of `mtlreg.penalties`, a sum of
     two as `mtlreg.penalties.InfimalSum`, or one of your own that derives from
     `mtlreg.penalties.Penalty`. Its fields are parameters of the estimator, as
@@ -86,14 +105,11 @@ class _Penalized(Stem):
                 f"those of a {type(self).__name__} are {kinds[not binary]}"
             )
 
-    def _loss(self):
-        return _read_loss(self.loss)
-
     def _penalty(self, read):
         return self.penalty
 
 
-class _PenalizedSearch(CrossValidatedModel):
+class _PenalizedSearch(_OwnLoss, CrossValidatedModel):
     """What both searches share.
 
     Attributes
@@ -101,9 +117,6 @@ class _PenalizedSearch(CrossValidatedModel):
     penalty_ : Penalty
         The penalty with the strengths that were chosen.
     """
-
-    def _loss(self):
-        return _read_loss(self.loss)
 
     def _record(self, grid, scores):
         chosen = super()._record(grid, scores)
@@ -195,15 +208,3 @@ class PenalizedClassifierCV(_PenalizedSearch, ClassifierCV):
     """
 
     _model_class = PenalizedClassifier
-
-
-def _read_loss(loss):
-    """Return the loss that a parameter names or is, or raise ValueError."""
-    if isinstance(loss, Loss):
-        return loss
-    if not (isinstance(loss, str) and loss in LOSSES):
-        raise ValueError(
-            f"loss must be one of {sorted(LOSSES)} or an object that derives from "
-            f"mtlreg.losses.Loss, got {loss!r}"
-        )
-    return LOSSES[loss]()

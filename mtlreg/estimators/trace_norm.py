@@ -1,7 +1,6 @@
 """Trace-norm regularisation."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -65,8 +64,6 @@ class _TraceNorm(_Subspace, Stem):
     """
 
     alpha: float = 0.1
-
-    _strengths: ClassVar = ("alpha",)
 
     def _penalty(self, read):
         return TraceNorm(self.alpha)

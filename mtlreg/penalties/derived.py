@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mtlreg.penalties.base import Penalty
+from mtlreg.penalties.on_face import AtRest, OnFace
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Derived(Penalty):
     @property
     def has_tangent(self):
         return self.penalty.has_tangent
+
+    def tangent(self, A, step):
+        return (OnFace if self.has_tangent else AtRest)(self, A, step)
 
     def split(self, A):
         return self.penalty.split(A)

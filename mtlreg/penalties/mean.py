@@ -1,6 +1,7 @@
 """Mean regularisation: every task is drawn to the mean of the tasks."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -108,9 +109,9 @@ class MeanRegularization(Quadratic, RowSeparable):
         return replace(self, alpha=alpha, alpha_mean=alpha_mean)
 
     def inside(self, A):
-        tied, excluded = (_column(s == np.inf) for s in self.task_matrix)
-        if not np.any(tied):
+        if not self._tied:
             return A
+        tied, excluded = (_column(s == np.inf) for s in self.task_matrix)
         found = np.where(tied, self._split(A)[0].astype(A.dtype), A)
         found = np.where(excluded, np.zeros_like(A), found)
         return A if np.array_equal(found, A) else found
@@ -135,16 +136,34 @@ class MeanRegularization(Quadratic, RowSeparable):
     def task_matrix(self):
         return TaskMatrix(self.alpha + self.ridge, self.alpha_mean + self.ridge)
 
+    @cached_property
+    def _tied(self):
+        """Whether some alpha is inf."""
+        return bool(np.any(self.alpha == np.inf))
+
+    @cached_property
+    def _columns(self):
+        """Both strengths, so that they multiply the rows of a matrix."""
+        return tuple(map(_column, self.task_matrix))
+
+    @cached_property
+    def _divisors(self):
+        """The same with inf in place of 0: what is free adds nothing to a conjugate."""
+        alpha, alpha_mean = self._columns
+        if np.ndim(alpha_mean):
+            return alpha, np.where(alpha_mean > 0, alpha_mean, np.inf)
+        return alpha, alpha_mean or np.inf
+
     def value(self, A):
-        (mean, deviation), (alpha, alpha_mean) = self._split(A), self.task_matrix
-        spread = _times(alpha, deviation**2)
+        (mean, deviation), (alpha, alpha_mean) = self._split(A), self._columns
+        spread = self._times(alpha, deviation**2)
         return 0.5 * float(
-            np.sum(spread) + A.shape[1] * np.sum(_times(alpha_mean, mean**2))
+            np.sum(spread) + A.shape[1] * np.sum(self._times(alpha_mean, mean**2))
         )
 
     def gradient(self, A):
-        (mean, deviation), (alpha, alpha_mean) = self._split(A), self.task_matrix
-        return _times(alpha, deviation) + _times(alpha_mean, mean)
+        (mean, deviation), (alpha, alpha_mean) = self._split(A), self._columns
+        return self._times(alpha, deviation) + self._times(alpha_mean, mean)
 
     def conjugate(self, G):
         return self._conjugate(*self._split(G))
@@ -154,18 +173,16 @@ class MeanRegularization(Quadratic, RowSeparable):
         if self.inside(A) is not A:
             return np.inf
         (mean, deviation), (mean_A, deviation_A) = self._split(G), self._split(A)
-        alpha, alpha_mean = self.task_matrix
+        alpha, alpha_mean = self._columns
         return self._conjugate(
-            mean - _times(alpha_mean, mean_A), deviation - _times(alpha, deviation_A)
+            mean - self._times(alpha_mean, mean_A),
+            deviation - self._times(alpha, deviation_A),
         )
 
     def _conjugate(self, mean, deviation):
-        alpha, alpha_mean = self.task_matrix
-        value = np.sum(deviation**2 / _column(alpha))
-        strength = np.broadcast_to(_column(alpha_mean), mean.shape)
-        value += deviation.shape[1] * np.sum(
-            np.divide(mean**2, strength, out=np.zeros_like(mean), where=strength > 0)
-        )
+        alpha, alpha_mean = self._divisors
+        value = np.sum(deviation**2 / alpha)
+        value += deviation.shape[1] * np.sum(mean**2 / alpha_mean)
         return 0.5 * float(value)
 
     def absent_task(self, A):
@@ -185,7 +202,7 @@ class MeanRegularization(Quadratic, RowSeparable):
     def _split(self, A):
         """Return the row means (n_features, 1) and deviations from them, in float64."""
         exact = np.asarray(A, dtype=np.float64)
-        if np.any(self.alpha == np.inf):
+        if self._tied:
             # exact where all entries of a row are the same
             first = exact[:, :1]
             mean = first + (exact - first).mean(axis=1, keepdims=True)
@@ -193,17 +210,16 @@ class MeanRegularization(Quadratic, RowSeparable):
             mean = exact.mean(axis=1, keepdims=True)
         return mean, exact - mean
 
+    def _times(self, strength, values):
+        """Return the product with a column, in which inf times 0 is 0."""
+        if self._tied:
+            return np.where(values == 0.0, 0.0, strength) * values
+        return strength * values
+
 
 def _column(strength):
     """Return a strength so that it multiplies the rows of a matrix."""
     return strength[:, None] if np.ndim(strength) else strength
-
-
-def _times(strength, values):
-    """Return the product, in which inf times 0 is 0."""
-    if np.any(strength == np.inf):
-        return np.where(values == 0.0, 0.0, _column(strength)) * values
-    return _column(strength) * values
 
 
 def _check_strength(penalty, name):

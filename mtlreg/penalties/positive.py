@@ -8,7 +8,6 @@ import numpy as np
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import RowSeparable
 from mtlreg.penalties.derived import Derived
-from mtlreg.penalties.on_face import AtRest, OnFace
 
 
 class PositiveRow(NamedTuple):
@@ -159,9 +158,6 @@ class Positive(Derived):
         return self.penalty.value(A) if self.inside(A) is A else np.inf
 
     prox = RowSeparable.prox
-
-    def tangent(self, A, step):
-        return (OnFace if self.has_tangent else AtRest)(self, A, step)
 
     def polar(self, G):
         return self.penalty.polar(self._cut(G))

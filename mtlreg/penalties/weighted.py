@@ -8,7 +8,6 @@ import numpy as np
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import RowSeparable
 from mtlreg.penalties.derived import Derived
-from mtlreg.penalties.on_face import AtRest, OnFace
 
 
 class WeightedRow(NamedTuple):
@@ -100,9 +99,6 @@ class Weighted(Derived):
         return self.penalty.value(np.where(excluded, 0, weight)[:, None] * A)
 
     prox = RowSeparable.prox
-
-    def tangent(self, A, step):
-        return (OnFace if self.has_tangent else AtRest)(self, A, step)
 
     def polar(self, G):
         return self.penalty.polar(G / self.feature_weight[:, None])

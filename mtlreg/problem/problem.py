@@ -214,19 +214,24 @@ class Problem:
         """
         if not self.loss.quadratic:
             return None
-        zero = np.broadcast_to(0.0, self.term.y.shape)
         if "built" not in self._statistics:
             if not statistics_pay(self.design, n_products):
                 return None
-            moments = -self.design.adjoint(self.term.slopes(zero))
-            self._statistics["built"] = Statistics.of_design(self.design, moments)
+            zero = np.broadcast_to(0.0, self.term.y.shape)
+            value, G = self._null.value, self._null.G
+            if self._patterns.size:  # then the null model is not A = 0
+                value = self.term.value(zero)
+                G = -self.design.adjoint(self.term.slopes(zero))
+            statistics = Statistics.of_design(self.design, G)
+            self._statistics["built"] = statistics, value, self.term.intercept(zero)
+        statistics, value, targets = self._statistics["built"]
         return StatisticsProblem(
-            self._statistics["built"],
+            statistics,
             self.penalty,
-            self.term.value(zero),
+            value,
             square_norms=self.square_norms,
             means=self._means,
-            targets=self.term.intercept(zero),
+            targets=targets,
             origin=self._origin,
             task_scale=self._task_scale,
             scale=self.scale,

@@ -1,7 +1,6 @@
 """Independent lassos."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
@@ -33,8 +32,6 @@ class _TaskLasso(Stem):
 
     alpha: float = 0.1
 
-    _strengths: ClassVar = ("alpha",)
-
     def _penalty(self, read):
         return L1(self.alpha)
 
@@ -45,8 +42,7 @@ class TaskLassoRegressor(_TaskLasso, MultiTaskRegressor):
 
     Examples
     --------
-    >>> TaskLassoRegressor(0.5).alpha
-    0.5
+    >>> model = TaskLassoRegressor(0.5)
     """
 
 
@@ -56,8 +52,7 @@ class TaskLassoClassifier(_TaskLasso, MultiTaskClassifier):
 
     Examples
     --------
-    >>> TaskLassoClassifier(0.5).alpha
-    0.5
+    >>> model = TaskLassoClassifier(0.5)
     """
 
 
@@ -67,8 +62,7 @@ class TaskLassoRegressorCV(RegressorCV):
 
     Examples
     --------
-    >>> TaskLassoRegressorCV().alphas
-    100
+    >>> model = TaskLassoRegressorCV(alphas=10)
     """
 
     _model_class = TaskLassoRegressor
@@ -80,8 +74,7 @@ class TaskLassoClassifierCV(ClassifierCV):
 
     Examples
     --------
-    >>> TaskLassoClassifierCV().alphas
-    100
+    >>> model = TaskLassoClassifierCV(alphas=10)
     """
 
     _model_class = TaskLassoClassifier

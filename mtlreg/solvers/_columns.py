@@ -16,13 +16,16 @@ from mtlreg.solvers._models import RowModel
 @njit_sums
 def _centre_columns(columns, bounds, weight, totals):
     for j in range(columns.shape[0]):
+        column = columns[j]
         for t in range(totals.size):
+            # unsigned, as in `_image_factors`
+            first, end = np.uint64(bounds[t]), np.uint64(bounds[t + 1])
             total = 0.0
-            for i in range(bounds[t], bounds[t + 1]):
-                total += columns[j, i] * weight[i]
+            for i in range(first, end):
+                total += column[i] * weight[i]
             mean = columns.dtype.type(total / totals[t])
-            for i in range(bounds[t], bounds[t + 1]):
-                columns[j, i] -= mean
+            for i in range(first, end):
+                column[i] -= mean
 
 
 def make_model(problem, rows, A, certificate, weight=None):

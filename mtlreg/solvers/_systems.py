@@ -10,20 +10,27 @@ _EPS = np.finfo(np.float64).eps
 
 @njit_part
 def _solve_lanes(factor, column, first, lanes):
-    # L L' x = column, with the reciprocals of the diagonal of L in its place
+    # L L' x = column, with the reciprocals of the diagonal of L in its place; rows of
+    # lanes are cut out for loops to be vectorised
     d = column.shape[0]
     for j in range(d):
+        x = column[j]
         for k in range(j):
+            left, y = factor[j, k, first : first + lanes], column[k]
             for i in range(lanes):
-                column[j, i] -= factor[j, k, first + i] * column[k, i]
+                x[i] -= left[i] * y[i]
+        left = factor[j, j, first : first + lanes]
         for i in range(lanes):
-            column[j, i] *= factor[j, j, first + i]
+            x[i] *= left[i]
     for j in range(d - 1, -1, -1):
+        x = column[j]
         for k in range(j + 1, d):
+            left, y = factor[k, j, first : first + lanes], column[k]
             for i in range(lanes):
-                column[j, i] -= factor[k, j, first + i] * column[k, i]
+                x[i] -= left[i] * y[i]
+        left = factor[j, j, first : first + lanes]
         for i in range(lanes):
-            column[j, i] *= factor[j, j, first + i]
+            x[i] *= left[i]
 
 
 @njit_part

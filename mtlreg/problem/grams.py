@@ -154,8 +154,11 @@ def gram_tasks(X, offsets, weight, features, centred, out):
         if centred:
             total = np.sum(weight[rows], axis=1)
             share = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-            grams = grams - sums * (share[:, None, None] * sums.swapaxes(1, 2))
-        out[:, :, tasks] = np.moveaxis(grams, 0, 2)
+            grams -= sums * (share[:, None, None] * sums.swapaxes(1, 2))
+        if len(tasks) == 1:
+            out[:, :, tasks[0]] = grams[0]
+        else:
+            out[:, :, tasks] = np.moveaxis(grams, 0, 2)
 
 
 def gram_columns(X, weight, features, centred, out):

@@ -231,26 +231,35 @@ class GramSystems:
     """
 
     def __init__(self, grams, gradient, alpha, alpha_mean):
-        size = np.einsum("jjt->j", grams)
+        diagonals = np.einsum("jjt->tj", grams)
+        size = diagonals.sum(axis=0)
         alpha_mean = np.broadcast_to(np.float64(alpha_mean), len(grams))
         self._gradient, self._pull = gradient, alpha - alpha_mean
+        even = np.all(alpha_mean == alpha_mean[0])
         if len(grams) <= costs.FACTORS_AT_ONCE:
             self._factors = grams
             pooled = factorise_tasks(grams, alpha, alpha_mean)
         else:
+            # I - (alpha - alpha_mean) K is R where nothing cancels
+            near = even and alpha_mean[0] >= _LEAST_SHARE * alpha
+            cancels = alpha > diagonals.max(axis=1) if near else np.ones(len(diagonals))
             self._factors = np.ascontiguousarray(np.moveaxis(grams, 2, 0))
             pooled, upper = (np.zeros(grams.shape[:2], order="F") for _ in range(2))
-            for gram in self._factors:
-                R, whole = _factorise(gram, alpha, alpha_mean)
+            for gram, whole in zip(self._factors, cancels, strict=True):
+                target = gram.copy() if whole else None
+                _factorise(gram, alpha)
                 # in place
                 if whole:
-                    pooled += R
+                    target.reshape(-1)[:: len(gram) + 1] += alpha_mean
+                    pooled += lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0]
                 else:
-                    upper += R
+                    upper += lapack.dpotri(gram.T)[0]
+            upper *= alpha_mean[0] - alpha
+            upper.reshape(-1, order="F")[:: len(grams) + 1] += np.sum(cancels == 0)
             pooled += np.triu(upper) + np.triu(upper, 1).T
         # of the two of a pair the one that is exact beside the smaller feature
         rank = np.argsort(np.argsort(size, kind="stable"))
-        if np.all(alpha_mean == alpha_mean[0]):
+        if even:
             pooled = np.where(rank[:, None] >= rank, pooled, pooled.T)
         self.pooled = pooled
         self.alone = self._solve(gradient)
@@ -272,36 +281,25 @@ class GramSystems:
         return np.stack(found, axis=1)
 
 
-def _factorise(gram, alpha, alpha_mean):
-    """Make a Gram matrix the Cholesky factor of ``H + alpha I``; return R.
-
-    And whether that is all of R, or its upper triangle alone.
+def _factorise(gram, alpha):
+    """Make a Gram matrix the Cholesky factor of ``H + alpha I``.
 
     Of a matrix whose rank is less but for rounding, each diagonal entry is larger by
     as much.
     """
-    d, diagonal = len(gram), np.diag(gram).copy()
-    cancels = alpha > diagonal.max() or np.any(alpha_mean < _LEAST_SHARE * alpha)
-    cancels = cancels or np.any(alpha_mean != alpha_mean[0])
-    target = gram.copy() if cancels else None
+    d = len(gram)
+    diagonal = gram.reshape(-1)[:: d + 1]
     shifted, excess, least = diagonal + alpha, 0.0, d * _EPS
+    diagonal += alpha
     while True:
-        gram.reshape(-1)[:: d + 1] = (1.0 + excess) * shifted
         _, info = lapack.dpotrf(gram.T, clean=0, overwrite_a=1)
-        if not info and (excess or np.all(np.diag(gram) ** 2 > least * shifted)):
-            break
+        if not info and (excess or (diagonal * diagonal > least * shifted).all()):
+            return
         excess = max(10 * excess, 2 * least)
         # the other triangle still holds H
         below = np.tril_indices(d, -1)
         gram[below] = gram.T[below]
-    if cancels:
-        # I - (alpha - alpha_mean) K would
-        target.reshape(-1)[:: d + 1] += alpha_mean
-        return lapack.dpotrs(gram.T, target.T, overwrite_b=1)[0], True
-    R = lapack.dpotri(gram.T)[0]
-    R *= alpha_mean[0] - alpha
-    R.reshape(-1, order="F")[:: d + 1] += 1.0
-    return R, False
+        diagonal[:] = (1.0 + excess) * shifted
 
 
 class _RowSystems:

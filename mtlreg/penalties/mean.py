@@ -132,7 +132,7 @@ class MeanRegularization(Quadratic, RowSeparable):
         both = np.broadcast_arrays(*self.task_matrix)
         return MeanRows(*map(np.ascontiguousarray, both))
 
-    @property
+    @cached_property
     def task_matrix(self):
         return TaskMatrix(self.alpha + self.ridge, self.alpha_mean + self.ridge)
 
@@ -149,17 +149,17 @@ class MeanRegularization(Quadratic, RowSeparable):
     @cached_property
     def _divisors(self):
         """The same with inf in place of 0: what is free adds nothing to a conjugate."""
-        alpha, alpha_mean = self._columns
+        alpha, alpha_mean = self.task_matrix
         if np.ndim(alpha_mean):
             return alpha, np.where(alpha_mean > 0, alpha_mean, np.inf)
         return alpha, alpha_mean or np.inf
 
     def value(self, A):
-        (mean, deviation), (alpha, alpha_mean) = self._split(A), self._columns
-        spread = self._times(alpha, deviation**2)
-        return 0.5 * float(
-            np.sum(spread) + A.shape[1] * np.sum(self._times(alpha_mean, mean**2))
-        )
+        mean, deviation = self._split(A)
+        spread, shift = _squares(deviation), A.shape[1] * _squares(mean)
+        alpha, alpha_mean = self.task_matrix
+        spread, shift = self._times(alpha, spread), self._times(alpha_mean, shift)
+        return 0.5 * float(spread.sum() + shift.sum())
 
     def gradient(self, A):
         (mean, deviation), (alpha, alpha_mean) = self._split(A), self._columns
@@ -181,9 +181,8 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     def _conjugate(self, mean, deviation):
         alpha, alpha_mean = self._divisors
-        value = np.sum(deviation**2 / alpha)
-        value += deviation.shape[1] * np.sum(mean**2 / alpha_mean)
-        return 0.5 * float(value)
+        spread, shift = _squares(deviation), deviation.shape[1] * _squares(mean)
+        return 0.5 * float((spread / alpha).sum() + (shift / alpha_mean).sum())
 
     def absent_task(self, A):
         return A.mean(axis=1)
@@ -207,7 +206,7 @@ class MeanRegularization(Quadratic, RowSeparable):
             first = exact[:, :1]
             mean = first + (exact - first).mean(axis=1, keepdims=True)
         else:
-            mean = exact.mean(axis=1, keepdims=True)
+            mean = np.add.reduce(exact, axis=1, keepdims=True) / exact.shape[1]
         return mean, exact - mean
 
     def _times(self, strength, values):
@@ -215,6 +214,11 @@ class MeanRegularization(Quadratic, RowSeparable):
         if self._tied:
             return np.where(values == 0.0, 0.0, strength) * values
         return strength * values
+
+
+def _squares(matrix):
+    """Return the sums of the squares of the rows."""
+    return np.einsum("jt,jt->j", matrix, matrix)
 
 
 def _column(strength):

@@ -39,6 +39,16 @@ class _Null:
     Z: np.ndarray | None = None
     free: FreeDirections | FreeOnStatistics | None = None
 
+    @cached_property
+    def unit(self):
+        """A power of two, in units of which the squares of G do not underflow."""
+        return 2.0 ** np.frexp(np.max(np.abs(self.G), initial=0.0))[1]
+
+    @cached_property
+    def square(self):
+        """The sum of the squares of G."""
+        return float(np.vdot(self.G, self.G))
+
 
 class Problem:
     """Data term plus penalty.
@@ -85,7 +95,8 @@ class Problem:
             self.design = self.term.design
             self.dtype = self.design.dtype
             self.square_norms = self.design.square_norms
-            self._means, self._origin = self.design.means, self.term.origin
+            self._means = self.design.means if fit_intercept else None
+            self._origin = self.term.origin
             self._task_scale = self.design.task_weights
             self.scale = self.term.scale
             self._check_underflow(data)
@@ -118,20 +129,20 @@ class Problem:
             self._null_models[key] = self._finite(self._null_model())
         self._null = self._null_models[key]
         self.null_value = self._null.value
-        # a power of two, in units of which the squares of G do not underflow
-        unit = 2.0 ** np.frexp(np.max(np.abs(self._null.G), initial=0.0))[1]
+        G, unit, conjugate = self._null.G, self._null.unit, None
         if penalty.has_polar:
-            self.alpha_factor = unit * penalty.polar(self._null.G / unit)
+            self.alpha_factor = unit * penalty.polar(G / unit)
         else:
-            positive = penalty.conjugate(self._null.G / unit) > 0
+            conjugate = penalty.conjugate(G)
+            positive = conjugate > 0 or penalty.conjugate(G / unit) > 0
             self.alpha_factor = np.inf if positive else 0.0
         self._at_zero = None
         if not self.is_null:
-            self._check_range()
+            self._check_range(conjugate)
 
     def _finite(self, null):
         """Return the null model, or raise ValueError where squares overflow."""
-        sizes = self.square_norms.max(initial=0.0), null.value, np.vdot(null.G, null.G)
+        sizes = self._largest_square, null.value, null.square
         if not np.all(np.isfinite(sizes)):
             raise ValueError(
                 "X or y holds values so large that their squares overflow; "
@@ -151,7 +162,7 @@ class Problem:
                 "rescale the features and the target"
             )
 
-    def _check_range(self):
+    def _check_range(self, conjugate):
         """Raise ValueError where squares of what is to be computed lose their digits.
 
         With x and y the root mean squares of the largest feature and the target, G is
@@ -159,18 +170,18 @@ class Problem:
         of y^2 / lam, and its optimum has a G of lam. What a penalty of curvature q
         leaves of its gradient in rounding is q times that of A.
         """
-        G, x2, y2 = self._null.G, float(self.square_norms.max()), float(self.scale)
+        x2, y2 = self._largest_square, float(self.scale)
         a2 = y2 / x2 if x2 > 0 else np.inf
         squares = [x2, y2, x2 * y2, a2]
         if self.penalty.has_polar:
-            lam2 = float(np.vdot(G, G)) / self.alpha_factor / self.alpha_factor
+            lam2 = self._null.square / self.alpha_factor / self.alpha_factor
             squares += [lam2, y2 / lam2 * y2 if lam2 > 0 else np.inf]
             largest = max(squares)
         else:
             first = np.zeros(self.shape)
             first[..., 0] = 1.0
-            q = 2.0 * self.penalty.value(self.penalty.inside(first)) / len(G)
-            largest = max(*squares, q * x2, q * a2 * q, self.penalty.conjugate(G))
+            q = 2.0 * self.penalty.value(self.penalty.inside(first)) / self.shape[-2]
+            largest = max(*squares, q * x2, q * a2 * q, conjugate)
         if not _LEAST_SQUARE <= min(squares) <= largest <= 1 / _LEAST_SQUARE:
             raise ValueError(
                 f"squares underflow or overflow: the largest feature is of the size "
@@ -190,6 +201,11 @@ class Problem:
         at_zero = not (self.term.fit_intercept or self._patterns.size)
         value = self.scale if at_zero else self.term.value(Z)
         return _Null(value, -self.design.adjoint(slopes), shift, Z, free)
+
+    @cached_property
+    def _largest_square(self):
+        """The largest of the square norms."""
+        return float(self.square_norms.max(initial=0.0))
 
     @cached_property
     def column_norms(self):
@@ -350,7 +366,9 @@ class Problem:
         best : ndarray of shape (n_tasks,)
             The best intercepts in the coordinates of the data term.
         """
-        moved = best - (self._means * A).sum(axis=0)
+        moved = best
+        if self._means is not None:
+            moved = best - np.einsum("jt,jt->t", self._means, A)
         b = (self._origin + moved).astype(self.dtype)
         return b, (b - self._origin) - moved
 
@@ -372,8 +390,8 @@ class StatisticsProblem(Problem):
         ``1/2 sum v (y - b)^2`` at the best intercepts b of A = 0.
     square_norms : ndarray of shape (n_features, n_tasks)
         Of the features, as in `Design`.
-    means : ndarray of shape (n_features, n_tasks)
-        Of the features, 0 without an intercept.
+    means : ndarray of shape (n_features, n_tasks), or None
+        Of the features, None without an intercept.
     targets : ndarray of shape (n_tasks,)
         The intercepts at A = 0, less ``origin``.
     origin : ndarray of shape (n_tasks,)

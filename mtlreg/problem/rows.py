@@ -101,7 +101,8 @@ def scale_rows(X, factors):
 def sparse_moments(X, units):
     """Return the weighted means and mean squares of sparse columns."""
     exact = X.astype(np.float64, copy=False)
-    return exact.T @ units, exact.power(2).T @ units
+    entries = np.square(exact.data), exact.indices, exact.indptr
+    return exact.T @ units, type(X)(entries, shape=X.shape).T @ units
 
 
 def sparse_task_moments(X, units, codes, n_tasks):

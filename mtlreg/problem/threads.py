@@ -82,10 +82,9 @@ class _Libraries:
             self._asked[n_threads] += change
             self._asked += Counter()  # drops what nobody asks for
             then = min(self._asked, default=np.inf)
-            if then == now:
-                return
             for pool, most in zip(self._pools, self._before, strict=True):
-                _resize(pool, int(min(then, most)))
+                if min(then, most) != min(now, most):
+                    _resize(pool, int(min(then, most)))
 
 
 def _resize(pool, n_threads):

@@ -139,9 +139,14 @@ def _work(python, peers, arguments, folder):
 
 
 def _environment():
-    """Return the environment of a child process: one thread, this folder's modules."""
+    """Return the environment of a child process: one thread, this folder's modules.
+
+    Modules are kept as bytecode, as those that an installer put there are.
+    """
     threads = {f"{name}_NUM_THREADS": "1" for name in THREADS}
-    return os.environ | threads | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | threads | {"PYTHONPATH": str(HERE)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def _options():

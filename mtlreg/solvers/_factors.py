@@ -9,6 +9,8 @@ from mtlreg.penalties.factored import Factored
 from mtlreg.problem import costs
 
 _RESIDUAL = 0.2  # of a linear system, relative, in the norm of its preconditioner
+_FEW_PRODUCTS = 5  # for a column that is about to grow to show beside a steep one
+_ROUNDING = 1e-10  # a residual after which more products tell nothing
 _LEAST_PRODUCTS = 30  # that one linear system may take, however few came before
 _LEAST_DECREASE = 0.01  # of what the slope along a step promises
 _SHORTEST = 1e-4  # share of a step that is tried
@@ -279,7 +281,8 @@ def _within_region(product, solve, target, radius, most):
         residual = residual - step * bent
         z = solve(residual)
         previous, size = size, float(np.vdot(residual, z))
-        if size <= _RESIDUAL**2 * first:
+        enough = _RESIDUAL if spent >= _FEW_PRODUCTS else _ROUNDING
+        if size <= enough**2 * first:
             return x, np.sqrt(length), True, spent
         growth = size / previous
         along = growth * (along + step * square)

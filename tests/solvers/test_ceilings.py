@@ -106,6 +106,16 @@ def wide(n_tasks=5, n=60, d=600):
     return MultiTaskData(X, Y, np.ones(Y.shape))
 
 
+def unbalanced():
+    """One class of three to each task, and weights that all but leave out the rest."""
+    rng = np.random.default_rng(7)
+    classes = rng.integers(3, size=40)
+    X = rng.uniform(-5, 5, size=(3, 2))[classes] + 20 * rng.normal(size=(40, 2))
+    Y = np.where(classes[:, None] == np.arange(3), 1.0, -1.0)
+    weight = np.where(classes == 0, 1e3, 1e-4)
+    return MultiTaskData(X, Y, np.repeat(weight[:, None], 3, axis=1))
+
+
 class Hard(NamedTuple):
     """What is solved by what, and the most iterations that it may take."""
 
@@ -128,6 +138,9 @@ HARD = {
         ),
         FISTA(tol=1e-8),
         230,
+    ),
+    "fista-trace-unbalanced": Hard(
+        lambda: problem(unbalanced(), "logistic", TraceNorm(1.0), 0.3), FISTA(), 81
     ),
     "fista-trace-few-rows": Hard(
         lambda: problem(

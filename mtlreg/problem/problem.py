@@ -9,13 +9,12 @@ optimal for the A at hand, and this module alone moves them back to the units of
 """
 
 import copy
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mtlreg.losses import Squared
-from mtlreg.problem.certificate import ROUNDING, Certificate, nonnegative
+from mtlreg.problem.certificate import ROUNDING, Certificate, NullModel, nonnegative
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.free import FreeDirections, FreeOnStatistics
 from mtlreg.problem.span import Span, span_pays
@@ -27,27 +26,6 @@ _EPS = np.finfo(np.float64).eps
 # squares from here to the inverse keep their digits in sums
 _LEAST_SQUARE = np.finfo(np.float64).tiny / _EPS
 _FLOAT32_TOL = 2e-6  # what can be certified of an A in single precision
-
-
-@dataclass(frozen=True)
-class _Null:
-    """The null model: value, G, its A and image, and the directions of A."""
-
-    value: float
-    G: np.ndarray
-    shift: np.ndarray | None = None
-    Z: np.ndarray | None = None
-    free: FreeDirections | FreeOnStatistics | None = None
-
-    @cached_property
-    def unit(self):
-        """A power of two, in units of which the squares of G do not underflow."""
-        return 2.0 ** np.frexp(np.max(np.abs(self.G), initial=0.0))[1]
-
-    @cached_property
-    def square(self):
-        """The sum of the squares of G."""
-        return float(np.vdot(self.G, self.G))
 
 
 class Problem:
@@ -200,7 +178,7 @@ class Problem:
             slopes = self.term.slopes(Z)
         at_zero = not (self.term.fit_intercept or self._patterns.size)
         value = self.scale if at_zero else self.term.value(Z)
-        return _Null(value, -self.design.adjoint(slopes), shift, Z, free)
+        return NullModel(value, -self.design.adjoint(slopes), shift, Z, free)
 
     @cached_property
     def _largest_square(self):
@@ -443,7 +421,7 @@ class StatisticsProblem(Problem):
             free = FreeOnStatistics(statistics, self._patterns, features)
             shift, image = free.optimum(-statistics.moments)
         value = max(self.term.value_at(shift, image), 0.0)
-        return _Null(value, statistics.moments - image, shift, image, free)
+        return NullModel(value, statistics.moments - image, shift, image, free)
 
     def on_statistics(self, n_products=100):
         return None

@@ -1,6 +1,7 @@
 """Classical regularised multi-task learning with duality-gap certificates."""
 
 from mtlreg.estimators import (
+    CrossedMeanRegularizedRegressor,
     DirtyModelClassifier,
     DirtyModelClassifierCV,
     DirtyModelRegressor,
@@ -30,6 +31,7 @@ from mtlreg.inputs.stack import stack_tasks
 __version__ = "0.1.0"
 
 __all__ = [
+    "CrossedMeanRegularizedRegressor",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",
     "DirtyModelRegressor",

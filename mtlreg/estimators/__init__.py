@@ -1,5 +1,6 @@
 """scikit-learn estimators: which loss, which penalty."""
 
+from mtlreg.estimators.crossed import CrossedMeanRegularizedRegressor
 from mtlreg.estimators.dirty_model import (
     DirtyModelClassifier,
     DirtyModelClassifierCV,
@@ -63,6 +64,7 @@ STEMS = {
 
 __all__ = [
     "STEMS",
+    "CrossedMeanRegularizedRegressor",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",
     "DirtyModelRegressor",

@@ -88,30 +88,36 @@ def read_column(X, column):
     check_task_column(column)
     frame = as_frame(X)
     names = None if frame is None else frame.columns
-    table, position = _locate(X, frame, column, names)
-    return _values(table, frame, position)
+    table, shape = _as_table(X, frame)
+    return _values(table, frame, _task_position(column, names, shape[1]))
 
 
-def split_column(X, frame, column, names):
-    """Labels, the other columns, and the position of the task column."""
-    X, position = _locate(X, frame, column, names)
-    shape = X.shape if frame is None else frame.shape
-    if shape[1] == 1:
+def split_columns(X, frame, columns, names):
+    """Labels in the task columns, the other columns, and positions of the former."""
+    X, shape = _as_table(X, frame)
+    positions = [_task_position(column, names, shape[1]) for column in columns]
+    rest = [j for j in range(shape[1]) if j not in positions]
+    if len(set(positions)) < len(positions):
         raise ValueError(
-            f"X has 0 feature(s) beside the task column {column!r} (shape={shape}) "
-            "while a minimum of 1 is required. Give X more columns."
+            f"task_column={columns!r} has a column twice: positions {positions}. Name "
+            "each once."
         )
-    rest = [j for j in range(shape[1]) if j != position]
-    values = _values(X, frame, position)
+    if not rest:
+        raise ValueError(
+            f"X has 0 feature(s) beside the task column "
+            f"{' and '.join(map(repr, columns))} (shape={shape}) while a minimum of 1 "
+            "is required. Give X more columns."
+        )
+    values = [_values(X, frame, position) for position in positions]
     if frame is not None:
-        return values, frame[:, rest].to_native(), position
+        return values, frame[:, rest].to_native(), positions
     if sparse.issparse(X):
-        return values, X[:, rest], position
-    return values, np.delete(X, position, axis=1), position
+        return values, X[:, rest], positions
+    return values, np.delete(X, positions, axis=1), positions
 
 
-def _locate(X, frame, column, names):
-    """X as a frame, CSR or dense array, and the position of the task column."""
+def _as_table(X, frame):
+    """X as a frame, CSR or dense array, and its shape."""
     if frame is None and sparse.issparse(X):
         check_sparse(X)
         X = sparse.csr_array(X)
@@ -125,7 +131,7 @@ def _locate(X, frame, column, names):
             f"Expected 2D array, got X of shape {shape}. Reshape your data: one row "
             "per sample, one column per feature and one for the task."
         )
-    return X, _task_position(column, names, shape[1])
+    return X, shape
 
 
 def _values(X, frame, position):

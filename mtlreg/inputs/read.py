@@ -20,7 +20,7 @@ from mtlreg.inputs.frames import (
     check_sparse,
     check_task_column,
     listed,
-    split_column,
+    split_columns,
     value_kinds,
 )
 from mtlreg.inputs.labels import (
@@ -37,8 +37,10 @@ from mtlreg.problem.data import MultiTaskData
 
 __all__ = [
     "FitInput",
+    "codes_in_fit",
     "keep_tasks",
     "normalise_targets",
+    "read_columns",
     "read_features",
     "read_fit_input",
     "read_predict_input",
@@ -193,23 +195,38 @@ def read_predict_input(estimator, X, tasks):
     if labels is None:
         return X, None
     check_rows(X.shape[0], tasks=labels)
-    fitted = estimator.tasks_
+    return X, codes_in_fit(estimator, labels, estimator.tasks_)
+
+
+def codes_in_fit(estimator, labels, fitted, place=""):
+    """Return the position of every label among those of the fit, -1 where it is new.
+
+    Parameters
+    ----------
+    estimator : estimator
+        ``unseen_task`` says whether labels may be new.
+    labels : ndarray of shape (n_rows,)
+        A `label_array`.
+    fitted : ndarray of shape (n_tasks,)
+    place : str
+        Where the labels are from, for messages.
+    """
     if label_kind(labels) != label_kind(fitted):
         raise ValueError(
-            f"task labels are {label_kind(labels)} here, such as {listed(labels, 3)}, "
-            f"but were {label_kind(fitted)} in fit, such as {listed(fitted, 3)}. "
-            "Convert them to the type used in fit."
+            f"task labels are {label_kind(labels)}{place} here, such as "
+            f"{listed(labels, 3)}, but were {label_kind(fitted)} in fit, such as "
+            f"{listed(fitted, 3)}. Convert them to the type used in fit."
         )
     codes = encode(labels, fitted)
     unseen = unique_labels(labels[codes < 0])
     if unseen.size and estimator.unseen_task == "error":
         raise ValueError(
-            f"{unseen.size} task(s) not seen in fit: {listed(unseen)}. Fit with rows "
-            "of them (mtlreg.model_selection.TaskKFold keeps rows of every task in "
-            "training), or set unseen_task='mean' to predict with the mean of the "
+            f"{unseen.size} task(s) not seen in fit{place}: {listed(unseen)}. Fit with "
+            "rows of them (mtlreg.model_selection.TaskKFold keeps rows of every task "
+            "in training), or set unseen_task='mean' to predict with the mean of the "
             "fitted tasks."
         )
-    return X, codes
+    return codes
 
 
 def read_features(estimator, X):
@@ -344,28 +361,67 @@ def _read_X(estimator, X, tasks, *, reset):
             f"tasks= and task_column={column!r} are both given. Pass the labels once: "
             "leave out tasks=, or set task_column=None."
         )
+    if column is not None:
+        Z, (labels,), names = read_columns(estimator, X, [column], reset=reset)
+        return Z, labels, names
+    _check_unmasked(X)
+    # rows without labels are not sorted, so that columns may stay as they are
+    formats = ["csr", "csc"] if reset and tasks is None else "csr"
+    Z = _check_features(X, estimator, formats)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    labels = None if tasks is None else label_array(tasks, "tasks")
+    return Z, labels, _feature_names(estimator, [])
+
+
+def read_columns(estimator, X, columns, *, reset):
+    """Check X, and take the labels out of it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and ``feature_names_in_``, or has them.
+    X : array-like, frame or sparse matrix of shape (n_rows, n_features)
+    columns : list of str or int
+        Names or positions of the columns that hold labels.
+    reset : bool
+        Whether this is a fit.
+
+    Returns
+    -------
+    X : C-contiguous ndarray or csr_array
+        The other columns.
+    labels : list of ndarray of shape (n_rows,)
+        The `label_array` of each column.
+    names : ndarray of shape (X.shape[1],)
+        Of the other columns.
+    """
+    _check_unmasked(X)
+    frame = as_frame(X)
+    for column in columns:
+        check_task_column(column)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    names = getattr(estimator, "feature_names_in_", None)
+    names = names if frame is None else frame.columns
+    values, rest, positions = split_columns(X, frame, columns, names)
+    labels = [
+        label_array(held, f"task_column={column!r}")
+        for held, column in zip(values, columns, strict=True)
+    ]
+    Z = _check_features(rest, estimator, "csr")
+    return Z, labels, _feature_names(estimator, positions)
+
+
+def _check_unmasked(X):
     if np.ma.is_masked(X):
         raise ValueError("X has masked values. Fill them or drop their rows.")
-    frame = as_frame(X)
-    position = []
-    if column is None:
-        # rows without labels are not sorted, so that columns may stay as they are
-        formats = ["csr", "csc"] if reset and tasks is None else "csr"
-        Z = _check_features(X, estimator, formats)
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        labels = None if tasks is None else label_array(tasks, "tasks")
-    else:
-        check_task_column(column)
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        names = getattr(estimator, "feature_names_in_", None)
-        names = names if frame is None else frame.columns
-        values, rest, position = split_column(X, frame, column, names)
-        labels = label_array(values, f"task_column={column!r}")
-        Z = _check_features(rest, estimator, "csr")
+
+
+def _feature_names(estimator, left_out):
+    """Names of the columns of X but those at some positions, numbered without names."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         names = _numbered(estimator.n_features_in_)
-    return Z, labels, np.delete(np.array(names, dtype=object), position)
+    return np.delete(np.array(names, dtype=object), left_out)
 
 
 @functools.lru_cache(maxsize=1)

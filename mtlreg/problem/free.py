@@ -143,9 +143,9 @@ class FreeDirections:
     def _inverse(self, Z):
         """Return the inverse of `_hessian`, made once where that is constant."""
         if not self._term.loss.quadratic:
-            return _Inverse(self._hessian(Z))
+            return Inverse(self._hessian(Z))
         if self._constant is None:
-            self._constant = _Inverse(self._hessian(Z))
+            self._constant = Inverse(self._hessian(Z))
         return self._constant
 
     def _hessian(self, Z):
@@ -191,7 +191,7 @@ class FreeOnStatistics:
         grams = statistics.restrict(self._features).stacked()
         size = len(self._features) * patterns.shape[1]
         hessian = np.einsum("jkt,tp,tq->jpkq", grams, patterns, patterns, optimize=True)
-        self._inverse = _Inverse(hessian.reshape(size, size))
+        self._inverse = Inverse(hessian.reshape(size, size))
 
     def optimum(self, gradient):
         """Minimise over the directions from a point with the gradient.
@@ -211,7 +211,7 @@ class FreeOnStatistics:
         return shift, image
 
 
-class _Inverse:
+class Inverse:
     """A pseudo-inverse, in units in which the diagonal of the Hessian is 1.
 
     Attributes

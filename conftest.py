@@ -1,8 +1,8 @@
-"""The Python blocks of README.md run as tests, in order and in one namespace."""
+"""The Python blocks of some pages run as tests, in order and in one namespace each."""
 
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser()], patterns=["README.md"]
+    parsers=[PythonCodeBlockParser()], patterns=["README.md", "docs/large.md"]
 ).pytest()

@@ -64,6 +64,28 @@ class Fit:
         problem = Problem(data, loss, held, scale, intercept)
         self._pose(model, penalty, problem)
 
+    @classmethod
+    def of_statistics(cls, model, read, penalty, part):
+        """Return the fit of the rows that statistics are of.
+
+        Parameters
+        ----------
+        model : MultiTaskLinearModel
+        read : FitInput
+            Without rows.
+        penalty : Penalty
+        part : PartStatistics
+            About the means, in the units of the fit.
+        """
+        fit = cls.__new__(cls)
+        fit.read, fit._place, fit._warn = read, "", True
+        fit.kept = np.ones(len(read.tasks), dtype=bool)
+        fit._in_A, fit._origin = model._shrinks_intercepts(), 0.0
+        scale = task_scale(model.task_weight, read.tasks, part.weight, fit.kept)
+        part = part if model.fit_intercept else part.about_zero()
+        fit._pose(model, penalty, part.problem(penalty, scale, np.float64))
+        return fit
+
     def _check_bounded(self, loss):
         """Raise ValueError where the mean of the intercepts has no optimum."""
         data = self.read.data

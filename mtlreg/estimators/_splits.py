@@ -143,10 +143,28 @@ def make_folds(fit, splits, n_points):
     centred, origin = bool(fit.model.fit_intercept), problem.term.origin
     data = dataclasses.replace(read.data, y=problem.term.y)
     parts = [PartStatistics.of_data(take_rows(data, m), centred, origin) for m in masks]
-    training = training_statistics(parts, len(folds))
+    return statistics_folds(fit, parts, len(folds))
+
+
+def statistics_folds(fit, parts, n_folds):
+    """Return the folds of which there are statistics.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of all rows.
+    parts : list of PartStatistics
+        Of the test parts, and perhaps of rows that are in none.
+    n_folds : int
+
+    Returns
+    -------
+    list of StatisticsFold
+    """
+    training = training_statistics(parts, n_folds)
     return [
-        StatisticsFold(fold, fit, part, merge)
-        for fold, part, merge in zip(folds, parts, training, strict=False)
+        StatisticsFold(fit, part, merge)
+        for part, merge in zip(parts, training, strict=False)
     ]
 
 
@@ -253,7 +271,6 @@ class StatisticsFold:
 
     Parameters
     ----------
-    rows : RowFold
     fit : Fit
         Of all rows.
     part : PartStatistics
@@ -262,8 +279,8 @@ class StatisticsFold:
         Returns those of the training part.
     """
 
-    def __init__(self, rows, fit, part, merge):
-        self._rows, self._fit, self._part, self._merge = rows, fit, part, merge
+    def __init__(self, fit, part, merge):
+        self._fit, self._part, self._merge = fit, part, merge
 
     def fits(self, models):
         """Generate the fits of models that differ in their penalty only."""
@@ -288,4 +305,5 @@ class StatisticsFold:
 
     def coefficients(self, fit, solution):
         """Return coef (n_tasks, n_features) and intercepts."""
-        return self._rows.coefficients(fit, solution)
+        A, b = fit.coefficients(solution.A, solution.intercept)
+        return A.T, b

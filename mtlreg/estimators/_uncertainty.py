@@ -36,7 +36,8 @@ class WithUncertainty:
     def _solve(self, fit, start, context, inputs):
         super()._solve(fit, start, context, inputs)
         self._posterior = _Later(lambda: None)
-        if not (self.normalize_y or np.any(self.positive)):
+        of_rows = fit.read.data is not None
+        if of_rows and not (self.normalize_y or np.any(self.positive)):
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
             given = fit.problem, fit.read.data, A, free

@@ -26,7 +26,7 @@ from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
 
-_READ = "n_features_in_", "feature_names_in_"  # attributes that reading X has set
+READ = "n_features_in_", "feature_names_in_"  # attributes that reading X has set
 
 
 def restores_on_failure(method):
@@ -163,7 +163,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     def _forget(self):
         """Drop what an earlier fit has set, such as attributes of another penalty."""
         for name in list(vars(self)):
-            if name.endswith("_") and name not in _READ:
+            if name.endswith("_") and name not in READ:
                 delattr(self, name)
 
     def _start(self, fit):

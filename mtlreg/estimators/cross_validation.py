@@ -1,5 +1,7 @@
 """Estimators that choose the strengths of their penalty by cross-validation."""
 
+import functools
+import operator
 import warnings
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +29,12 @@ from mtlreg.estimators._scoring import (
     scorer_metadata,
 )
 from mtlreg.estimators._selection import Grid, Scores
-from mtlreg.estimators._splits import make_folds, make_splitter, read_splits
+from mtlreg.estimators._splits import (
+    make_folds,
+    make_splitter,
+    read_splits,
+    statistics_folds,
+)
 from mtlreg.estimators.base import (
     MultiTaskLinearModel,
     fit_metadata,
@@ -37,8 +44,10 @@ from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.declarations import Search
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
+from mtlreg.inputs.frames import listed
 from mtlreg.problem.threads import held_threads
 from mtlreg.sequences.path import solve_path
+from mtlreg.statistics import TaskStatistics
 
 _BATCH = 16  # points of a path that are scored together, where they are small
 _SELECTIONS = ["min", "one_se"]
@@ -171,8 +180,13 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
 
     def _prepare(self, plan, read, models):
         """Return the strengths to try and the jobs that score them."""
-        penalties = [model._whole_penalty(read) for model in models]
-        whole = Fit(models[0], read, penalties[0])
+        whole = Fit(models[0], read, models[0]._whole_penalty(read))
+        grid = self._grid(whole, models)
+        return grid, self._jobs(plan, whole, models, grid.factors)
+
+    def _grid(self, whole, models):
+        """Return the strengths to try of a fit of all rows."""
+        penalties = [model._whole_penalty(whole.read) for model in models]
         fits = list(map(whole.with_penalty, models, penalties))
         if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
             warnings.warn(
@@ -185,8 +199,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         below = map(self._strengths_below, tops, fits)
         automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.has_polar
         smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
-        grid = Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
-        return grid, self._jobs(plan, whole, models, grid.factors)
+        return Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
 
     def _jobs(self, plan, whole, models, factors):
         """Return functions that score some folds each.
@@ -347,6 +360,65 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         Mean squared errors, ``-score_path_``; only without ``scoring``.
     """
 
+    @restores_on_failure
+    @with_callbacks
+    def fit_statistics(self, stats):
+        """Choose the strengths by folds of which there are statistics, then fit all.
+
+        Parameters
+        ----------
+        stats : sequence of mtlreg.statistics.TaskStatistics
+            Of the rows of each fold, two at least; made with the ``task_column`` of the
+            estimator, and of all tasks in each training part.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument or a parameter is not as described, or a fold cannot be
+            fitted or scored; the estimator is then as it was before.
+        """
+        self._check_parameters()
+        for name in ("cv", "scoring"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for rows; leave it out: the "
+                    f"folds are those of the statistics, scored by their errors"
+                )
+        context = self._init_callback_context(max_subtasks=None)
+        inputs = {"X": None, "y": None, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **inputs)
+        stats = _checked_folds(stats)
+        read, whole = self._read_statistics(functools.reduce(operator.add, stats))
+        parts = [one.aligned(read.tasks) for one in stats]
+        if read.y_scale is not None:
+            parts = [part.in_units(read.y_scale) for part in parts]
+        if not self.fit_intercept:
+            parts = [part.about_zero() for part in parts]
+        _check_training(read.tasks, parts)
+        self._forget()
+        models = self._models(len(read.tasks))
+        penalty = models[0]._whole_penalty(read)
+        fit = Fit.of_statistics(models[0], read, penalty, whole)
+        grid = self._grid(fit, models)
+        jobs = [
+            partial(
+                self._score_fold, fold, None, models, grid.factors, None, read.tasks
+            )
+            for fold in statistics_folds(fit, parts, len(parts))
+        ]
+        scores = self._run(jobs, grid.alphas.size, context, inputs)
+        chosen = self._record(grid, scores)
+        fit = fit.with_penalty(chosen, chosen._whole_penalty(read))
+        self._solve(fit, None, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
     def _record(self, *found):
         chosen = super()._record(*found)
         if self.scoring is None and chosen._loss().quadratic:
@@ -356,6 +428,28 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
 
 class ClassifierCV(CrossValidatedModel, MultiTaskClassifier):
     """Base of the classifiers with cross-validation."""
+
+
+def _checked_folds(stats):
+    """Return the statistics of the folds as a list, or raise ValueError."""
+    folds = [stats] if isinstance(stats, TaskStatistics) else list(stats)
+    if len(folds) < 2:
+        raise ValueError(
+            f"stats holds {len(folds)} TaskStatistics; give one for each of two folds "
+            f"at least"
+        )
+    return folds
+
+
+def _check_training(tasks, parts):
+    """Raise ValueError where a task is in one part alone."""
+    for number in range(len(parts)):
+        rest = np.sum([p.weight for k, p in enumerate(parts) if k != number], axis=0)
+        if np.any(rest <= 0):
+            raise ValueError(
+                f"task(s) {listed(tasks[rest <= 0])} have rows in the statistics of "
+                f"fold {number} only; spread the rows of every task over the folds"
+            )
 
 
 @contextmanager

@@ -1,16 +1,33 @@
 """What the regressors share: the squared loss, predict and score."""
 
+import copy
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 
+from mtlreg.estimators._callbacks import with_callbacks
 from mtlreg.estimators._checks import check_flag
-from mtlreg.estimators.base import MultiTaskLinearModel
+from mtlreg.estimators._fit import Fit
+from mtlreg.estimators.base import READ, MultiTaskLinearModel, restores_on_failure
+from mtlreg.estimators.declarations import Search
 from mtlreg.inputs.read import normalise_targets
 from mtlreg.inputs.targets import read_score_target
 from mtlreg.losses import Squared
+from mtlreg.statistics import TaskStatistics
+
+
+def _fits_alone(model):
+    """Return whether a model is no search, whose folds are not those of parts."""
+    if isinstance(model, Search):
+        raise AttributeError(
+            f"{type(model).__name__} chooses strengths by folds, which are not known "
+            f"of a part of the rows; use fit_statistics with statistics of each fold"
+        )
+    return True
 
 
 class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
@@ -31,6 +48,11 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
     """
 
     _options: ClassVar[dict] = {"normalize_y": False}
+    _seen = None  # the statistics of what `partial_fit` was given
+
+    def _forget(self):
+        super()._forget()
+        vars(self).pop("_seen", None)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -42,6 +64,92 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
 
     def _loss(self):
         return Squared()
+
+    @restores_on_failure
+    @with_callbacks
+    def fit_statistics(self, stats):
+        """Fit the rows that statistics are of, as `fit` would.
+
+        Parameters
+        ----------
+        stats : mtlreg.statistics.TaskStatistics
+            Made with the ``task_column`` of the estimator.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the statistics are empty, a task has no weight or a parameter is not as
+            described; the estimator is then as it was before.
+        """
+        self._check_parameters()
+        context = self._init_callback_context(max_subtasks=None)
+        inputs = {"X": None, "y": None, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **inputs)
+        read, part = self._read_statistics(stats)
+        fit = Fit.of_statistics(self, read, self._whole_penalty(read), part)
+        start = self._start(fit)
+        self._forget()
+        self._solve(fit, start, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
+    @available_if(_fits_alone)
+    @restores_on_failure
+    def partial_fit(self, X, y, sample_weight=None, *, tasks=None):
+        """Fit these rows and all that `partial_fit` was given before.
+
+        Parameters
+        ----------
+        X, y, sample_weight, tasks
+            As in `fit`; tasks may be new.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument is not as described, or is not like those before it; the
+            estimator is then as it was before.
+        """
+        seen = self._seen or TaskStatistics(task_column=self.task_column)
+        seen = copy.copy(seen)
+        seen.update(X, y, tasks=tasks, sample_weight=sample_weight)
+        self.fit_statistics(seen)
+        self._seen = seen
+        return self
+
+    def _read_statistics(self, stats):
+        """Return the `FitInput` and `PartStatistics` of the fit, and know the columns.
+
+        Both are in the units of the fit.
+        """
+        if not isinstance(stats, TaskStatistics):
+            raise ValueError(
+                f"stats must be TaskStatistics, got {type(stats).__name__}; make them "
+                f"by mtlreg.statistics.TaskStatistics().update(X, y, tasks=...)"
+            )
+        if stats.task_column != self.task_column:
+            raise ValueError(
+                f"the statistics have task_column={stats.task_column!r}, the estimator "
+                f"{self.task_column!r}; set both to the same"
+            )
+        read, part = stats.fit_input(), stats.part
+        for name in READ:
+            vars(self).pop(name, None)
+            if hasattr(stats, name):
+                setattr(self, name, getattr(stats, name))
+        if self.normalize_y:
+            scale = part.deviations()
+            read, part = dataclasses.replace(read, y_scale=scale), part.in_units(scale)
+        return read, part
 
     def predict(self, X, *, tasks=None, return_std=False, noise=False):
         """Predict the target.

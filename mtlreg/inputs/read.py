@@ -86,7 +86,7 @@ class FitInput:
     y_scale: np.ndarray | None = None
 
 
-def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
+def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier, part=False):
     """Check the input of ``fit`` and lay it out by task.
 
     Sets ``n_features_in_`` (the task column counts) and ``feature_names_in_``.
@@ -100,6 +100,9 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
     tasks : None or array-like of shape (n_rows,)
     classifier : bool
         Targets are classes; ``data.y`` then holds -1 and +1, the later class.
+    part : bool, default=False
+        X and y are some of the rows only: tasks may be left without a weight, and
+        columns that the estimator knows have to be the same.
 
     Returns
     -------
@@ -117,7 +120,8 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             f"This {type(estimator).__name__} estimator requires y to be passed, but "
             "the target y is None."
         )
-    X, labels, names = _read_X(estimator, X, tasks, reset=True)
+    known = part and hasattr(estimator, "n_features_in_")
+    X, labels, names = _read_X(estimator, X, tasks, reset=not known)
     y, observed, columns = (read_classes if classifier else read_numbers)(y)
     check_rows(X.shape[0], y=y, tasks=labels)
     if columns is not None and labels is not None:
@@ -127,15 +131,18 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier):
             "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
             f"column) or leave out {used}."
         )
-    weight = read_weight(sample_weight, observed)
+    weight = read_weight(sample_weight, observed, part)
     classes = None
     if columns is not None:
-        check_weighted(weight.sum(axis=0), columns)
+        if not part:
+            check_weighted(weight.sum(axis=0), columns)
         if classifier:
             y, classes = encode_columns(y, observed, weight, columns)
     elif classifier:
         y, classes = encode_classes(y, weight, by_task=labels is not None)
     (data, rows), layout, tasks = _lay_out(X, y, weight, columns, labels, classes)
+    if not part and data.offsets is not None:
+        check_weighted(np.diff(data.offsets), tasks)
     return FitInput(data, layout, tasks, classes, names, rows, labels)
 
 
@@ -469,7 +476,6 @@ def _by_rows(X, y, weight, codes, tasks):
     held = weight > 0
     complete = held.all()
     counts = np.bincount(codes if complete else codes[held], minlength=len(tasks))
-    check_weighted(counts, tasks)
     rows = np.arange(len(y))
     if not (complete and np.all(codes[:-1] <= codes[1:])):
         rows = np.argsort(codes, kind="stable")

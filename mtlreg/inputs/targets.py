@@ -88,7 +88,7 @@ def read_target(y, sample_weight, shape, *, classifier):
     return y, weight, columns
 
 
-def read_weight(sample_weight, observed):
+def read_weight(sample_weight, observed, part=False):
     """Weights >= 0 (float64) of the cells of y, 0 where nothing is seen; read-only."""
     shape = observed.shape
     if sample_weight is None:
@@ -120,7 +120,7 @@ def read_weight(sample_weight, observed):
             f"sample_weight has negative values, the smallest is {weight.min()}. "
             "Weights must be >= 0; 0 leaves a row out."
         )
-    if not weight.any():
+    if not (part or weight.any()):
         raise ValueError("sample_weight is zero everywhere. Give rows weights > 0.")
     weight = np.broadcast_to(weight.copy(), shape)
     return weight if observed.all() else np.where(observed, weight, 0.0)

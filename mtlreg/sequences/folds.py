@@ -1,6 +1,6 @@
 """Training parts of folds as problems, and losses on what is held out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -193,6 +193,80 @@ class PartStatistics:
             self.cross + other.cross + between * moved * lifted,
             self.square + other.square + between * lifted**2,
             self.origin,
+        )
+
+    def restrict(self, features=None, tasks=None):
+        """Return the statistics of some features and tasks.
+
+        Parameters
+        ----------
+        features, tasks : ndarray of int or bool, optional
+            In the order that they are to have.
+        """
+        features = slice(None) if features is None else features
+        tasks = slice(None) if tasks is None else tasks
+        gram = self.gram[features][:, features]
+        gram = gram[:, :, tasks] if gram.ndim == 3 else gram
+        both = [part[features][:, tasks] for part in (self.means, self.cross)]
+        weight, targets, square = (
+            part[tasks] for part in (self.weight, self.targets, self.square)
+        )
+        origin = self.origin[tasks] if np.ndim(self.origin) else self.origin
+        return PartStatistics(weight, both[0], targets, gram, both[1], square, origin)
+
+    def among(self, n_tasks, places):
+        """Return the same as statistics of more tasks, the others without rows.
+
+        Parameters
+        ----------
+        n_tasks : int
+        places : ndarray of int
+            Of the tasks among them.
+        """
+
+        def spread(part):
+            whole = np.zeros((*part.shape[:-1], n_tasks))
+            whole[..., places] = part
+            return whole
+
+        gram = self.gram
+        if gram.ndim == 2:
+            gram = np.repeat(gram[:, :, None], len(self.weight), axis=2)
+        parts = self.weight, self.means, self.targets, gram, self.cross, self.square
+        return PartStatistics(*map(spread, parts))
+
+    def about_zero(self):
+        """Return the statistics about 0 in place of the means, for no intercepts."""
+        weight, means, targets = self.weight, self.means, self.targets
+        if self.gram.ndim == 2:
+            apart = weight[0] * np.outer(means[:, 0], means[:, 0])
+        else:
+            apart = weight * means[:, None] * means
+        return PartStatistics(
+            weight,
+            np.zeros_like(means),
+            np.zeros_like(targets),
+            self.gram + apart,
+            self.cross + weight * means * targets,
+            self.square + weight * targets**2,
+        )
+
+    def deviations(self):
+        """Return the weighted standard deviations of the targets, 1 where they are 0.
+
+        Those that are rounding of the mean count as 0.
+        """
+        variance = self.square / self.weight
+        varied = variance > CONSTANT * self.targets**2
+        return np.sqrt(np.where(varied, variance, 1.0))
+
+    def in_units(self, scale):
+        """Return the statistics with the targets of each task divided by a number."""
+        return replace(
+            self,
+            targets=self.targets / scale,
+            cross=self.cross / scale,
+            square=self.square / scale**2,
         )
 
     def problem(self, penalty, task_scale, dtype):

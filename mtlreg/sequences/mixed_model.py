@@ -68,6 +68,22 @@ def _curve(matrices, residuals, root, image, spread, slope, curve, moved, outer)
                     outer[a, b, c] += total
 
 
+def _check_size(n_features, n_tasks, intercept):
+    size = n_features + intercept
+    if 8 * size**2 * n_tasks > costs.MOST_BYTES:
+        raise ValueError(
+            f"mixed models need a matrix of {size} x {size} numbers for every task, "
+            f"too much for {n_tasks} tasks; use cv=5"
+        )
+
+
+def counts_of(data):
+    """Return the rows of positive weight of each task, and their log-weights' sums."""
+    used = data.weight > 0
+    logarithms = np.log(data.weight, out=np.zeros_like(data.weight), where=used)
+    return data.cells.sum(used.astype(np.float64)), data.cells.sum(logarithms)
+
+
 @dataclass(frozen=True)
 class TaskFactors:
     """What a mixed model sees of its tasks: ``||R_t a - u_t||^2`` plus a constant.
@@ -114,14 +130,25 @@ class TaskFactors:
         ValueError
             If there are too many features for it.
         """
-        size, n_tasks = data.X.shape[1] + intercept, len(data.cells.total(data.weight))
-        if 8 * size**2 * n_tasks > costs.MOST_BYTES:
-            raise ValueError(
-                f"mixed models need a matrix of {size} x {size} numbers for every task,"
-                f" too much for {n_tasks} tasks; use cv=5"
-            )
+        _check_size(data.X.shape[1], len(data.cells.total(data.weight)), intercept)
         part = PartStatistics.of_data(data, centred=intercept)
-        d = len(part.means)
+        return cls.of_statistics(part, *counts_of(data), intercept, origin)
+
+    @classmethod
+    def of_statistics(cls, part, n_rows, log_weights, intercept, origin=0.0):
+        """Return the factors of the rows that statistics are of.
+
+        Parameters
+        ----------
+        part : PartStatistics
+            Centred with an intercept.
+        n_rows, log_weights : ndarray of shape (n_tasks,)
+            As of `counts_of`.
+        intercept, origin
+            As in `of_data`.
+        """
+        d, n_tasks = part.means.shape
+        _check_size(d, n_tasks, intercept)
         q, first = d + intercept, int(intercept)
         gram = part.gram if part.gram.ndim == 3 else part.gram[:, :, None]
         gram = np.broadcast_to(gram, (d, d, n_tasks))
@@ -133,9 +160,7 @@ class TaskFactors:
             right[0] = root * (part.targets - origin)
         explained = np.sum(right[first:] ** 2, axis=0)
         left = np.maximum(part.square - explained, 0.0)
-        used = data.weight > 0
-        n_rows = data.cells.sum(used.astype(np.float64))
-        log_weight = float(np.sum(np.log(data.weight[used])))
+        log_weight = float(np.sum(log_weights))
         return cls(factor, right, left, n_rows, log_weight, _row_space(factor))
 
     def some(self):

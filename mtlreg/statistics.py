@@ -1,0 +1,423 @@
+"""Sufficient statistics of the squared loss: made of parts, merged, saved, fitted."""
+
+import copy
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from mtlreg.inputs.frames import as_frame, listed
+from mtlreg.inputs.labels import encode, label_kind, unique_labels
+from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
+from mtlreg.sequences.folds import PartStatistics
+from mtlreg.sequences.mixed_model import counts_of
+
+__all__ = ["TaskStatistics"]
+
+_FORMAT, _VERSION = "mtlreg.TaskStatistics", 1
+_COLUMNS = "n_features_in_", "feature_names_in_"  # what reading X sets
+_ARRAYS = ("weight", "means", "targets", "gram", "cross", "square")
+
+
+class TaskStatistics(BaseEstimator):
+    """What the squared loss needs of the rows of every task, made a part at a time.
+
+    Of the rows of task t with weights w, and the weighted means m and mu of x and y::
+
+        W_t = sum_i w_i                   H_t = sum_i w_i (x_i - m)(x_i - m)'
+        q_t = sum_i w_i (x_i - m)(y_i - mu)         s_t = sum_i w_i (y_i - mu)^2
+
+    Parts are merged about their means, in float64 whatever the precision of X, so that
+    features with a mean of 1e6 deviations lose no more digits than in one piece. Where
+    all tasks have the same rows and weights there is one H.
+
+    Parameters
+    ----------
+    task_column : str or int, optional
+        Column of X that names the task, as of an estimator; not together with
+        ``tasks=`` or a 2-D y.
+
+    Attributes
+    ----------
+    tasks_ : ndarray of shape (n_tasks,)
+        Sorted labels of the tasks so far, or names of the columns of y.
+    n_rows_ : ndarray of shape (n_tasks,)
+        Rows, or observed targets, of positive weight.
+    weight_ : ndarray of shape (n_tasks,)
+        W_t.
+    feature_means_ : ndarray of shape (n_tasks, n_features)
+        m.
+    target_means_ : ndarray of shape (n_tasks,)
+        mu.
+    gram_ : ndarray of shape (n_tasks, n_features, n_features)
+        H_t; a view of one matrix where it is that of all tasks.
+    cross_ : ndarray of shape (n_tasks, n_features)
+        q_t.
+    square_ : ndarray of shape (n_tasks,)
+        s_t.
+    feature_names_ : ndarray of shape (n_features,)
+        Names of the features, without the task column.
+    n_features_in_ : int
+        Columns of X, the task column included.
+
+    References
+    ----------
+    Chan, Golub, LeVeque (1983), Algorithms for computing the sample variance, eq. 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mtlreg import GroupLassoRegressor
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> from mtlreg.statistics import TaskStatistics
+    >>> data = make_multitask_regression(random_state=0)
+    >>> stats = TaskStatistics()
+    >>> for part in np.array_split(np.arange(len(data.y)), 3):
+    ...     _ = stats.update(data.X[part], data.y[part], tasks=data.tasks[part])
+    >>> model = GroupLassoRegressor(tol=1e-10)
+    >>> streamed = model.fit_statistics(stats).coef_
+    >>> whole = model.fit(data.X, data.y, tasks=data.tasks).coef_
+    >>> bool(np.allclose(streamed, whole, atol=1e-6))
+    True
+    """
+
+    # nothing so far
+    _layout = _names = _tasks = _part = _counts = None
+
+    def __init__(self, *, task_column=None):
+        self.task_column = task_column
+
+    def update(self, X, y, *, tasks=None, sample_weight=None):
+        """Take in some rows; where that raises, nothing is taken in.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
+            With the columns of the parts before; without rows nothing happens.
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+            NaN in a 2-D y: not observed.
+        tasks : array-like of shape (n_samples,), optional
+            Task labels, which may be new.
+        sample_weight : float or array-like, shape (n_samples,) or that of y, optional
+            Weights >= 0.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument is not as described, or is not like those before it.
+        """
+        if _n_rows(X) == 0:
+            return self
+        part = TaskStatistics(task_column=self.task_column)
+        for name in _COLUMNS:
+            if hasattr(self, name):
+                setattr(part, name, getattr(self, name))
+        read = read_fit_input(
+            part, X, y, sample_weight, tasks, classifier=False, part=True
+        )
+        data, labels = read.data, read.tasks
+        if data.offsets is not None:
+            held = np.diff(data.offsets) > 0
+            data, labels = keep_tasks(data, held), labels[held]
+        if not len(labels):
+            return self
+        data = replace(data, X=data.X.astype(np.float64, copy=False))
+        part._layout, part._names, part._tasks = read.layout, read.feature_names, labels
+        part._part = PartStatistics.of_data(data, centred=True)
+        part._counts = np.stack(counts_of(data))
+        return self._take(part)
+
+    def merge(self, other):
+        """Take in the rows that other statistics are of.
+
+        Parameters
+        ----------
+        other : TaskStatistics
+            Of other rows with the same columns; it is left as it is.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If they are not statistics of the same columns.
+        """
+        if not isinstance(other, TaskStatistics):
+            raise ValueError(
+                f"only TaskStatistics can be merged, got {type(other).__name__}"
+            )
+        if other.task_column != self.task_column:
+            raise ValueError(
+                f"task_column is {self.task_column!r} here and {other.task_column!r} "
+                f"there; make both in the same way"
+            )
+        return self if other._part is None else self._take(other)
+
+    def __add__(self, other):
+        return TaskStatistics(task_column=self.task_column).merge(self).merge(other)
+
+    def _take(self, other):
+        if self._part is None:
+            vars(self).update(vars(other))
+            return self
+        self._check_alike(other)
+        tasks = self._tasks
+        if not np.array_equal(tasks, other._tasks):
+            tasks = unique_labels(np.concatenate([tasks, other._tasks]))
+        parts = [one.aligned(tasks) for one in (self, other)]
+        counts = np.zeros((2, len(tasks)))
+        for one in (self, other):
+            counts[:, encode(one._tasks, tasks)] += one._counts
+        self._tasks, self._counts = tasks, counts
+        self._part = parts[0].merge(parts[1])
+        return self
+
+    def aligned(self, tasks):
+        """Return the `PartStatistics` of these tasks, some perhaps without rows.
+
+        Parameters
+        ----------
+        tasks : ndarray of shape (n_tasks,)
+            Sorted labels, ``tasks_`` among them.
+        """
+        if np.array_equal(self.tasks_, tasks):
+            return self.part
+        return self.part.among(len(tasks), encode(self.tasks_, tasks))
+
+    def _check_alike(self, other):
+        """Raise ValueError where the columns or the tasks are of another kind."""
+        if not np.array_equal(self._names, other._names):
+            raise ValueError(
+                f"the features here are {listed(other._names)}, but were "
+                f"{listed(self._names)} before; give the same columns in one order"
+            )
+        if self._layout != other._layout:
+            raise ValueError(
+                f"{_WORDS[other._layout]} here, but {_WORDS[self._layout]} before; "
+                f"name the tasks in one way"
+            )
+        if self._layout == "columns" and not np.array_equal(self._tasks, other._tasks):
+            raise ValueError(
+                f"the columns of y are {listed(other._tasks)} here, but were "
+                f"{listed(self._tasks)} before; give the same columns in one order"
+            )
+        if label_kind(self._tasks) != label_kind(other._tasks):
+            raise ValueError(
+                f"task labels are {label_kind(other._tasks)} here, but were "
+                f"{label_kind(self._tasks)} before; convert them to one type"
+            )
+
+    def restrict(self, *, features=None, tasks=None):
+        """Return the statistics of some features and tasks, in this order.
+
+        Parameters
+        ----------
+        features : array-like of int, optional
+            Positions in ``feature_names_``.
+        tasks : array-like, optional
+            Labels.
+
+        Returns
+        -------
+        TaskStatistics
+
+        Raises
+        ------
+        ValueError
+            For a task that is not there.
+        """
+        places = np.arange(len(self.tasks_))
+        if tasks is not None:
+            places = np.sort(encode(np.asarray(tasks), self._tasks))
+            if np.any(places < 0):
+                raise ValueError(
+                    f"tasks={tasks!r} names tasks that are not there; there are "
+                    f"{listed(self._tasks)}"
+                )
+        found = copy.copy(self)
+        found._tasks, found._counts = self._tasks[places], self._counts[:, places]
+        if features is not None:
+            features = np.asarray(features)
+            found._names, found.task_column = self._names[features], None
+            found.n_features_in_ = len(found._names)
+            if hasattr(self, "feature_names_in_"):
+                found.feature_names_in_ = found._names
+        found._part = self._part.restrict(features, places)
+        return found
+
+    def save(self, path):
+        """Write the statistics to an npz file.
+
+        Parameters
+        ----------
+        path : str or path
+        """
+        arrays = {name: getattr(self.part, name) for name in _ARRAYS}
+        labels = self._tasks
+        if labels.dtype.kind == "O":
+            labels = np.array(labels.tolist())
+        np.savez(
+            path,
+            format=_FORMAT,
+            version=_VERSION,
+            layout=self._layout,
+            tasks=labels,
+            names=np.array([str(name) for name in self._names]),
+            columns=np.array(getattr(self, "feature_names_in_", []), dtype=str),
+            n_columns=self.n_features_in_,
+            task_column=np.array(
+                [] if self.task_column is None else [self.task_column]
+            ),
+            counts=self._counts,
+            **arrays,
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        TaskStatistics
+
+        Raises
+        ------
+        ValueError
+            For a file that is none of these, damaged, or of a newer version.
+        """
+        try:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                if str(file["format"]) != _FORMAT:
+                    raise KeyError(str(file["format"]))
+                arrays = dict(file)
+        except FileNotFoundError:
+            raise
+        except (KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path} holds no TaskStatistics, or is damaged ({error}); write it "
+                f"again by TaskStatistics.save"
+            ) from error
+        if int(arrays["version"]) > _VERSION:
+            raise ValueError(
+                f"{path} has version {int(arrays['version'])} of the format, this "
+                f"mtlreg reads up to {_VERSION}; use a newer one"
+            )
+        return cls._of_arrays(arrays, path)
+
+    @classmethod
+    def _of_arrays(cls, arrays, path):
+        column = arrays["task_column"].tolist()
+        stats = cls(task_column=column[0] if column else None)
+        stats.n_features_in_ = int(arrays["n_columns"])
+        if arrays["columns"].size:
+            stats.feature_names_in_ = arrays["columns"].astype(object)
+        tasks = arrays["tasks"]
+        stats._layout = str(arrays["layout"])
+        stats._names = arrays["names"].astype(object)
+        stats._tasks = tasks.astype(object) if tasks.dtype.kind == "U" else tasks
+        stats._counts = arrays["counts"]
+        stats._part = part = PartStatistics(*(arrays[name] for name in _ARRAYS))
+        d, n_tasks = len(stats._names), len(tasks)
+        shapes = {part.means.shape, part.cross.shape, (d, n_tasks)}
+        of_tasks = {part.weight.shape, part.targets.shape, part.square.shape}
+        grams = part.gram.shape in [(d, d), (d, d, n_tasks)]
+        if not grams or len(shapes) > 1 or of_tasks != {(n_tasks,)}:
+            raise ValueError(
+                f"{path} holds no TaskStatistics, or is damaged (arrays of unlike "
+                f"shapes); write it again by TaskStatistics.save"
+            )
+        return stats
+
+    def fit_input(self):
+        """Return what an estimator reads: a `FitInput` without rows."""
+        empty = self.tasks_[self.part.weight <= 0]
+        if empty.size:
+            raise ValueError(
+                f"task(s) {listed(empty)} have no observed target of positive weight; "
+                f"leave them out by restrict(tasks=...)"
+            )
+        return FitInput(
+            None, self._layout, self._tasks, None, self._names, np.arange(0)
+        )
+
+    @property
+    def part(self):
+        """The `PartStatistics` of all tasks."""
+        return self._made._part
+
+    @property
+    def counts(self):
+        """Rows of positive weight and sums of logarithms of these, (2, n_tasks)."""
+        return self._made._counts
+
+    @property
+    def _made(self):
+        if self._part is None:
+            raise ValueError(
+                "these TaskStatistics are empty; give them rows by update(X, y)"
+            )
+        return self
+
+    @property
+    def tasks_(self):
+        return self._made._tasks
+
+    @property
+    def feature_names_(self):
+        return self._made._names
+
+    @property
+    def n_rows_(self):
+        return self._made._counts[0].astype(np.int64)
+
+    @property
+    def weight_(self):
+        return self.part.weight
+
+    @property
+    def feature_means_(self):
+        return self.part.means.T
+
+    @property
+    def target_means_(self):
+        return self.part.targets
+
+    @property
+    def gram_(self):
+        gram = self.part.gram
+        if gram.ndim == 3:
+            return np.moveaxis(gram, 2, 0)
+        return np.broadcast_to(gram, (len(self.weight_), *gram.shape))
+
+    @property
+    def cross_(self):
+        return self.part.cross.T
+
+    @property
+    def square_(self):
+        return self.part.square
+
+
+_WORDS = {
+    "columns": "the columns of y are the tasks",
+    "rows": "rows have task labels",
+    "single": "there is one task",
+}
+
+
+def _n_rows(X):
+    frame = as_frame(X)
+    if frame is not None:
+        return len(frame)
+    return X.shape[0] if hasattr(X, "shape") else len(X)

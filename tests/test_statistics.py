@@ -1,0 +1,376 @@
+"""Statistics of parts: merged, saved, and fitted as the rows that they are of."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+
+import mtlreg
+from mtlreg.model_selection import TaskKFold
+from mtlreg.statistics import TaskStatistics
+from tests.datafiles import load_data
+from tests.estimators.cases import CV_REGRESSORS, REGRESSORS
+
+EXACT = 1e-12  # the tolerance of fits that are to be equal to 1e-8
+
+
+def table(n=240, d=4, n_tasks=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) + rng.normal(size=d)
+    tasks = rng.permutation(np.arange(n) % n_tasks)
+    slopes = rng.normal(size=d) + 0.5 * rng.normal(size=(n_tasks, d))
+    y = np.sum(X * slopes[tasks], axis=1) + tasks + 0.5 * rng.normal(size=n)
+    return X, y, tasks, rng.uniform(0.2, 2.0, size=n)
+
+
+def in_parts(X, y, parts, **columns):
+    stats = TaskStatistics()
+    for part in parts:
+        stats.update(X[part], y[part], **{k: v[part] for k, v in columns.items()})
+    return stats
+
+
+def assert_alike(first, second, atol=1e-8):
+    size = max(1.0, np.abs(second.coef_).max())
+    np.testing.assert_allclose(first.coef_, second.coef_, rtol=0, atol=atol * size)
+    size = max(1.0, np.abs(second.intercept_).max())
+    np.testing.assert_allclose(
+        first.intercept_, second.intercept_, rtol=0, atol=atol * size
+    )
+    np.testing.assert_array_equal(first.tasks_, second.tasks_)
+    assert first.n_features_in_ == second.n_features_in_
+
+
+OPTIONS = [
+    {},
+    {"fit_intercept": False},
+    {"task_weight": "proportional"},
+    {"normalize_y": True},
+    {"ridge": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
+@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+def test_fits_are_those_of_the_rows(cls, options):
+    X, y, tasks, weight = table()
+    order = np.random.default_rng(1).permutation(len(y))
+    columns = {"tasks": tasks, "sample_weight": weight}
+    stats = in_parts(X, y, np.array_split(order, 7), **columns)
+    model = cls(tol=EXACT, **options)
+    streamed = clone(model).fit_statistics(stats)
+    assert_alike(streamed, model.fit(X, y, weight, tasks=tasks))
+    np.testing.assert_allclose(
+        streamed.predict(X, tasks=tasks), model.predict(X, tasks=tasks), atol=1e-7
+    )
+    np.testing.assert_allclose(streamed.y_scale_, model.y_scale_)
+    assert streamed.dual_gap_ <= 10 * EXACT * np.sum(y**2)
+
+
+@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+def test_parts_one_after_the_other(cls):
+    X, y, tasks, weight = table()
+    model, whole = cls(tol=EXACT), cls(tol=EXACT)
+    # in the order of the tasks, so that new ones appear
+    order = np.argsort(tasks, kind="stable")
+    for end in (50, 130, 240):
+        part = order[{50: 0, 130: 50, 240: 130}[end] : end]
+        model.partial_fit(X[part], y[part], weight[part], tasks=tasks[part])
+        seen = order[:end]
+        whole.fit(X[seen], y[seen], weight[seen], tasks=tasks[seen])
+        assert_alike(model, whole)
+    again = pickle.loads(pickle.dumps(model))
+    again.partial_fit(X[:9], y[:9], tasks=tasks[:9])
+    both = np.append(order, np.arange(9))
+    weight = np.append(weight[order], np.ones(9))
+    assert_alike(again, whole.fit(X[both], y[both], weight, tasks=tasks[both]))
+    # a fit begins anew
+    model.fit(X[:60], y[:60], tasks=tasks[:60])
+    model.partial_fit(X[60:], y[60:], tasks=tasks[60:])
+    assert_alike(model, whole.fit(X[60:], y[60:], tasks=tasks[60:]))
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("cls", CV_REGRESSORS, ids=lambda c: c.__name__)
+def test_searches_by_folds_of_statistics(cls, intercept):
+    X, y, tasks, weight = table()
+    splits = list(TaskKFold(4, random_state=0).split(X, y, groups=tasks))
+    columns = {"tasks": tasks, "sample_weight": weight}
+    folds = [in_parts(X, y, np.array_split(test, 2), **columns) for _, test in splits]
+    search = cls(alphas=6, tol=EXACT, fit_intercept=intercept)
+    streamed = clone(search).fit_statistics(folds)
+    search.set_params(cv=splits).fit(X, y, weight, tasks=tasks)
+    scores = streamed.score_path_, search.score_path_
+    np.testing.assert_allclose(*scores, rtol=1e-7)
+    assert_alike(streamed, search)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_several_targets(missing):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 3)), rng.normal(size=(60, 4))
+    if missing:
+        Y[rng.random(Y.shape) < 0.3] = np.nan
+        Y[:20, 1] = np.nan  # in the first part no target of a task is observed
+    frame = pd.DataFrame(Y, columns=list("pqrs"))
+    stats = TaskStatistics()
+    for start in (0, 20, 40):
+        stats.update(X[start : start + 20], frame[start : start + 20])
+    # one matrix where tasks have the same rows
+    assert stats.part.gram.ndim == (3 if missing else 2)
+    np.testing.assert_array_equal(stats.n_rows_, np.sum(~np.isnan(Y), axis=0))
+    model = mtlreg.GroupLassoRegressor(tol=EXACT)
+    assert_alike(clone(model).fit_statistics(stats), model.fit(X, frame))
+
+
+def test_sums_are_those_of_the_definition():
+    X, y, tasks, weight = table()
+    columns = {"tasks": tasks, "sample_weight": weight}
+    stats = in_parts(X, y, np.array_split(np.arange(len(y)), 5), **columns)
+    for t in range(5):
+        rows = tasks == t
+        w, x, z = weight[rows], X[rows], y[rows]
+        mean, target = w @ x / w.sum(), w @ z / w.sum()
+        np.testing.assert_allclose(stats.weight_[t], w.sum())
+        np.testing.assert_allclose(stats.feature_means_[t], mean)
+        np.testing.assert_allclose(stats.target_means_[t], target)
+        x, z = x - mean, z - target
+        np.testing.assert_allclose(stats.gram_[t], (w[:, None] * x).T @ x)
+        np.testing.assert_allclose(stats.cross_[t], (w * z) @ x)
+        np.testing.assert_allclose(stats.square_[t], w @ z**2)
+        assert stats.n_rows_[t] == rows.sum()
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse", "float32", "frame"])
+def test_containers(layout):
+    X, y, tasks, _ = table()
+    X[X < 0] = 0.0
+    given = {
+        "dense": X,
+        "sparse": sp.csr_array(X),
+        "float32": X.astype(np.float32),
+        "frame": pd.DataFrame(X, columns=list("abcd")),
+    }[layout]
+    stats = TaskStatistics()
+    for rows in np.split(np.arange(len(y)), 4):
+        part = given.iloc[rows] if layout == "frame" else given[rows]
+        stats.update(part, y[rows], tasks=tasks[rows])
+    exact = X.astype(np.float32).astype(float) if layout == "float32" else X
+    whole = TaskStatistics().update(exact, y, tasks=tasks)
+    np.testing.assert_allclose(stats.gram_, whole.gram_, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(stats.cross_, whole.cross_, rtol=1e-11, atol=1e-11)
+
+
+def test_large_means_lose_no_more_digits_than_in_one_piece():
+    X, y, tasks, _ = table()
+    exact = in_parts(X, y, [np.arange(len(y))], tasks=tasks)
+    moved, y = X + 2.0**20, y + 2.0**20  # the last bits of X that are left are known
+    X = moved - 2.0**20
+    exact = in_parts(X, y - 2.0**20, [np.arange(len(y))], tasks=tasks)
+    parts = np.array_split(np.random.default_rng(0).permutation(len(y)), 9)
+    stats = in_parts(moved, y, parts, tasks=tasks)
+    for name in ("gram_", "cross_", "square_"):
+        size = np.abs(getattr(exact, name)).max()
+        error = np.abs(getattr(stats, name) - getattr(exact, name)).max()
+        # the rounding of means of the size 1e6 beside deviations of 1
+        assert error <= 1e-9 * size
+
+
+def test_merges_and_sums():
+    X, y, tasks, weight = table()
+    columns = {"tasks": tasks, "sample_weight": weight}
+    order = np.argsort(tasks, kind="stable")
+    parts = [in_parts(X, y, [rows], **columns) for rows in np.array_split(order, 3)]
+    before = copy.deepcopy(parts)
+    whole = in_parts(X, y, [order], **columns)
+    for found in (
+        parts[0] + parts[1] + parts[2],
+        parts[2] + (parts[1] + parts[0]),
+        TaskStatistics().merge(parts[1]).merge(parts[2]).merge(parts[0]),
+    ):
+        np.testing.assert_array_equal(found.tasks_, whole.tasks_)
+        np.testing.assert_array_equal(found.n_rows_, whole.n_rows_)
+        for name in ("weight_", "gram_", "cross_", "square_", "target_means_"):
+            np.testing.assert_allclose(getattr(found, name), getattr(whole, name))
+    for part, kept in zip(parts, before, strict=True):
+        np.testing.assert_array_equal(part.tasks_, kept.tasks_)
+        np.testing.assert_array_equal(part.gram_, kept.gram_)
+
+
+def test_rows_without_weight_and_no_rows_are_none():
+    X, y, tasks, weight = table()
+    weight[tasks == 3] = 0.0
+    stats = TaskStatistics().update(X[:0], y[:0], tasks=tasks[:0])
+    stats.update(X, y, tasks=tasks, sample_weight=weight)
+    stats.update(X[:3], y[:3], tasks=tasks[:3], sample_weight=0.0)
+    stats.update(X[:0], y[:0], tasks=tasks[:0])
+    np.testing.assert_array_equal(stats.tasks_, [0, 1, 2, 4])
+    assert stats.n_rows_.sum() == np.sum(weight > 0)
+
+
+def test_files(tmp_path):
+    X, y, tasks, _ = table()
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(school=tasks.astype(str))
+    stats = TaskStatistics(task_column="school").update(frame, y)
+    path = tmp_path / "stats.npz"
+    stats.save(path)
+    found = TaskStatistics.load(path)
+    for name in ("tasks_", "feature_names_", "gram_", "n_rows_", "square_"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(stats, name))
+    model = mtlreg.GroupLassoRegressor(task_column="school", tol=EXACT)
+    streamed = clone(model).fit_statistics(found)
+    assert_alike(streamed, model.fit(frame, y))
+    np.testing.assert_allclose(streamed.predict(frame), model.predict(frame))
+    # it goes on
+    found.update(frame[:9], y[:9])
+    assert found.n_rows_.sum() == len(y) + 9
+
+
+@pytest.mark.parametrize("labels", ["dates", "integers", "names"])
+def test_labels_in_files(tmp_path, labels):
+    X, y, tasks, _ = table()
+    tasks = {
+        "dates": np.datetime64("2026-01-01") + tasks,
+        "integers": tasks - 2,
+        "names": np.array(list("vwxyz"), dtype=object)[tasks],
+    }[labels]
+    stats = TaskStatistics().update(X, y, tasks=tasks)
+    stats.save(tmp_path / "s.npz")
+    found = TaskStatistics.load(tmp_path / "s.npz")
+    np.testing.assert_array_equal(found.tasks_, stats.tasks_)
+    np.testing.assert_array_equal((found + stats).n_rows_, 2 * stats.n_rows_)
+
+
+def test_files_that_are_none(tmp_path):
+    X, y, tasks, _ = table()
+    path = tmp_path / "stats.npz"
+    stats = TaskStatistics().update(X, y, tasks=tasks)
+    stats.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "newer.npz", **arrays | {"version": 99})
+    np.savez(tmp_path / "other.npz", **arrays | {"format": "another"})
+    np.savez(tmp_path / "foreign.npz", X=X)
+    np.savez(tmp_path / "shapes.npz", **arrays | {"weight": np.ones(3)})
+    content = path.read_bytes()
+    for cut in (0, 10, len(content) // 2, len(content) - 30):
+        (tmp_path / "cut.npz").write_bytes(content[:cut])
+        with pytest.raises(ValueError, match="damaged"):
+            TaskStatistics.load(tmp_path / "cut.npz")
+    with pytest.raises(ValueError, match="version 99"):
+        TaskStatistics.load(tmp_path / "newer.npz")
+    for name in ("other", "foreign", "shapes"):
+        with pytest.raises(ValueError, match="holds no TaskStatistics"):
+            TaskStatistics.load(tmp_path / f"{name}.npz")
+    with pytest.raises(FileNotFoundError):
+        TaskStatistics.load(tmp_path / "nowhere.npz")
+    with pytest.raises(ValueError, match="empty"):
+        TaskStatistics().save(path)
+
+
+def test_some_features_and_tasks():
+    X, y, tasks, _ = table()
+    stats = TaskStatistics().update(X, y, tasks=tasks)
+    part = stats.restrict(features=[2, 0], tasks=[1, 4])
+    rows = np.isin(tasks, [1, 4])
+    model = mtlreg.GroupLassoRegressor(tol=EXACT)
+    streamed = clone(model).fit_statistics(part)
+    assert_alike(streamed, model.fit(X[rows][:, [2, 0]], y[rows], tasks=tasks[rows]))
+    assert list(streamed.coef_feature_names_) == ["x2", "x0"]
+    with pytest.raises(ValueError, match="not there"):
+        stats.restrict(tasks=[7])
+
+
+def bad_parts():
+    X, y, tasks, _ = table(n=20)
+    nan = X.copy()
+    nan[3, 1] = np.nan
+    yield "other columns", (X[:, :3], y), {"tasks": tasks}, "X has 3 features"
+    yield "a NaN", (nan, y), {"tasks": tasks}, "NaN"
+    yield "no labels", (X, y), {}, "one task here"
+    yield "other labels", (X, y), {"tasks": tasks.astype(str)}, "strings here"
+    yield "columns of y", (X, np.stack([y, y], axis=1)), {}, "columns of y are"
+    yield "fewer targets", (X, y[:5]), {"tasks": tasks}, "y has 5"
+    weight = {"sample_weight": -np.ones(20)}
+    yield "negative weights", (X, y), {"tasks": tasks} | weight, "sample_weight"
+
+
+@pytest.mark.parametrize(
+    ("part", "columns", "message"),
+    [case[1:] for case in bad_parts()],
+    ids=[case[0] for case in bad_parts()],
+)
+def test_a_bad_part_changes_nothing(part, columns, message):
+    X, y, tasks, _ = table()
+    stats = TaskStatistics().update(X, y, tasks=tasks)
+    model = mtlreg.GroupLassoRegressor().partial_fit(X, y, tasks=tasks)
+    before, known = copy.deepcopy(stats), copy.deepcopy(model)
+    for change in (stats.update, model.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            change(*part, **columns)
+    np.testing.assert_array_equal(stats.gram_, before.gram_)
+    np.testing.assert_array_equal(stats.tasks_, before.tasks_)
+    np.testing.assert_array_equal(model.coef_, known.coef_)
+    np.testing.assert_array_equal(model._seen.gram_, known._seen.gram_)
+
+
+def test_a_name_of_another_column():
+    X, y, _, _ = table()
+    stats = TaskStatistics().update(pd.DataFrame(X, columns=list("abcd")), y)
+    with pytest.raises(ValueError, match="feature names"):
+        stats.update(pd.DataFrame(X, columns=list("abce")), y)
+    with pytest.raises(ValueError, match="features here are"):
+        stats.merge(TaskStatistics().update(pd.DataFrame(X, columns=list("bacd")), y))
+
+
+def test_statistics_that_cannot_be_fitted():
+    X, y, tasks, _ = table()
+    stats = TaskStatistics().update(X, y, tasks=tasks)
+    model = mtlreg.GroupLassoRegressor()
+    with pytest.raises(ValueError, match="are empty"):
+        model.fit_statistics(TaskStatistics())
+    with pytest.raises(ValueError, match="must be TaskStatistics"):
+        model.fit_statistics([stats])
+    with pytest.raises(ValueError, match="task_column"):
+        clone(model).set_params(task_column=0).fit_statistics(stats)
+    with pytest.raises(ValueError, match="TaskStatistics can be merged"):
+        stats.merge(model)
+    with pytest.raises(ValueError, match="task_column is"):
+        stats.merge(TaskStatistics(task_column="a"))
+    Y = np.stack([y, np.full_like(y, np.nan)], axis=1)
+    with pytest.raises(ValueError, match="no observed target"):
+        model.fit_statistics(TaskStatistics().update(X, Y))
+    assert not hasattr(model, "coef_")
+    search = mtlreg.GroupLassoRegressorCV(alphas=3)
+    with pytest.raises(ValueError, match="two folds"):
+        search.fit_statistics(stats)
+    alone = [stats.restrict(tasks=[0, 1]), stats.restrict(tasks=[1, 2])]
+    with pytest.raises(ValueError, match=r"\[0\] have rows in .* fold 0"):
+        search.fit_statistics(alone)
+    with pytest.raises(ValueError, match="cv=5 is for rows"):
+        clone(search).set_params(cv=5).fit_statistics([stats, stats])
+    assert not hasattr(search, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit") as raised:
+        search.partial_fit(X, y, tasks=tasks)
+    assert "fit_statistics" in str(raised.value.__cause__)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("n_parts", [1, 7, 139])
+def test_school(n_parts):
+    data = load_data("school")
+    X, y, tasks = (
+        data["X"][:, :-1].astype(float),
+        data["y"].astype(float),
+        data["tasks"],
+    )
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    order = np.random.default_rng(0).permutation(len(y))
+    stats = in_parts(X, y, np.array_split(order, n_parts), tasks=tasks)
+    for cls in REGRESSORS:
+        model = cls(tol=1e-11)
+        assert_alike(clone(model).fit_statistics(stats), model.fit(X, y, tasks=tasks))

@@ -142,6 +142,11 @@ class MeanRegularization(Quadratic, RowSeparable):
         return bool(np.any(self.alpha == np.inf))
 
     @cached_property
+    def _uniform(self):
+        """Whether no strength differs by feature."""
+        return not self.by_feature
+
+    @cached_property
     def _columns(self):
         """Both strengths, so that they multiply the rows of a matrix."""
         return tuple(map(_column, self.task_matrix))
@@ -156,7 +161,7 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     def value(self, A):
         mean, deviation = self._split(A)
-        spread, shift = _squares(deviation), A.shape[1] * _squares(mean)
+        spread, shift = self._squares(deviation), A.shape[1] * self._squares(mean)
         alpha, alpha_mean = self.task_matrix
         spread, shift = self._times(alpha, spread), self._times(alpha_mean, shift)
         return 0.5 * float(spread.sum() + shift.sum())
@@ -181,7 +186,8 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     def _conjugate(self, mean, deviation):
         alpha, alpha_mean = self._divisors
-        spread, shift = _squares(deviation), deviation.shape[1] * _squares(mean)
+        n_tasks = deviation.shape[1]
+        spread, shift = self._squares(deviation), n_tasks * self._squares(mean)
         return 0.5 * float((spread / alpha).sum() + (shift / alpha_mean).sum())
 
     def absent_task(self, A):
@@ -209,16 +215,17 @@ class MeanRegularization(Quadratic, RowSeparable):
             mean = np.add.reduce(exact, axis=1, keepdims=True) / exact.shape[1]
         return mean, exact - mean
 
+    def _squares(self, matrix):
+        """Return the squares of the rows, or of all where they count alike, summed."""
+        if self._uniform:
+            return np.vdot(matrix, matrix)
+        return np.einsum("jt,jt->j", matrix, matrix)
+
     def _times(self, strength, values):
         """Return the product with a column, in which inf times 0 is 0."""
         if self._tied:
             return np.where(values == 0.0, 0.0, strength) * values
         return strength * values
-
-
-def _squares(matrix):
-    """Return the sums of the squares of the rows."""
-    return np.einsum("jt,jt->j", matrix, matrix)
 
 
 def _column(strength):

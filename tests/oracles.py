@@ -161,10 +161,16 @@ def _trace_polar(penalty, G):
 
 
 def _mean_rows(penalty, n_features):
-    """Mean regularisation of each row, or None where it is excluded."""
+    """The strengths of each row, or None where it is excluded."""
     strengths = penalty.alpha, penalty.alpha_mean, penalty.ridge
     rows = zip(*(np.broadcast_to(s, n_features) for s in strengths), strict=True)
-    return [None if row[1] == np.inf else MeanRegularization(*row) for row in rows]
+    return [None if row[1] == np.inf else _MeanRow(*row) for row in rows]
+
+
+class _MeanRow(NamedTuple):
+    alpha: float
+    alpha_mean: float
+    ridge: float
 
 
 def _mean(penalty, A):
@@ -245,7 +251,9 @@ def _weighted(penalty, A):
 
 
 def _weighted_polar(penalty, G):
-    return polar(penalty.penalty, G / penalty.feature_weight[:, None])
+    """On what it penalises."""
+    held = penalty.feature_weight > 0
+    return polar(penalty.penalty, G[held] / penalty.feature_weight[held, None])
 
 
 def _ridge(penalty, A):

@@ -31,6 +31,7 @@ PENALTY_CASES = {
 }
 # of four features
 WEIGHT = np.array([0.5, 2.0, 1.0, np.inf])
+FREE = np.array([2.0, 0.0, 1.0, np.inf])
 SIGNS = np.array([True, False, True, True])
 WEIGHTED_CASES = {
     f"weighted-{name}": with_options(penalty, feature_weight=weight, **options)
@@ -43,6 +44,14 @@ WEIGHTED_CASES = {
         ("mean", MeanRegularization(0.3, 0.05), WEIGHT, {}),
         ("mean-free", MeanRegularization(0.3, 0.0), WEIGHT, {}),
         ("mean-ridge", MeanRegularization(0.3, 0.0), WEIGHT, {"ridge": 0.1}),
+        ("0-l21", L21(1.3), FREE, {}),
+        ("0-sparse-linf", SparseGroup(1.2, 0.6, "linf"), FREE, {"ridge": 0.2}),
+        ("0-dirty", Dirty(1.2, 0.9, "l2"), FREE, {}),
+        ("0-sum", InfimalSum(L1Linf(1.5), L1(0.9)), FREE, {}),
+        ("0-signs", L1(0.7), FREE, {"positive": SIGNS}),
+        ("0-mean", MeanRegularization(0.3, 0.05), FREE, {}),
+        ("0-mean-free", MeanRegularization(0.3, 0.0), FREE, {}),
+        ("0-mean-ridge", MeanRegularization(0.3, 0.0), FREE, {"ridge": 0.1}),
     ]
 }
 GAUGE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.is_gauge}
@@ -132,10 +141,13 @@ class Case:
             return 1 / max(1.0, oracles.polar(gauge, G)), 0.0
         value = oracles.value(gauge, A)
         s = 1 / max(1.0, oracles.polar(gauge, G - r * A))
+        free = np.zeros(len(G), bool) if gauge.free_rows is None else gauge.free_rows
+        # where there is a ridge alone, its conjugate at s G
+        first = np.where(free[:, None], G / r, A)
         P = gauge.penalty.prox(G / r, 1 / r)
         found = [
             (value + r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
-            for s, point in [(s, A), (1.0, P)]
+            for s, point in [(s, first), (1.0, P)]
         ]
         _, s, point = min(found, key=lambda each: each[0])
         return s, r * s**2 / 2 * np.sum(point**2)
@@ -150,7 +162,8 @@ class Case:
         z, y, v = (np.concatenate(p) for p in (z, *list(zip(*tasks, strict=True))[1:]))
         ends = np.cumsum([len(y) for _, y, _ in tasks])[:-1]
         N = self._free_images(tasks)
-        for _ in range(20 if self.penalty.free_directions(len(tasks)).size else 0):
+        n_constants = len(tasks) if self.fit_intercept else 0
+        for _ in range(20 if N.shape[1] > n_constants else 0):
             bend, slope = v * oracle.bend(y, z), v * oracle.slope(y, z)
             z = z - N @ _least_squares(N, slope / bend, bend)
         theta = -v * oracle.slope(y, z)
@@ -163,11 +176,15 @@ class Case:
         free = self.penalty.free_features
         free = slice(None) if free is None else free
         constants = np.eye(n_tasks) if self.fit_intercept else np.zeros((n_tasks, 0))
+        own = self.penalty.free_rows
+        if own is None or self.penalty.ridge_of_free_rows:
+            own = np.zeros(self.data.X.shape[1], dtype=bool)
         return np.vstack(
             [
                 np.hstack(
                     [
                         np.kron(X[:, free], patterns[t]),
+                        np.kron(X[:, own], np.eye(n_tasks)[t]),
                         np.tile(constants[t], (len(X), 1)),
                     ]
                 )

@@ -17,11 +17,11 @@ def check_options(model):
     if weight is not None:
         given = list(dict(weight.items()).values()) if has_labels(weight) else weight
         numbers = as_numbers(given, "feature_weight")
-        bad = ~(numbers > 0)
+        bad = ~(numbers >= 0)
         if np.any(bad):
             raise ValueError(
-                f"feature_weight must hold numbers > 0, or inf to exclude a feature; "
-                f"got {numbers[bad][0]} (for next to no penalty, give a small weight)"
+                f"feature_weight must hold numbers > 0, 0 for a feature without a "
+                f"penalty, or inf to exclude one; got {numbers[bad][0]}"
             )
         if numbers.ndim != 1:
             raise ValueError(

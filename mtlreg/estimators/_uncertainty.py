@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
+from mtlreg.estimators._checks import has_labels
 from mtlreg.inputs.read import read_predict_input
 from mtlreg.problem import costs
 from mtlreg.sequences.posterior import Posterior
@@ -36,8 +37,7 @@ class WithUncertainty:
     def _solve(self, fit, start, context, inputs):
         super()._solve(fit, start, context, inputs)
         self._posterior = _Later(lambda: None)
-        of_rows = fit.read.data is not None
-        if of_rows and not (self.normalize_y or np.any(self.positive)):
+        if fit.read.data is not None and self._has_posterior():
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
             given = fit.problem, fit.read.data, A, free
@@ -45,15 +45,23 @@ class WithUncertainty:
             if _n_bytes(fit.read.data.X) > costs.KEPT_BYTES:
                 self._posterior.settle()
 
+    def _has_posterior(self):
+        weight = self.feature_weight
+        if has_labels(weight):
+            weight = list(dict(weight.items()).values())
+        free = weight is not None and np.any(np.equal(weight, 0))
+        return not (self.normalize_y or np.any(self.positive) or free)
+
     def _known_posterior(self, error=AttributeError):
         check_is_fitted(self)
         posterior = self._posterior.settle()
         if posterior is not None:
             return posterior
-        if self.normalize_y or np.any(self.positive):
+        if not self._has_posterior():
             why = (
-                "standard deviations are of coefficients of any sign and of targets in "
-                "one unit: set normalize_y=False and positive=False"
+                "standard deviations are of coefficients of any sign, each with a "
+                "penalty, and of targets in one unit: set normalize_y=False, "
+                "positive=False and feature_weight to numbers > 0"
             )
         else:
             why = (

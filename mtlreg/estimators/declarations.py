@@ -28,9 +28,9 @@ class Stem:
         it as it is.
     feature_weight : array-like of shape (n_features,) or dict, optional
         Of each feature (by its name in a dict, or in a pandas series by its index; 1
-        for those that are left out), more than 0: the penalty is that of
-        ``diag(feature_weight) A``, so that inf excludes a feature, with coefficients
-        of 0. The ridge is not weighted.
+        for those that are left out), 0 or more: the penalty is that of
+        ``diag(feature_weight) A``, so that 0 leaves a feature without a penalty in all
+        tasks, and inf excludes it, with coefficients of 0. The ridge is not weighted.
     positive : bool or array-like of bool, shape (n_features,), default=False
         Whether coefficients may not be negative, or those of which features: in both
         parts of a sum, and for no trace norm.

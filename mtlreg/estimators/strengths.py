@@ -23,7 +23,8 @@ def alpha_max(estimator, X, y, sample_weight=None, *, tasks=None):
     Returns
     -------
     float
-        With this strength ``fit`` returns exact zeros. 0 where no strength is needed.
+        With this strength ``fit`` returns exact zeros, but for features of weight 0. 0
+        where no strength is needed.
 
     Raises
     ------

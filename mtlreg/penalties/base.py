@@ -61,6 +61,12 @@ class Penalty(ABC):
         or is a sum over features of such.
     free_features : ndarray of bool or None
         The features that have the `free_directions`; None: all.
+    free_rows : ndarray of bool or None
+        The features that nothing penalises in any task, but for the ridge below; None:
+        there are none. `value` does not depend on their rows, and what G has there is
+        left out of ``polar``, `conjugate` and `gap`, where there is no ridge.
+    ridge_of_free_rows : float
+        Of a penalty with a polar, the s of ``s/2 ||A_j||^2``, its value for such a row.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -76,6 +82,8 @@ class Penalty(ABC):
     factor_strength: float | None = None
     task_matrix: TaskMatrix | None = None
     free_features: np.ndarray | None = None
+    free_rows: np.ndarray | None = None
+    ridge_of_free_rows = 0.0
 
     @abstractmethod
     def value(self, A):
@@ -140,6 +148,10 @@ class Penalty(ABC):
         0 but for the `free_features`.
         """
         return np.zeros((n_tasks, 0))
+
+    def move_free(self, A, shift):
+        """Return the variable A after a move of the task matrix that costs nothing."""
+        return A + shift
 
     def absent_task(self, A):
         """Return what a task without data gets, an array like A but for its last axis.
@@ -320,6 +332,8 @@ class Gauge(Penalty):
         """Return the smallest s with ``<G, A> <= s value(A)`` for every A."""
 
     def gap(self, A, G, value=None):
+        if self.free_rows is not None:
+            G = np.where(self.free_rows[:, None], 0.0, G)
         polar, polars = self._polars(G)
         value = self.value(A) if value is None else value
         scale = 1 / max(1.0, polar)

@@ -44,6 +44,10 @@ class Derived(Penalty):
     def tangent(self, A, step):
         return (OnFace if self.has_tangent else AtRest)(self, A, step)
 
+    @property
+    def free_rows(self):
+        return self.penalty.free_rows
+
     def split(self, A):
         return self.penalty.split(A)
 

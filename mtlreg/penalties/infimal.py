@@ -54,13 +54,28 @@ class InfimalSum(Gauge):
                 "ridge of their sum ties to each other; set ridge=0, or use a penalty "
                 "of their sum, such as Dirty"
             )
-        first, second = (with_options(p, **{option: value}) for p in self.parts)
+        others = value
+        if option == "feature_weight":
+            # what nothing penalises is in one block
+            others = np.where(np.equal(value, 0), np.inf, value)
+        first = with_options(self.first, **{option: value})
+        second = with_options(self.second, **{option: others})
         return replace(self, first=first, second=second)
 
     @property
     def parts(self):
         """The penalties of the blocks."""
         return self.first, self.second
+
+    @property
+    def free_rows(self):
+        free = [part.free_rows for part in self.parts if part.free_rows is not None]
+        return np.logical_or.reduce(free) if free else None
+
+    def move_free(self, A, shift):
+        first = self.first.free_rows
+        first = np.zeros(len(shift), dtype=bool) if first is None else first
+        return A + np.stack([np.where(rows, shift.T, 0).T for rows in (first, ~first)])
 
     @property
     def ignores_basis(self):
@@ -106,7 +121,7 @@ class InfimalSum(Gauge):
 
     def sole(self, A, G):
         for k, (part, other) in enumerate([self.parts, self.parts[::-1]]):
-            if not A[1 - k].any():
+            if other.free_rows is None and not A[1 - k].any():
                 level = other.polar(G)
                 if level <= 1 or level <= part.polar(G):
                     return k

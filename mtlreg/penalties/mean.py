@@ -55,7 +55,7 @@ class MeanRegularization(Quadratic, RowSeparable):
     ----------
     alpha : float or ndarray of shape (n_features,)
         Strength of the deviations, > 0, or one for every feature; with inf there are
-        none.
+        none, and an array may hold 0 where alpha_mean is 0: nothing is penalised then.
     alpha_mean : float or ndarray of shape (n_features,)
         Strength of the mean, >= 0; 0 leaves it free, and inf, where alpha is too,
         leaves 0 of a feature.
@@ -96,16 +96,17 @@ class MeanRegularization(Quadratic, RowSeparable):
     def _weighted(self, weight):
         with np.errstate(over="ignore"):
             squares = weight**2
-        excluded = np.isinf(squares)
-        # also of a mean that is free
-        finite = np.where(excluded, 1.0, squares)
+        excluded, free = np.isinf(squares), weight == 0
+        # also of a mean that is free, or of no deviations
+        finite = np.where(excluded | free, 1.0, squares)
         strengths = (finite * getattr(self, name) for name in self.strengths)
         alpha, alpha_mean = (np.where(excluded, np.inf, s) for s in strengths)
         if not np.all(alpha > 0):
             raise ValueError(
-                f"feature_weight holds {weight.min()}, whose square times alpha="
-                f"{self.alpha} is no number > 0: give a larger weight"
+                f"feature_weight holds {weight[~free].min()}, whose square times alpha="
+                f"{self.alpha} is no number > 0: give a larger weight, or 0 for none"
             )
+        alpha, alpha_mean = (np.where(free, 0.0, s) for s in (alpha, alpha_mean))
         return replace(self, alpha=alpha, alpha_mean=alpha_mean)
 
     def inside(self, A):
@@ -154,10 +155,7 @@ class MeanRegularization(Quadratic, RowSeparable):
     @cached_property
     def _divisors(self):
         """The same with inf in place of 0: what is free adds nothing to a conjugate."""
-        alpha, alpha_mean = self.task_matrix
-        if np.ndim(alpha_mean):
-            return alpha, np.where(alpha_mean > 0, alpha_mean, np.inf)
-        return alpha, alpha_mean or np.inf
+        return tuple(np.where(np.equal(s, 0), np.inf, s) for s in self.task_matrix)
 
     def value(self, A):
         mean, deviation = self._split(A)
@@ -197,12 +195,21 @@ class MeanRegularization(Quadratic, RowSeparable):
         return {"mean_coef_": A.mean(axis=1)}
 
     def free_directions(self, n_tasks):
-        return np.ones((n_tasks, int(np.any(self.task_matrix.mean == 0))))
+        return np.ones((n_tasks, int(np.any(self._only_mean_is_free))))
 
     @property
     def free_features(self):
-        alpha_mean = self.task_matrix.mean
-        return alpha_mean == 0 if np.ndim(alpha_mean) else None
+        return self._only_mean_is_free if self.by_feature else None
+
+    @property
+    def _only_mean_is_free(self):
+        spread, mean = self.task_matrix
+        return (mean == 0) & (spread > 0)
+
+    @property
+    def free_rows(self):
+        free = self.task_matrix.spread == 0
+        return free if np.any(free) else None
 
     def _split(self, A):
         """Return the row means (n_features, 1) and deviations from them, in float64."""
@@ -243,7 +250,9 @@ def _check_strength(penalty, name):
     values = np.array(value, dtype=np.float64)
     bound, inside = "finite and >= 0", (values >= 0) & (values < np.inf)
     if name == "alpha":
-        bound, inside = "> 0", values > 0
+        bound, inside = "> 0, or 0 where alpha_mean is", values > 0
+        if values.ndim:
+            inside |= (values == 0) & np.equal(penalty.alpha_mean, 0)
     elif name == "alpha_mean":
         bound += ", or inf where alpha is"
         inside |= (values == np.inf) & (penalty.alpha == np.inf)

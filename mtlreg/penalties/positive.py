@@ -107,6 +107,7 @@ class Positive(Derived):
     def __post_init__(self):
         self._check_penalty()
         if self.positive is True:
+            self._check_free(True)
             return
         which = np.asarray(self.positive)
         if which.dtype != bool or which.ndim != 1:
@@ -115,6 +116,17 @@ class Positive(Derived):
                 f"False for every feature; got {self.positive!r}"
             )
         object.__setattr__(self, "positive", which)
+        self._check_free(which)
+
+    def _check_free(self, which):
+        # the dual point would have to leave them a gradient >= 0, entry by entry
+        free = self.penalty.free_rows
+        if free is not None and np.any(which & free):
+            raise ValueError(
+                "positive is not for a feature without a penalty, of which no residual "
+                "gives a certificate: give it a small feature_weight in the place of "
+                "0, or positive=False"
+            )
 
     def _check_penalty(self):
         super().__post_init__()

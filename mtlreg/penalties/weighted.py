@@ -20,6 +20,8 @@ class WeightedRow(NamedTuple):
 @prox_row.register(WeightedRow)
 def _prox_row(params, j, row, step, scratch):
     weight = params.weight[j]
+    if weight == 0.0:
+        return
     if weight < np.inf:
         prox_row(params.inner, j, row, step * weight, scratch)
     else:
@@ -31,6 +33,10 @@ def _prox_row(params, j, row, step, scratch):
 def _solve_row(params, j, z, curvature, row, scratch):
     # in units of the weight; an infinite one leaves neither z nor curvature
     weight = params.weight[j]
+    if weight == 0.0:
+        for t in range(row.size):
+            row[t] = z[t] / curvature[t] if curvature[t] > 0.0 else 0.0
+        return
     for t in range(row.size):
         z[t] /= weight
         curvature[t] /= weight
@@ -47,7 +53,7 @@ class Weighted(Derived):
     ----------
     penalty : Penalty
     feature_weight : ndarray of shape (n_features,)
-        Positive; inf excludes a feature, whose coefficients are then 0.
+        With 0 a feature is not penalised; inf excludes it, its coefficients are 0.
 
     Examples
     --------
@@ -79,6 +85,11 @@ class Weighted(Derived):
     is_gauge = True
 
     @property
+    def free_rows(self):
+        free = self.feature_weight == 0
+        return free if free.any() else None
+
+    @property
     def row_params(self):
         return WeightedRow(self.penalty.row_params, self.feature_weight)
 
@@ -100,20 +111,25 @@ class Weighted(Derived):
 
     prox = RowSeparable.prox
 
+    def _over_weight(self, G):
+        """Return G over the weights, and 0 where they are."""
+        weight = self.feature_weight[:, None]
+        return np.divide(G, weight, out=np.zeros_like(G), where=weight > 0)
+
     def polar(self, G):
-        return self.penalty.polar(G / self.feature_weight[:, None])
+        return self.penalty.polar(self._over_weight(G))
 
     def row_polars(self, G):
         """As `RowPenalty.row_polars`."""
-        return self.penalty.row_polars(G / self.feature_weight[:, None])
+        return self.penalty.row_polars(self._over_weight(G))
 
     def gap(self, A, G, value=None):
         value = self.value(A) if value is None else value
         # <A, G> is that of diag(weight) A and G over the weights, as excluded rows of
-        # A are 0
+        # A are 0, but for the rows that are free
         weight = self.feature_weight[:, None]
         finite = np.where(np.isinf(weight), 0, weight)
-        return self.penalty.gap(finite * A, G / weight, value)
+        return self.penalty.gap(finite * A, self._over_weight(G), value)
 
     def face(self, A):
         """As `RowPenalty.face`."""
@@ -122,6 +138,8 @@ class Weighted(Derived):
             return None
         weight = self.feature_weight[:, None].astype(A.dtype)
         return face._replace(
+            free=np.where(weight == 0, np.ones_like(A), face.free),
+            tied=np.where(weight == 0, np.zeros_like(A), face.tied),
             slope=weight * face.slope,
             bend=weight * face.bend,
             direction=np.sqrt(weight) * face.direction,
@@ -130,15 +148,16 @@ class Weighted(Derived):
 
     def retract(self, A, moved):
         """As `RowPenalty.retract`."""
-        return self.penalty.retract(A, moved)
+        free = self.feature_weight[:, None] == 0
+        return np.where(free, moved, self.penalty.retract(A, moved))
 
 
 def check_weight(feature_weight, owner):
     """Return weights as an array, or raise ValueError where they are no weights."""
     weight = np.asarray(feature_weight, dtype=np.float64)
-    if weight.ndim != 1 or not np.all(weight > 0):
+    if weight.ndim != 1 or not np.all(weight >= 0):
         raise ValueError(
-            f"feature_weight of {owner} must hold one number > 0 for every feature, or "
-            f"inf to exclude it; got {feature_weight!r}"
+            f"feature_weight of {owner} must hold one number >= 0 for every feature, "
+            f"or inf to exclude it; got {feature_weight!r}"
         )
     return weight

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -34,27 +33,6 @@ class Certificate:
     slopes: np.ndarray | None = None
     gradient: np.ndarray | None = None
     polars: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class NullModel:
-    """A = 0, or what the free directions make of it: value, G, A, image, directions."""
-
-    value: float
-    G: np.ndarray
-    shift: np.ndarray | None = None
-    Z: np.ndarray | None = None
-    free: object = None
-
-    @cached_property
-    def unit(self):
-        """A power of two, in units of which the squares of G do not underflow."""
-        return 2.0 ** np.frexp(np.max(np.abs(self.G), initial=0.0))[1]
-
-    @cached_property
-    def square(self):
-        """The sum of the squares of G."""
-        return float(np.vdot(self.G, self.G))
 
 
 def nonnegative(term, size, factors, rounding=ROUNDING):

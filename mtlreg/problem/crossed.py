@@ -20,7 +20,7 @@ from mtlreg.losses import Squared
 from mtlreg.problem.certificate import Certificate
 from mtlreg.problem.curvature import pooled_gram
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.problem.free import Inverse
+from mtlreg.problem.free import pseudo_inverse
 from mtlreg.problem.grams import gram_tasks
 from mtlreg.problem.rows import append_ones, block_diagonal
 from mtlreg.problem.terms import DataTerm
@@ -104,9 +104,9 @@ class CrossedProblem:
             gram = pooled_gram(self._design)
             gram[np.diag_indices_from(gram)] += alpha_mean
             self._check_range(X, y, gram)
-            self._inverse = Inverse(gram)
+            self._inverse, null = pseudo_inverse(gram)
             # of the slopes that the data do not determine
-            self._null = np.linalg.qr(self._inverse.null)[0]
+            self._null = np.linalg.qr(null[:, null.any(axis=0)])[0]
             theta, m = self._residual(self._term.y)
             self.null_value = self._half_square(theta) + 0.5 * alpha_mean * float(m @ m)
 
@@ -230,7 +230,7 @@ class CrossedProblem:
             if term.fit_intercept:
                 mean = term.cells.sum(theta) / self._design.task_weights
                 theta -= term.v * term.cells.spread(mean)
-            move = self._inverse.solve(self._along(theta) - self._alpha_mean * m)
+            move = self._inverse @ (self._along(theta) - self._alpha_mean * m)
             A = np.repeat(move[:, None], self._design.n_tasks, axis=1)
             theta -= term.v * self._design.predict(A)
             m += move

@@ -1,6 +1,8 @@
 """Directions that nothing penalises: the optimum of the data term over them."""
 
 import itertools
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
@@ -10,30 +12,146 @@ from mtlreg.losses.base import ratio
 _EPS = np.finfo(np.float64).eps
 
 
-class FreeDirections:
-    """The moves ``M C'`` of A, of which a penalty does not change.
+class FreeMoves:
+    """The moves ``N + M C'`` of A that a penalty leaves to the data term.
+
+    Rows of N are free, or cost a ridge alone; ``M C'`` is of other rows.
 
     Parameters
     ----------
-    term : DataTerm
+    shape : (n_features, n_tasks)
     patterns : ndarray of shape (n_tasks, k)
         C; there may be none.
     features : ndarray of bool, optional
         The rows of M that are not 0; all by default.
+    rows : ndarray of bool, optional
+        Those of N; none by default.
+    ridge : float
+        N costs ``ridge / 2 ||N||^2``.
+
+    Attributes
+    ----------
+    key : tuple
+        Equal for equal moves.
     """
 
-    def __init__(self, term, patterns, features=None):
-        self._term, self._patterns = term, patterns
-        every = np.arange(term.design.n_features)
-        self._features = every if features is None else every[features]
+    def __init__(self, shape, patterns, features=None, rows=None, ridge=0.0):
+        self.shape, self.patterns, self.ridge = shape, patterns, ridge
+        rows = np.zeros(shape[0], dtype=bool) if rows is None else rows
+        features = np.ones(shape[0], dtype=bool) if features is None else features
+        self.rows = np.flatnonzero(rows)
+        self.features = np.flatnonzero(features & ~rows & (patterns.shape[1] > 0))
+        arrays = self.rows, self.features, patterns
+        self.key = (ridge, *((a.shape, a.tobytes()) for a in arrays))
+
+    def any(self):
+        """Return whether there are moves."""
+        return self.rows.size + self.features.size > 0
+
+    @property
+    def n_own(self):
+        """Number of coordinates of N, which come before those of M."""
+        return self.rows.size * self.shape[1]
+
+    @property
+    def all_features(self):
+        """The rows of N, and then those of M."""
+        return np.concatenate([self.rows, self.features])
+
+    def along(self, gradient):
+        """Return the derivative by the coordinates of what has the gradient by A."""
+        common = gradient[self.features] @ self.patterns
+        return np.concatenate([gradient[self.rows].ravel(), common.ravel()])
+
+    def matrix(self, x):
+        """Return the move of the coordinates x, (n_features, n_tasks)."""
+        own, common = np.split(x, [self.n_own])
+        out = np.zeros(self.shape)
+        out[self.rows] = own.reshape(self.rows.size, self.shape[1])
+        k = self.patterns.shape[1]
+        out[self.features] = common.reshape(len(self.features), k) @ self.patterns.T
+        return out
+
+    def cost(self, A):
+        """Return what the ridge makes of a move A, or of none."""
+        if not (self.ridge and self.any()):
+            return 0.0
+        return 0.5 * self.ridge * float(np.vdot(A[self.rows], A[self.rows]))
+
+    def slope(self, A):
+        """Return the derivative of `cost` by the coordinates."""
+        common = np.zeros(self.features.size * self.patterns.shape[1])
+        return np.concatenate([self.ridge * A[self.rows].ravel(), common])
+
+    def inverse(self, grams):
+        """Return the inverse of the Hessian by the coordinates, ridge included.
+
+        Parameters
+        ----------
+        grams : ndarray of shape (m, m, n_tasks)
+            Hessians of the tasks by `all_features`.
+        """
+        r, C = self.rows.size, self.patterns
+        own = np.moveaxis(grams[:r, :r], 2, 0)
+        border = np.einsum("ijt,tp->tijp", grams[:r, r:], C)
+        common = np.einsum("ijt,tp,tq->ipjq", grams[r:, r:], C, C, optimize=True)
+        return self._inverse(own, border, common)
+
+    def inverse_of(self, image, common=None):
+        """Return the same of a Hessian that is given as a function of a direction.
+
+        Parameters
+        ----------
+        image : callable
+        common : ndarray, optional
+            The part of it by the coordinates of M, where it is at hand.
+        """
+        (d, n_tasks), C, f = self.shape, self.patterns, self.features.size
+        own = np.empty((n_tasks, self.rows.size, self.rows.size))
+        border = np.empty((n_tasks, self.rows.size, f, C.shape[1]))
+        direction = np.zeros((d, n_tasks))
+        for i, j in enumerate(self.rows):
+            direction[j] = 1.0
+            column = image(direction)
+            own[:, :, i] = column[self.rows].T
+            border[:, i] = column[self.features].T[:, :, None] * C[:, None]
+            direction[j] = 0.0
+        if common is None:
+            columns = []
+            for j, pattern in itertools.product(self.features, C.T):
+                direction[j] = pattern
+                columns.append((image(direction)[self.features] @ C).ravel())
+                direction[j] = 0.0
+            common = np.array(columns)
+        return self._inverse(own, border, common)
+
+    def _inverse(self, own, border, common):
+        n_tasks, r = own.shape[:2]
+        size = self.features.size * self.patterns.shape[1]
+        own = own + self.ridge * np.eye(r)
+        border, common = border.reshape(n_tasks, r, size), common.reshape(size, size)
+        return _Inverse(own, border, common)
+
+
+class FreeDirections:
+    """The optimum of a data term over moves of A.
+
+    Parameters
+    ----------
+    term : DataTerm
+    moves : FreeMoves
+    """
+
+    def __init__(self, term, moves):
+        self._term, self._moves = term, moves
         self._constant = None  # inverse of the Hessian of a quadratic loss
         self._last = None  # shift of the last optimum that left nothing
 
     def optimum(self, Z):
-        """Minimise the data term over ``Z + image(M C')``.
+        """Minimise the data term over Z and the images of the moves.
 
-        Newton's method in M with a pseudo-inverse; for the squared loss its first step
-        is exact and the second takes the rounding off. For any other it starts from the
+        Newton's method with a pseudo-inverse; for the squared loss its first step is
+        exact and the second takes the rounding off. For any other it starts from the
         last optimum if nothing was left there: no minimiser exists then, and every
         optimum is as far away.
 
@@ -42,11 +160,10 @@ class FreeDirections:
         slopes : ndarray over cells
             ``v loss'`` there, less what is left of it along the free directions; or 0,
             a dual point of every problem, where that is not possible.
-        shift : ndarray of shape (n_features, n_tasks), or None without patterns
-            ``M C'``.
+        shift : ndarray of shape (n_features, n_tasks), or None without moves
         """
-        term, patterns = self._term, self._patterns
-        if patterns.shape[1] == 0:
+        term, moves = self._term, self._moves
+        if not moves.any():
             return term.slopes(Z), None
         shift, reached, value = self._start(Z)
         slopes, moved = term.slopes(reached), True
@@ -54,27 +171,35 @@ class FreeDirections:
             # no loss is below 0, so that there is an end where nothing is left of it
             if not moved or value <= _EPS * term.scale:
                 break
-            gradient = self._along(slopes)
+            gradient = self._along(slopes) + moves.slope(shift)
             if np.all(np.abs(gradient) <= self._noise(slopes, reached)):
                 break
-            move = self._of_all(self._inverse(reached).solve(-gradient))
+            move = moves.matrix(self._inverse(reached).solve(-gradient))
             shift, lower = self._damped(Z, shift, move, value)
             moved, value = lower < value, min(lower, value)
             reached = Z + term.image(shift)
             slopes = term.slopes(reached)
         nothing_left = value <= _EPS * term.scale
         self._last = shift if nothing_left and not term.loss.quadratic else None
+        if moves.ridge:
+            return slopes, shift
         return self._without_free_part(slopes, reached), shift
 
     def shortest(self, shift):
         """Return the shift of least norm with the image of a given one."""
-        null = self._inverse(np.broadcast_to(0.0, self._term.y.shape)).null
-        k = self._patterns.shape[1]
-        moves = [self._of_all(m.reshape(-1, k)).ravel() for m in null.T]
-        if not moves:
-            return shift
-        basis, _ = np.linalg.qr(np.stack(moves, axis=1))
-        flat = shift.ravel()
+        inverse = self._inverse(np.broadcast_to(0.0, self._term.y.shape))
+        moves, n_own = self._moves, self._moves.n_own
+        flat, null = shift.copy(), inverse.null
+        flat[moves.rows] = inverse.shortest(shift[moves.rows])
+        basis = []
+        for x in null.T:
+            own = x[:n_own].reshape(moves.rows.size, moves.shape[1])
+            x = np.concatenate([inverse.shortest(own).ravel(), x[n_own:]])
+            basis.append(moves.matrix(x).ravel())
+        if not basis:
+            return flat
+        basis, _ = np.linalg.qr(np.stack(basis, axis=1))
+        flat = flat.ravel()
         return (flat - basis @ (basis.T @ flat)).reshape(shift.shape)
 
     def _start(self, Z):
@@ -94,83 +219,85 @@ class FreeDirections:
 
         The metric is that of ``1 / (v loss'')``, so that they stay in the domain of the
         conjugate if the projection is small. Returns 0 where they leave it, or where
-        more than rounding remains.
+        more than rounding remains: in the tasks of free rows where it does.
         """
-        term = self._term
+        term, moves = self._term, self._moves
         inverse, bent = self._inverse(Z), term.bent(Z)
         for _ in range(2):
             gradient = self._along(slopes)
-            slopes = slopes + bent(self._of_all(inverse.solve(-gradient)))
-        gradient = self._along(slopes)
-        left = np.any(np.abs(gradient) > self._noise(slopes))
+            slopes = slopes + bent(moves.matrix(inverse.solve(-gradient)))
+        own = self._left(slopes)[: moves.n_own].reshape(moves.rows.size, moves.shape[1])
+        if own.any():
+            slopes = slopes * term.cells.spread(~own.any(axis=0))
+        left = np.any(self._left(slopes))
         if left or not np.isfinite(term.loss.conjugate(slopes, term.y, term.v)):
             return np.zeros_like(slopes)
         return slopes
 
+    def _left(self, slopes):
+        """Return where more than rounding remains along the free directions."""
+        return np.abs(self._along(slopes)) > self._noise(slopes)
+
     def _noise(self, slopes, Z=None):
         """Bound the rounding of slopes, at the image Z, along the free directions."""
-        term = self._term
+        term, moves = self._term, self._moves
         size = np.abs(slopes)
         if Z is not None:
             bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
             size += bend * np.abs(Z)
         squares = term.cells.sum(size * ratio(size, term.v))
-        sizes = np.sqrt(term.design.square_norms[self._features] * squares)
-        return 16 * _EPS * sizes @ np.abs(self._patterns)
+        sizes = np.sqrt(term.design.square_norms[moves.all_features] * squares)
+        own, common = np.split(sizes, [len(moves.rows)])
+        common = common @ np.abs(moves.patterns)
+        return 16 * _EPS * np.concatenate([own.ravel(), common.ravel()])
 
     def _along(self, slopes):
-        """Return the derivative by M of what has the slopes."""
-        return self._term.design.adjoint(slopes)[self._features] @ self._patterns
-
-    def _of_all(self, M):
-        """Return ``M C'`` for the rows of M that are not 0, (n_features, n_tasks)."""
-        moved = M @ self._patterns.T
-        if len(M) == self._term.design.n_features:
-            return moved
-        out = np.zeros((self._term.design.n_features, moved.shape[1]))
-        out[self._features] = moved
-        return out
+        """Return the derivative by the moves of what has the slopes."""
+        return self._moves.along(self._term.design.adjoint(slopes))
 
     def _damped(self, Z, shift, move, value):
         """Halve a Newton step until the data term does not grow beyond rounding."""
         for halvings in range(40):
             candidate = shift + 0.5**halvings * move
             reached = self._term.value(Z + self._term.image(candidate))
+            reached += self._moves.cost(candidate)
             if reached <= value + 4 * _EPS * abs(value):
                 return candidate, reached
         return shift, value
 
     def _inverse(self, Z):
-        """Return the inverse of `_hessian`, made once where that is constant."""
+        """Return the inverse of the Hessian, made once where that is constant."""
         if not self._term.loss.quadratic:
-            return Inverse(self._hessian(Z))
+            return self._inverse_at(Z)
         if self._constant is None:
-            self._constant = Inverse(self._hessian(Z))
+            self._constant = self._inverse_at(Z)
         return self._constant
 
-    def _hessian(self, Z):
-        """Return the Hessian of the data term by the rows of M that are not 0.
+    def _inverse_at(self, Z):
+        """Return the inverse of the Hessian of the data term by the moves.
 
-        By features or by tasks, whichever are fewer.
+        By products, or by the Gram matrices of tasks where these are fewer.
         """
-        term, design, patterns = self._term, self._term.design, self._patterns
-        features, (n_tasks, k) = self._features, patterns.shape
-        if len(features) * k < n_tasks:
-            image, columns = term.hessian(Z), []
-            for j, pattern in itertools.product(features, patterns.T):
-                direction = np.zeros((design.n_features, n_tasks))
-                direction[j] = np.where(design.square_norms[j] > 0, pattern, 0.0)
-                columns.append((image(direction)[features] @ patterns).ravel())
-            return 0.5 * (np.array(columns) + np.array(columns).T)
+        term, moves, design = self._term, self._moves, self._term.design
+        patterns, n_tasks = moves.patterns, design.n_tasks
+        n_common, common = moves.features.size * patterns.shape[1], None
+        varies, image = design.square_norms > 0, term.hessian(Z)
         curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
-        some = None if len(features) == design.n_features else features
-        return sum(
-            np.kron(
-                design.gram(t, design.select(curved, t), some),
-                np.outer(pattern, pattern),
+        if not n_common and moves.rows.size >= n_tasks:
+            grams = np.empty((moves.rows.size, moves.rows.size, n_tasks))
+            design.grams(grams, curved, moves.rows)
+            return moves.inverse(grams)
+        if n_common >= n_tasks:
+            features = moves.features
+            some = None if len(features) == design.n_features else features
+            common = sum(
+                np.kron(
+                    design.gram(t, design.select(curved, t), some),
+                    np.outer(pattern, pattern),
+                )
+                for t, pattern in enumerate(patterns)
             )
-            for t, pattern in enumerate(patterns)
-        )
+        return moves.inverse_of(lambda D: image(np.where(varies, D, 0.0)), common)
 
 
 class FreeOnStatistics:
@@ -179,59 +306,152 @@ class FreeOnStatistics:
     Parameters
     ----------
     statistics : Statistics
-    patterns : ndarray of shape (n_tasks, k)
-    features : ndarray of bool, optional
+    moves : FreeMoves
     """
 
-    def __init__(self, statistics, patterns, features=None):
-        d, self._patterns = len(statistics.moments), patterns
-        self._multiply = statistics.multiply
-        every = np.arange(d)
-        self._features = every if features is None else every[features]
-        grams = statistics.restrict(self._features).stacked()
-        size = len(self._features) * patterns.shape[1]
-        hessian = np.einsum("jkt,tp,tq->jpkq", grams, patterns, patterns, optimize=True)
-        self._inverse = Inverse(hessian.reshape(size, size))
+    def __init__(self, statistics, moves):
+        self._multiply, self._moves = statistics.multiply, moves
+        grams = statistics.restrict(moves.all_features).stacked()
+        self._inverse = moves.inverse(grams)
 
     def optimum(self, gradient):
-        """Minimise over the directions from a point with the gradient.
+        """Minimise over the moves from a point with the gradient.
 
         Returns
         -------
         shift, image : ndarrays of shape (n_features, n_tasks)
             The move, and what it adds to the gradient.
         """
+        moves = self._moves
         shift, image = np.zeros_like(gradient), np.zeros_like(gradient)
         # the second step takes the rounding of the first off
         for _ in range(2):
-            left = (gradient + image)[self._features] @ self._patterns
-            move = self._inverse.solve(-left) @ self._patterns.T
-            shift[self._features] += move
+            left = moves.along(gradient + image) + moves.slope(shift)
+            shift += moves.matrix(self._inverse.solve(-left))
             image = self._multiply(shift)
         return shift, image
 
 
-class Inverse:
-    """A pseudo-inverse, in units in which the diagonal of the Hessian is 1.
+@dataclass(frozen=True)
+class NullModel:
+    """The optimum where A is 0 but for moves that are free, or cost a ridge alone.
 
     Attributes
     ----------
-    null : ndarray of shape (d k, n_null)
-        A basis, not orthogonal, of what the Hessian takes to 0.
+    value : float
+        The objective there.
+    G : ndarray of shape (n_features, n_tasks)
+        Minus the gradient of the data term.
+    shift, Z : ndarray or None
+        A and its image; a shift of None is 0.
+    free : FreeDirections, FreeOnStatistics or None
     """
 
-    def __init__(self, hessian):
-        diagonal = np.sqrt(np.maximum(np.diag(hessian), 0.0))
-        self._unit = np.where(diagonal > 0, diagonal, 1.0)
-        # this driver keeps the most digits of small eigenvalues
-        scaled = hessian / np.outer(self._unit, self._unit)
-        values, vectors = eigh(scaled, driver="ev")
-        sizes = np.abs(values)
-        kept = sizes > 10 * len(hessian) * _EPS * sizes.max(initial=0.0)
-        self._inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        self.null = vectors[:, ~kept] / self._unit[:, None]
+    value: float
+    G: np.ndarray
+    shift: np.ndarray | None
+    Z: np.ndarray
+    free: FreeDirections | FreeOnStatistics | None
+
+    @cached_property
+    def unit(self):
+        """A power of two, in units of which the squares of G do not underflow."""
+        return 2.0 ** np.frexp(np.max(np.abs(self.G), initial=0.0))[1]
+
+    @cached_property
+    def square(self):
+        """The sum of the squares of G."""
+        return float(np.vdot(self.G, self.G))
+
+    @classmethod
+    def of_rows(cls, term, moves):
+        """Return the null model of a `DataTerm`."""
+        Z = np.broadcast_to(0.0, term.y.shape)
+        free = FreeDirections(term, moves)
+        slopes, shift = free.optimum(Z)
+        if moves.any():
+            shift = free.shortest(shift)
+            Z = Z + term.image(shift)
+            slopes = term.slopes(Z)
+        at_zero = not (term.fit_intercept or moves.any())
+        value = term.scale if at_zero else term.value(Z) + moves.cost(shift)
+        return cls(value, -term.design.adjoint(slopes), shift, Z, free)
+
+    @classmethod
+    def of_statistics(cls, term, moves):
+        """Return the null model of a `StatisticsTerm`."""
+        statistics, free = term.statistics, None
+        shift = image = np.zeros(moves.shape)
+        if moves.any():
+            free = FreeOnStatistics(statistics, moves)
+            shift, image = free.optimum(-statistics.moments)
+        value = max(term.value_at(shift, image), 0.0) + moves.cost(shift)
+        return cls(value, statistics.moments - image, shift, image, free)
+
+
+class _Inverse:
+    """A pseudo-inverse of blocks of tasks with a border, ``[A B; B' C]``.
+
+    By that of ``C - sum_t B_t' A_t^+ B_t``.
+
+    Parameters
+    ----------
+    own : ndarray of shape (n_tasks, r, r)
+        The A_t, by the rows of each task.
+    border : ndarray of shape (n_tasks, r, m)
+    common : ndarray of shape (m, m)
+
+    Attributes
+    ----------
+    null : ndarray of shape (n_tasks r + m, n_null)
+        What the Hessian takes to 0, up to what the A_t do: vectors, not orthogonal.
+    """
+
+    def __init__(self, own, border, common):
+        self._shape = own.shape[1], len(own)
+        self._own, self._own_null = pseudo_inverse(own)
+        self._border = border
+        self._across = self._own @ border
+        schur = common - np.einsum("tim,tin->mn", border, self._across)
+        self._common, null = pseudo_inverse(schur)
+        null = null[:, null.any(axis=0)]
+        across = -np.einsum("tim,mn->itn", self._across, null)
+        size = np.prod(self._shape), null.shape[1]
+        self.null = np.concatenate([across.reshape(size), null])
 
     def solve(self, target):
-        """Return the solution of the system that has the least norm in these units."""
-        moved = self._inverse @ (target.ravel() / self._unit) / self._unit
-        return moved.reshape(target.shape)
+        """Return a solution of the system with the target."""
+        own, common = np.split(target, [self._shape[0] * self._shape[1]])
+        own = np.einsum("tij,jt->ti", self._own, own.reshape(self._shape))
+        common = self._common @ (common - np.einsum("tim,ti->m", self._border, own))
+        own = own - self._across @ common
+        return np.concatenate([own.T.ravel(), common])
+
+    def shortest(self, own):
+        """Return rows (r, n_tasks) less what the A_t take to 0."""
+        null = self._own_null
+        return own - np.einsum("tij,tjk,kt->it", null, np.linalg.pinv(null), own)
+
+
+def pseudo_inverse(hessian):
+    """Return the pseudo-inverse in units in which the diagonal is 1, and a null space.
+
+    Of one matrix, or of a stack of them; its vectors are columns among zeros.
+    """
+    hessian = 0.5 * (hessian + np.swapaxes(hessian, -1, -2))
+    diagonal = np.sqrt(np.maximum(np.diagonal(hessian, axis1=-2, axis2=-1), 0.0))
+    unit = np.where(diagonal > 0, diagonal, 1.0)
+    scaled = hessian / unit[..., :, None] / unit[..., None, :]
+    if hessian.ndim == 2 and hessian.size:
+        # this driver keeps the most digits of small eigenvalues
+        values, vectors = eigh(scaled, driver="ev")
+    else:
+        values, vectors = np.linalg.eigh(scaled)
+    sizes = np.abs(values)
+    rounding = 10 * hessian.shape[-1] * _EPS
+    kept = sizes > rounding * sizes.max(axis=-1, initial=0.0, keepdims=True)
+    kept_vectors = np.where(kept[..., None, :], vectors, 0.0) / unit[..., :, None]
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
+    inverse = (kept_vectors * inverse[..., None, :]) @ np.swapaxes(kept_vectors, -1, -2)
+    null = np.where(kept[..., None, :], 0.0, vectors) / unit[..., :, None]
+    return inverse, null

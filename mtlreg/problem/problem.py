@@ -9,14 +9,15 @@ optimal for the A at hand, and this module alone moves them back to the units of
 """
 
 import copy
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from mtlreg.losses import Squared
-from mtlreg.problem.certificate import ROUNDING, Certificate, NullModel, nonnegative
+from mtlreg.problem.certificate import ROUNDING, Certificate, nonnegative
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.problem.free import FreeDirections, FreeOnStatistics
+from mtlreg.problem.free import FreeMoves, NullModel
 from mtlreg.problem.span import Span, span_pays
 from mtlreg.problem.statistics import Statistics, statistics_pay
 from mtlreg.problem.terms import DataTerm, StatisticsTerm
@@ -99,13 +100,16 @@ class Problem:
         penalty.check_shape(d, n_tasks)
         blocks = () if penalty.n_blocks == 1 else (penalty.n_blocks,)
         self.shape = (*blocks, d, n_tasks)
-        self._patterns = penalty.free_directions(n_tasks)
-        free = penalty.free_features
-        key = self._patterns.shape, self._patterns.tobytes()
-        key += (None if free is None else free.tobytes(),)
-        if key not in self._null_models:
-            self._null_models[key] = self._finite(self._null_model())
-        self._null = self._null_models[key]
+        self._moves = FreeMoves(
+            (d, n_tasks),
+            penalty.free_directions(n_tasks),
+            penalty.free_features,
+            penalty.free_rows,
+            penalty.ridge_of_free_rows,
+        )
+        if self._moves.key not in self._null_models:
+            self._null_models[self._moves.key] = self._finite(self._null_model())
+        self._null = self._null_models[self._moves.key]
         self.null_value = self._null.value
         G, unit, conjugate = self._null.G, self._null.unit, None
         if penalty.has_polar:
@@ -169,16 +173,7 @@ class Problem:
             )
 
     def _null_model(self):
-        Z = np.broadcast_to(0.0, self.term.y.shape)
-        free = FreeDirections(self.term, self._patterns, self.penalty.free_features)
-        slopes, shift = free.optimum(Z)
-        if self._patterns.size:
-            shift = free.shortest(shift)
-            Z = Z + self.term.image(shift)
-            slopes = self.term.slopes(Z)
-        at_zero = not (self.term.fit_intercept or self._patterns.size)
-        value = self.scale if at_zero else self.term.value(Z)
-        return NullModel(value, -self.design.adjoint(slopes), shift, Z, free)
+        return NullModel.of_rows(self.term, self._moves)
 
     @cached_property
     def _largest_square(self):
@@ -213,7 +208,7 @@ class Problem:
                 return None
             zero = np.broadcast_to(0.0, self.term.y.shape)
             value, G = self._null.value, self._null.G
-            if self._patterns.size:  # then the null model is not A = 0
+            if self._moves.any():  # then the null model is not A = 0
                 value = self.term.value(zero)
                 G = -self.design.adjoint(self.term.slopes(zero))
             statistics = Statistics.of_design(self.design, G)
@@ -240,7 +235,7 @@ class Problem:
         n_products : int
             Iterations over which building it has to pay.
         """
-        if not self.penalty.ignores_basis or self._patterns.size:
+        if not self.penalty.ignores_basis or self._moves.any():
             return None
         if "built" not in self._span:
             pays = span_pays(self.design, n_products)
@@ -259,7 +254,9 @@ class Problem:
     def null_point(self):
         """Return the variable of the null model."""
         A = np.zeros(self.shape, dtype=self.dtype)
-        return A if not self._patterns.size else A + self._null.shift.astype(self.dtype)
+        if not self._moves.any():
+            return A
+        return self.penalty.move_free(A, self._null.shift.astype(self.dtype))
 
     def gap_target(self, tol):
         """Return the gap to stop at: ``tol F0``, but nothing below the rounding."""
@@ -297,13 +294,30 @@ class Problem:
             penalty(A) of a gauge, or an upper bound of it, where it is at hand.
         """
         exact = np.asarray(A, dtype=np.float64)
-        if not self._patterns.size and not exact.any():
+        if not self._moves.any() and not exact.any():
             return self._certificate_at_zero()
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
-        slopes, _ = self._null.free.optimum(Z)
+        if self._moves.ridge:  # any dual point will do
+            slopes = self.term.slopes(Z)
+        else:
+            slopes, _ = self._null.free.optimum(Z)
         return self._certify(exact, Z, slopes, self.design.adjoint(slopes), value)
+
+    def at_point(self, certificate, Z):
+        """Return the certificate of a point with the slopes and the gradient there.
+
+        Parameters
+        ----------
+        certificate : Certificate
+        Z : ndarray
+            The image of the point.
+        """
+        if not self._moves.any() or self._moves.ridge:
+            return certificate
+        slopes = self.term.slopes(Z)
+        return replace(certificate, slopes=slopes, gradient=self.design.adjoint(slopes))
 
     def _certificate_at_zero(self):
         if self._at_zero is None:
@@ -413,21 +427,16 @@ class StatisticsProblem(Problem):
         self._set_penalty(penalty)
 
     def _null_model(self):
-        statistics = self.term.statistics
-        shift = image = np.zeros(self.square_norms.shape)
-        free = None
-        if self._patterns.size:
-            features = self.penalty.free_features
-            free = FreeOnStatistics(statistics, self._patterns, features)
-            shift, image = free.optimum(-statistics.moments)
-        value = max(self.term.value_at(shift, image), 0.0)
-        return NullModel(value, statistics.moments - image, shift, image, free)
+        return NullModel.of_statistics(self.term, self._moves)
 
     def on_statistics(self, n_products=100):
         return None
 
     def in_span(self, n_products=100):
         return None
+
+    def at_point(self, certificate, Z):
+        return replace(certificate, gradient=self.term.gradient(Z))
 
     def _certificate_at_zero(self):
         zero = np.zeros(self.shape)
@@ -439,7 +448,7 @@ class StatisticsProblem(Problem):
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
         gradient, lower = self.term.gradient(Z), 0.0
-        if self._patterns.size:
+        if self._moves.any() and not self._moves.ridge:
             shift, image = self._null.free.optimum(gradient)
             gradient = gradient + image
             # the dual point is that of the optimum over what nothing penalises

@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlreg._numba import njit, source_digest
 from mtlreg.problem import costs
+from mtlreg.problem.free import FreeMoves, FreeOnStatistics
 from mtlreg.problem.problem import nonnegative
 from mtlreg.problem.statistics import Statistics
 from mtlreg.problem.terms import StatisticsTerm
@@ -104,7 +105,17 @@ class ModelState:
         state = (getattr(columns, n) for n in names if n in columns._fields)
         self.variables = self.A, *state
         self.columns, self.hessian = columns, make_hessian(columns)
+        self._free = self._free_directions()
         self._begin(gradient, loss)
+
+    def _free_directions(self):
+        """Return what minimises over rows that nothing penalises, or None."""
+        free = self.penalty.free_rows
+        if free is None or self.penalty.ridge_of_free_rows:
+            return None
+        shape = np.count_nonzero(free), self.A.shape[1]
+        moves = FreeMoves(shape, np.zeros((shape[1], 0)), rows=np.full(shape[0], True))
+        return FreeOnStatistics(self.hessian.take(np.flatnonzero(free)), moves)
 
     @property
     def by_gram(self):
@@ -135,7 +146,7 @@ class ModelState:
         self._begin(gradient, loss)
 
     def start_evenly(self, n_steps):
-        """Take some proximal gradient steps, if there are Gram matrices, from A = 0.
+        """Take some proximal gradient steps, if there are Gram matrices.
 
         They treat rows of collinear features alike, whereas the first one would take
         all when rows are solved one after the other.
@@ -144,7 +155,10 @@ class ModelState:
             return
         gram, scale = self.columns.gram, getattr(self.columns, "scale", None)
         start = self.columns.gradient.astype(np.float64)
-        exact = Statistics(gram.astype(np.float64, copy=False), scale, -start)
+        exact = Statistics(gram.astype(np.float64, copy=False), scale, None)
+        # of a quadratic that is 0 at A = 0
+        start -= exact.multiply(self.A)
+        exact.moments = -start
         # which grows where it is too small
         lipschitz = _ABOVE_POWER * exact.power_bound()
         steps = accelerated(
@@ -184,6 +198,9 @@ class ModelState:
         gradient = self.gradient()
         rest, _, s, _ = self.penalty.gap(self.A, -gradient, penalty)
         sizes = self._loss + penalty, (self.A, gradient)
+        if self._free is not None:
+            shift, image = self._free.optimum(gradient[self.penalty.free_rows])
+            rest += 0.5 * max(float(np.vdot(shift, image)), 0.0)
         value, rest = (nonnegative(x, *sizes, self.rounding) for x in (value, rest))
         return rest + (1 - s) ** 2 * value if value < np.inf else np.inf
 

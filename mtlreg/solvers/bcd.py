@@ -82,7 +82,7 @@ class BCD(Solver):
 
     def _solve(self, problem, init, image, monitor):
         check = GapCheck(problem, self.tol, monitor)
-        A = np.zeros(problem.shape, dtype=problem.dtype)
+        A = problem.null_point()
         if init is not None:
             A[...] = init
         quadratic = problem.loss.quadratic
@@ -104,14 +104,15 @@ class BCD(Solver):
             whole = quadratic and len(rows) == len(A)
             size, confirmed = len(rows), whole or rows is held
             kept = quadratic and rows is held and model is not None
-            gradient = check.certificate.gradient[rows]
+            point = inner.at_point(check.certificate, Z)
+            gradient = point.gradient[rows]
             if not (kept and model.renewed(gap, gradient, inner.term.value_at(A, Z))):
                 if model is not None and inner is problem:
                     # the first working set was too small
                     check.estimate = problem.on_statistics(costs.PRODUCTS_LEFT)
                     inner = check.estimate or problem
                 model = None  # frees its columns before the next are made
-                model = self._model(inner, rows, A, Z, check.certificate)
+                model = self._model(inner, rows, A, Z, point)
                 held = rows
                 if quadratic and init is None and epochs == 0:
                     model.start_evenly(_EVEN_STEPS)
@@ -156,6 +157,8 @@ def _working_set(problem, A, certificate, size, held):
     if held is not None and not _outside(polars, held).max(initial=0.0) > 1:
         return held, True
     active = nonzero_rows(A)
+    if problem.penalty.free_rows is not None:
+        active |= problem.penalty.free_rows
     if held is None and size < len(A):
         wanted = np.count_nonzero(active | (polars > 1))
         size = min(size, max(_LEAST_SIZE, 2 * wanted))

@@ -4,7 +4,9 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit_sums
+from mtlreg.penalties.task_matrix import TaskMatrix
 from mtlreg.problem import costs
+from mtlreg.problem.free import pseudo_inverse
 from mtlreg.solvers.pooling import mean_of_moves
 
 _LANES = 32  # tasks in step, so that arithmetic is vectorised over them
@@ -208,10 +210,12 @@ def move_to_minimum(grams, gradient, A, strengths):
     A : ndarray of shape (n_features, n_tasks)
     strengths : TaskMatrix
         Numbers or arrays by feature; alpha may be inf, and alpha_mean with it, which
-        keeps a feature where it is.
+        keeps a feature where it is. Features with an alpha of 0 are solved for first.
     """
     d, n_tasks = A.shape
     alpha, alpha_mean = (np.broadcast_to(s, d).astype(np.float64) for s in strengths)
+    if not np.all(alpha > 0):
+        return _move_with_free(grams, gradient, A, TaskMatrix(alpha, alpha_mean))
     # the largest first, which are then in few rows of R_t and swamp no others
     order = np.argsort(-np.einsum("jjt->j", grams) / alpha, kind="stable")
     moves, order = np.zeros(A.shape), order[alpha_mean[order] < np.inf]
@@ -236,4 +240,31 @@ def move_to_minimum(grams, gradient, A, strengths):
     v = (1.0 - outside) * m[:, None] - pull
     left = vectors - np.einsum("jkt,kt->jt", matrices, v)
     moves[order] = v + ratios[:, None] * left
+    return moves
+
+
+def _move_with_free(grams, gradient, A, strengths):
+    """Return what `move_to_minimum` does, with features that nothing penalises.
+
+    With F these and the others the rest, of every task::
+
+        d_F = H_FF^+ (g_F - H_Fr d_r)
+
+    and the rest has the Gram matrix ``H_rr - H_rF H_FF^+ H_Fr``.
+    """
+    free = np.flatnonzero(strengths.spread == 0)
+    rest = np.flatnonzero(strengths.spread > 0)
+    by_task = np.moveaxis(grams, 2, 0)
+    cross = by_task[:, free][:, :, rest]
+    inverse, _ = pseudo_inverse(by_task[:, free][:, :, free])
+    across = inverse @ cross
+    moves = np.zeros(A.shape)
+    moves[free] = np.einsum("tij,jt->it", inverse, gradient[free])
+    if rest.size:
+        schur = by_task[:, rest][:, :, rest] - cross.swapaxes(1, 2) @ across
+        left = gradient[rest] - np.einsum("tij,it->jt", across, gradient[free])
+        some = TaskMatrix(*(s[rest] for s in strengths))
+        schur = np.moveaxis(schur, 0, 2)
+        moves[rest] = move_to_minimum(schur, left, A[rest], some)
+        moves[free] -= np.einsum("tij,jt->it", across, moves[rest])
     return moves

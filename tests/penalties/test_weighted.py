@@ -146,7 +146,8 @@ def test_the_face_of_a_prox_is_that_of_its_rows(name):
 @pytest.mark.parametrize("layout", ["shared-sparse", "stacked-dense"])
 @pytest.mark.parametrize("penalty", WEIGHTED_CASES)
 def test_gaps_from_scratch(penalty, layout, loss):
-    case = random_case(loss, penalty, layout)
+    # enough rows that no feature alone separates the classes of a task
+    case = random_case(loss, penalty, layout, n=40)
     problem, rng = case.problem(), np.random.default_rng(0)
     for size in (0.0, 0.1, 1.0):
         A = case.penalty.inside(size * rng.normal(size=problem.shape))
@@ -157,16 +158,22 @@ def test_gaps_from_scratch(penalty, layout, loss):
 
 
 def test_what_weights_are_refused():
-    for wrong in (np.array([1.0, 0.0]), np.array([1.0, np.nan]), [-1.0], 2.0):
-        with pytest.raises(ValueError, match="one number > 0 for every feature"):
+    for wrong in (np.array([1.0, -0.5]), np.array([1.0, np.nan]), [-1.0], 2.0):
+        with pytest.raises(ValueError, match="one number >= 0 for every feature"):
             Weighted(L1(1.0), wrong)
     with pytest.raises(ValueError, match=r"divide the columns of X by their weights"):
         Weighted(TraceNorm(1.0), np.ones(3))
     with pytest.raises(ValueError, match="and feature_weight=None"):
         with_options(MeanRegularization(1.0, 1.0), positive=True, feature_weight=WEIGHT)
     with pytest.raises(ValueError, match="feature_weight of MeanRegularization must"):
-        with_options(MeanRegularization(1.0, 1.0), feature_weight=np.array([1.0, 0.0]))
+        with_options(MeanRegularization(1.0, 1.0), feature_weight=np.array([1.0, -1.0]))
     with pytest.raises(ValueError, match=r"holds 1e-200, .* give a larger weight"):
         with_options(MeanRegularization(1.0, 1.0), feature_weight=np.array([1e-200]))
+    free = np.array([0.0, 1.0])
+    with pytest.raises(ValueError, match="positive is not for a feature without"):
+        with_options(L1(1.0), feature_weight=free, positive=True)
+    with pytest.raises(ValueError, match="positive is not for a feature without"):
+        with_options(L1(1.0), feature_weight=free, positive=free == 0, ridge=1.0)
+    with_options(L1(1.0), feature_weight=free, positive=free > 0)
     with pytest.raises(TypeError, match="options are"):
         with_options(L1(1.0), weight=np.ones(3))

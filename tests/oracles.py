@@ -231,8 +231,10 @@ def _positive_polar(penalty, G):
 
 def _positive_mean_conjugate(penalty, G):
     """By the best of all supports of a row with a solution that is not negative."""
-    Q, total = _mean_matrix(penalty.penalty, G.shape[1]), 0.0
-    for g in G:
+    total = 0.0
+    rows = _mean_rows(penalty.penalty, len(G))
+    for row, g in [pair for pair in zip(rows, G, strict=True) if pair[0]]:
+        Q = _mean_matrix(row, len(g))
         values = [0.0]
         for size in range(1, len(g) + 1):
             for support in map(list, itertools.combinations(range(len(g)), size)):

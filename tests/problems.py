@@ -44,6 +44,7 @@ WEIGHTED_CASES = {
         ("mean", MeanRegularization(0.3, 0.05), WEIGHT, {}),
         ("mean-free", MeanRegularization(0.3, 0.0), WEIGHT, {}),
         ("mean-ridge", MeanRegularization(0.3, 0.0), WEIGHT, {"ridge": 0.1}),
+        ("positive-mean", MeanRegularization(0.3, 0.05), WEIGHT, {"positive": True}),
         ("0-l21", L21(1.3), FREE, {}),
         ("0-sparse-linf", SparseGroup(1.2, 0.6, "linf"), FREE, {"ridge": 0.2}),
         ("0-dirty", Dirty(1.2, 0.9, "l2"), FREE, {}),

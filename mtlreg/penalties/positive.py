@@ -23,6 +23,13 @@ class PositiveMeanRow(NamedTuple):
     alpha_mean: float
 
 
+class PositiveMeanRows(NamedTuple):
+    """The same where strengths differ from feature to feature."""
+
+    alpha: np.ndarray
+    alpha_mean: np.ndarray
+
+
 class SomeRows(NamedTuple):
     """Rows of two kinds."""
 
@@ -65,6 +72,16 @@ def _prox_mean_row(params, j, row, step, scratch):
         mean = following
     for t in range(row.size):
         row[t] = max(row[t] + pull * mean, 0.0) / bend
+
+
+@prox_row.register(PositiveMeanRows)
+def _prox_mean_row_of_its_own(params, j, row, step, scratch):
+    alpha, alpha_mean = params.alpha[j], params.alpha_mean[j]
+    if alpha < np.inf:
+        prox_row(PositiveMeanRow(alpha, alpha_mean), j, row, step, scratch)
+    else:
+        for t in range(row.size):
+            row[t] = 0.0
 
 
 @prox_row.register(SomeRows)
@@ -210,7 +227,7 @@ class PositiveMean(Positive):
     Parameters
     ----------
     penalty : MeanRegularization
-        Nothing of it is free.
+        Nothing of it is free where there are signs.
     positive : True or ndarray of bool, shape (n_features,), default=True
         The features whose coefficients may not be negative; True: all.
 
@@ -223,16 +240,21 @@ class PositiveMean(Positive):
     """
 
     def _check_penalty(self):
-        if not self.penalty.task_matrix.uniform:
+        pass
+
+    def _check_free(self, which):
+        spread, mean = self.penalty.task_matrix
+        sizes = {np.size(values) for values in (which, spread, mean)} - {1}
+        if len(sizes) > 1 or np.any(which & (spread == np.inf) & (mean < np.inf)):
             raise ValueError(
-                "positive needs one finite strength for all features and intercepts "
-                "that are free: set alpha to less than inf, alpha_intercept=0 and "
-                "feature_weight=None"
+                "positive needs finite strengths and intercepts that are free: set "
+                "alpha to less than inf and alpha_intercept=0"
             )
-        if self.penalty.free_directions(2).size:
+        if np.any(which & (mean == 0)):
             raise ValueError(
-                "positive needs a mean that is penalised: set alpha_mean or ridge to "
-                "more than 0"
+                "positive needs a mean that is penalised, and intercepts that are "
+                "free: set alpha_mean or ridge to more than 0, feature_weight too, and "
+                "alpha_intercept=0"
             )
 
     def absorb(self, option, value):
@@ -242,15 +264,29 @@ class PositiveMean(Positive):
 
     @property
     def _signed_row(self):
-        return PositiveMeanRow(*self.penalty.task_matrix)
+        strengths = self.penalty.task_matrix
+        if strengths.uniform:
+            return PositiveMeanRow(*strengths)
+        both = np.broadcast_arrays(*strengths)
+        return PositiveMeanRows(*map(np.ascontiguousarray, both))
+
+    def free_directions(self, n_tasks):
+        return self.penalty.free_directions(n_tasks)
+
+    @property
+    def free_features(self):
+        return self.penalty.free_features
 
     def _attained(self, G):
         """Return the gradient at the matrix that attains the conjugate of G."""
-        point = _positive_points(np.asarray(G, np.float64), *self.penalty.task_matrix)
-        gradient = self.penalty.gradient(point)
-        if self.positive is True:
-            return gradient
-        return np.where(self.positive[:, None], gradient, G)
+        strengths = [np.broadcast_to(s, len(G)) for s in self.penalty.task_matrix]
+        # nothing is attained where a feature is excluded
+        rows = np.broadcast_to(self.positive, len(G)) & (strengths[0] < np.inf)
+        points = np.zeros(G.shape)
+        points[rows] = _positive_points(
+            np.asarray(G[rows], np.float64), *(s[rows, None] for s in strengths)
+        )
+        return np.where(rows[:, None], self.penalty.gradient(points), G)
 
     def conjugate(self, G):
         return self.penalty.conjugate(self._attained(G))

@@ -321,6 +321,30 @@ def test_weights_are_other_units_of_features(penalty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_positive_mean_regularisation(kind):
+    X, y, tasks = draw(kind, n=150)
+    weight = np.array([0.5, 3.0, np.inf, 2.0])
+    est = make("mean", kind, feature_weight=weight, positive=True, tol=1e-10)
+    est.fit(X, y, tasks=tasks)
+    kept = np.isfinite(weight)
+    other = make("mean", kind, positive=True, tol=1e-10)
+    other.fit(X[:, kept] / weight[kept], y, tasks=tasks)
+    expected = other.coef_ / weight[kept]
+    assert np.all(est.coef_ >= 0)
+    assert np.any(est.coef_[:, kept] == 0)
+    assert np.any(est.coef_[:, kept] > 0)
+    assert not est.coef_[:, ~kept].any()
+    np.testing.assert_allclose(est.coef_[:, kept], expected, rtol=0, atol=2e-4)
+    # a feature of weight 0 may have any sign
+    free = {"feature_weight": [0, 1, 1, 2], "positive": [False, True, True, True]}
+    est.set_params(**free, tol=1e-8).fit(X, y, tasks=tasks)
+    assert np.all(est.coef_[:, 1:] >= 0)
+    assert np.any(est.coef_[:, 0] < 0)
+    est.set_params(positive=True, ridge=0.1).fit(X, y, tasks=tasks)
+    assert np.all(est.coef_ >= 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
 def test_an_excluded_feature_might_as_well_not_be_there(penalty, kind):
     if penalty == "trace":
@@ -456,8 +480,8 @@ def test_standard_deviations_of_a_weighted_mean(name):
 
 def test_what_does_not_go_with_weights():
     X, y, tasks = draw()
-    model = MeanRegularizedRegressor(feature_weight=WEIGHT, positive=True)
-    with pytest.raises(ValueError, match="alpha_intercept=0 and feature_weight=None"):
+    model = MeanRegularizedRegressor(alpha_intercept=0.1, positive=True)
+    with pytest.raises(ValueError, match="alpha_intercept=0"):
         model.fit(X, y, tasks=tasks)
     search = MeanRegularizedRegressorCV(feature_weight=WEIGHT, cv="loo")
     with pytest.raises(ValueError, match="feature_weight=None, or use"):

@@ -163,8 +163,12 @@ def test_what_weights_are_refused():
             Weighted(L1(1.0), wrong)
     with pytest.raises(ValueError, match=r"divide the columns of X by their weights"):
         Weighted(TraceNorm(1.0), np.ones(3))
-    with pytest.raises(ValueError, match="and feature_weight=None"):
-        with_options(MeanRegularization(1.0, 1.0), positive=True, feature_weight=WEIGHT)
+    mean, zeros = MeanRegularization(1.0, 1.0), np.array([0.0, 1.0])
+    with pytest.raises(ValueError, match="more than 0, feature_weight too"):
+        with_options(mean, positive=True, feature_weight=zeros)
+    pooled = MeanRegularization(np.inf, 1.0)
+    with pytest.raises(ValueError, match="set alpha to less than inf"):
+        with_options(pooled, positive=True, feature_weight=WEIGHT)
     with pytest.raises(ValueError, match="feature_weight of MeanRegularization must"):
         with_options(MeanRegularization(1.0, 1.0), feature_weight=np.array([1.0, -1.0]))
     with pytest.raises(ValueError, match=r"holds 1e-200, .* give a larger weight"):

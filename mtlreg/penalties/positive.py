@@ -54,7 +54,7 @@ def _solve_row(params, j, z, curvature, row, scratch):
 
 @prox_row.register(PositiveMeanRow)
 def _prox_mean_row(params, j, row, step, scratch):
-    # a_t = (v_t + pull m)_+ / bend with m the mean of the a_t, see `_positive_points`
+    # a_t = (v_t + pull m)_+ / bend with m the mean of the a_t, see `_positive_means`
     bend = 1.0 + step * params.alpha
     pull = step * (params.alpha - params.alpha_mean)
     mean = 0.0
@@ -62,11 +62,12 @@ def _prox_mean_row(params, j, row, step, scratch):
         total = 0.0
         moving = 0
         for t in range(row.size):
-            size = row[t] + pull * mean
-            total += max(size, 0.0)
-            moving += 1 if size > 0.0 else 0
-        left = total / (bend * row.size) - mean
-        following = mean + left / (1.0 - pull * moving / (bend * row.size))
+            if row[t] + pull * mean > 0.0:
+                total += row[t]
+                moving += 1
+        rest = row.size - moving
+        ties = step * (rest * params.alpha + moving * params.alpha_mean)
+        following = total / (row.size + ties)
         if not following > mean:
             break
         mean = following
@@ -278,15 +279,18 @@ class PositiveMean(Positive):
         return self.penalty.free_features
 
     def _attained(self, G):
-        """Return the gradient at the matrix that attains the conjugate of G."""
+        """Return the gradient at the matrix that attains the conjugate of G.
+
+        It is G where that matrix is not 0, and ``(alpha_mean - alpha) m`` elsewhere.
+        """
         strengths = [np.broadcast_to(s, len(G)) for s in self.penalty.task_matrix]
         # nothing is attained where a feature is excluded
         rows = np.broadcast_to(self.positive, len(G)) & (strengths[0] < np.inf)
-        points = np.zeros(G.shape)
-        points[rows] = _positive_points(
-            np.asarray(G[rows], np.float64), *(s[rows, None] for s in strengths)
-        )
-        return np.where(rows[:, None], self.penalty.gradient(points), G)
+        alpha, alpha_mean = (s[rows, None] for s in strengths)
+        exact = np.array(G, dtype=np.float64)
+        least = (alpha_mean - alpha) * _positive_means(exact[rows], alpha, alpha_mean)
+        exact[rows] = np.maximum(exact[rows], least)
+        return exact
 
     def conjugate(self, G):
         return self.penalty.conjugate(self._attained(G))
@@ -296,20 +300,21 @@ class PositiveMean(Positive):
         return self._slack_gap(A, G, self._attained(G), value)
 
 
-def _positive_points(G, alpha, alpha_mean):
-    """Return ``argmax_{A >= 0} <A, G> - penalty(A)`` of mean regularisation.
+def _positive_means(G, alpha, alpha_mean):
+    """Return the means of the rows of ``argmax_{A >= 0} <A, G> - penalty(A)``.
 
     Of a row it is ``a_t = (g_t + (alpha - alpha_mean) m)_+ / alpha`` with m their mean,
     the root of ``mean a(m) - m``: convex, piecewise linear and decreasing in m, so that
-    Newton's method goes up to it from 0.
+    Newton's method goes up to it from 0. With n of the entries above 0, it steps to
+    their ``sum g_t / (alpha (T - n) + alpha_mean n)``.
     """
-    pull = alpha - alpha_mean
-    mean = np.zeros((len(G), 1))
-    for _ in range(G.shape[1] + 1):
-        found = np.maximum(G + pull * mean, 0.0) / alpha
-        slope = 1.0 - (pull / alpha) * np.mean(found > 0, axis=1, keepdims=True)
-        following = mean + (found.mean(axis=1, keepdims=True) - mean) / slope
+    mean, n_tasks = np.zeros((len(G), 1)), G.shape[1]
+    for _ in range(n_tasks + 1):
+        above = G + (alpha - alpha_mean) * mean > 0
+        n = np.count_nonzero(above, axis=1, keepdims=True)
+        total = np.sum(np.where(above, G, 0.0), axis=1, keepdims=True)
+        following = total / (alpha * (n_tasks - n) + alpha_mean * n)
         if not np.any(following > mean):
             break
         mean = np.maximum(following, mean)
-    return found
+    return mean

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtlreg.penalties import MeanRegularization
+from mtlreg.penalties import MeanRegularization, PositiveMean
 
 ALPHA = np.array([0.3, 2.0, np.inf, 0.7])
 MEAN = np.array([0.1, 0.0, 0.5, 0.7])
@@ -86,3 +86,17 @@ def test_refused_strengths(alpha, alpha_mean, name):
     given = [np.array(s) if isinstance(s, list) else s for s in (alpha, alpha_mean)]
     with pytest.raises(ValueError, match=name):
         MeanRegularization(*given)
+
+
+@pytest.mark.parametrize("alpha_mean", [1e-20, 1e-9, 1.0, 1e12])
+def test_positive_means_at_far_strengths(alpha_mean):
+    """At the gradient of a point that is positive, all but nothing is left."""
+    penalty = PositiveMean(MeanRegularization(2.0, alpha_mean))
+    A = np.array([[1.0, 3.0, 0.0], [2.0, 2.0, 2.0]])
+    # what deviates leaves a rounding that is much to a mean that is as good as free
+    A = A if alpha_mean > 1e-16 else A[1:]
+    G = penalty.penalty.gradient(A)
+    size = penalty.value(A) + np.sum(np.abs(A * G))
+    assert 0 <= penalty.gap(A, G).rest <= 1e-13 * size
+    V = A + 0.5 * G
+    np.testing.assert_allclose(penalty.prox(V, 0.5), A, rtol=1e-13, atol=1e-15)

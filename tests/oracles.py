@@ -177,8 +177,9 @@ def _mean(penalty, A):
     if np.ndim(penalty.alpha):
         rows = enumerate(_mean_rows(penalty, A.shape[0]))
         parts = [(row, A[j : j + 1]) for j, row in rows]
-        excluded = cp.transforms.indicator([a == 0 for row, a in parts if not row])
-        return excluded + sum(_mean(row, a) for row, a in parts if row)
+        excluded = [a == 0 for row, a in parts if not row]
+        total = sum(_mean(row, a) for row, a in parts if row)
+        return total + (cp.transforms.indicator(excluded) if excluded else 0)
     mean = cp.sum(A, axis=1) / A.shape[1]
     spread = sum(cp.sum_squares(A[:, t] - mean) for t in range(A.shape[1]))
     common = penalty.alpha_mean * A.shape[1] * cp.sum_squares(mean)

@@ -52,6 +52,7 @@ WEIGHTED_CASES = {
         ("0-signs", L1(0.7), FREE, {"positive": SIGNS}),
         ("0-mean", MeanRegularization(0.3, 0.05), FREE, {}),
         ("0-mean-free", MeanRegularization(0.3, 0.0), FREE, {}),
+        ("0-mean-all", MeanRegularization(0.3, 0.0), np.minimum(FREE, 3.0), {}),
         ("0-mean-ridge", MeanRegularization(0.3, 0.0), FREE, {"ridge": 0.1}),
     ]
 }

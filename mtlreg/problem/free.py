@@ -311,8 +311,12 @@ class FreeOnStatistics:
 
     def __init__(self, statistics, moves):
         self._multiply, self._moves = statistics.multiply, moves
-        grams = statistics.restrict(moves.all_features).stacked()
-        self._inverse = moves.inverse(grams)
+        features = moves.all_features
+        order = np.sort(features)
+        if len(order) < moves.shape[0]:
+            statistics = statistics.restrict(order)
+        places = np.searchsorted(order, features)
+        self._inverse = moves.inverse(statistics.stacked()[np.ix_(places, places)])
 
     def optimum(self, gradient):
         """Minimise over the moves from a point with the gradient.

@@ -456,7 +456,7 @@ class StatisticsProblem(Problem):
         gap, s, polars = self._penalty_gap(exact, matrix, gradient, value)
         gap += lower
         loss = nonnegative(
-            self.term.value_at(matrix, Z),
+            self.term.value_at(matrix, Z) - lower,
             2 * self._value_at_zero,
             (matrix, matrix, self.square_norms),
             len(matrix) * ROUNDING,

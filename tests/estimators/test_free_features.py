@@ -144,6 +144,16 @@ def test_where_a_task_has_too_few_rows_for_them():
         assert not np.isnan(est.coef_).any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_of_them_than_rows(kind):
+    """Whose Hessian is kept by the rows."""
+    X, y, tasks = draw(kind, n=36, d=40)
+    weight = np.where(np.arange(40) < 30, 0.0, 1.0)
+    est = make("l21", kind, feature_weight=weight, tol=1e-4)
+    est.fit(X, y, tasks=tasks)
+    assert est.score(X, y, tasks=tasks) > 0.999
+
+
 def test_collinear_free_features():
     X, y, tasks = draw(n=90, d=5)
     X[:, 2] = X[:, 0]

@@ -149,12 +149,17 @@ def test_gaps_from_scratch(penalty, layout, loss):
     # enough rows that no feature alone separates the classes of a task
     case = random_case(loss, penalty, layout, n=40)
     problem, rng = case.problem(), np.random.default_rng(0)
+    statistics = problem.on_statistics(10**6)
+    assert (statistics is None) == (loss == "logistic")
     for size in (0.0, 0.1, 1.0):
         A = case.penalty.inside(size * rng.normal(size=problem.shape))
         certificate = problem.certificate(A)
         expected = case.gap(A, certificate.intercept)
         scale = problem.null_value + expected
         assert certificate.gap == pytest.approx(expected, abs=1e-11 * scale)
+        if statistics is not None:
+            found = statistics.certificate(A).gap
+            assert found == pytest.approx(expected, abs=1e-11 * scale)
 
 
 def test_what_weights_are_refused():

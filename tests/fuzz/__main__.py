@@ -1,6 +1,6 @@
 """Random fits and cross-validations, judged in extended precision.
 
-python -m tests.fuzz --seed 1 --fits 1000 --cvs 50
+python -m tests.fuzz --seed 1 --fits 1000 --cvs 50 --options 500
 python -m tests.fuzz --case fit:1000017
 """
 
@@ -22,11 +22,13 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fits", type=int, default=200)
     parser.add_argument("--cvs", type=int, default=10)
+    parser.add_argument("--options", type=int, default=100)
     parser.add_argument("--case", metavar="KIND:SEED", help="run one case again")
     options = parser.parse_args(arguments)
     first = SEEDS * options.seed
     cases = [("fit", first + k) for k in range(options.fits)]
     cases += [("cv", first + k) for k in range(options.cvs)]
+    cases += [("options", first + k) for k in range(options.options)]
     if options.case:
         kind, _, seed = options.case.partition(":")
         cases = [(kind, int(seed))]

@@ -56,6 +56,27 @@ class Drawn:
         own_rows = self.layout in ("tasks", "column")
         return int(self.codes.max()) + 1 if own_rows else self.targets.shape[1]
 
+    @property
+    def shrinks(self):
+        """Whether intercepts have a penalty."""
+        return getattr(self.model, "alpha_intercept", 0.0) > 0
+
+    def y_scale(self):
+        """Return the units of the targets of the tasks, 1 unless they are their own."""
+        found = np.ones(self.n_tasks)
+        if getattr(self.model, "normalize_y", False):
+            for t, (_, y, w) in enumerate(self.rows()):
+                y, w = y[w > 0].astype(np.longdouble), w[w > 0]
+                size = np.sqrt(w @ (y - w @ y / w.sum()) ** 2 / w.sum())
+                found[t] = size if np.ptp(y) > 0 else 1.0
+        return found
+
+    def variable(self, coef, intercept):
+        """Return A and b as `judge` takes them, of coefficients and intercepts."""
+        scale = self.y_scale()
+        A, b = np.asarray(coef, float).T / scale, intercept / scale
+        return (np.vstack([A, b]), 0 * b) if self.shrinks else (A, b)
+
     def rows(self, keep=slice(None)):
         """Return (X_t, y_t, w_t) of every task, of the rows in a mask."""
         X, codes = self.matrix[keep], self.codes[keep]
@@ -69,7 +90,7 @@ class Drawn:
 
     def kept(self, keep=slice(None)):
         """Return a mask of the tasks that have an optimum."""
-        if self.loss == "squared" or not self.model.fit_intercept:
+        if self.loss == "squared" or not self.model.fit_intercept or self.shrinks:
             return np.ones(self.n_tasks, dtype=bool)
         return np.array([len(np.unique(y[w > 0])) == 2 for _, y, w in self.rows(keep)])
 
@@ -91,7 +112,11 @@ class Drawn:
         ]
         model = self.model if model is None else model
         penalty = penalty_of(model)
-        intercept = model.fit_intercept
+        intercept = model.fit_intercept and not self.shrinks
+        if self.shrinks:
+            rows = [(np.column_stack([X, np.ones(len(X))]), y, w) for X, y, w in rows]
+        units = self.y_scale()[kept].astype(np.longdouble)
+        rows = [(X, y / unit, w) for (X, y, w), unit in zip(rows, units, strict=True)]
         scale = self.scale(kept, keep)
         return Judge.of_rows(rows, scale, self.loss, penalty, intercept), kept
 
@@ -106,7 +131,13 @@ def penalty_of(model):
     """Return the penalty of an estimator that is not cross-validated."""
     stem = type(model).__name__.removesuffix("Regressor").removesuffix("Classifier")
     kind = getattr(penalties, stem)
-    return kind(**{name: getattr(model, name) for name in kind.__dataclass_fields__})
+    own = kind(**{name: getattr(model, name) for name in kind.__dataclass_fields__})
+    weight, signs = model.feature_weight, np.atleast_1d(model.positive)
+    shrunken = getattr(model, "alpha_intercept", 0.0)
+    if weight is None and not model.ridge and not signs.any() and not shrunken:
+        return own
+    weight = np.ones(1) if weight is None else np.asarray(weight)
+    return penalties.WithOptions(own, model.ridge, weight, signs, shrunken)
 
 
 def draw(rng, *, tame=False):
@@ -168,6 +199,49 @@ def draw(rng, *, tame=False):
         *(model, given_X, y, keywords, layout, matrix.astype(float)),
         *(codes if own else 0 * codes, targets, weights),
     )
+
+
+def draw_options(rng, drawn):
+    """Give a model what it takes of the options that every model has."""
+    model, d = drawn.model, drawn.matrix.shape[1]
+    stem, choice = type(model).__name__, rng.integers(1, 8)
+    ridge, weighted, signed = (bool(choice & bit) for bit in (1, 2, 4))
+    mean, trace = "Mean" in stem, "Trace" in stem
+    weighted, signed = weighted and not trace, signed and not trace
+    weight, signs = 10 ** rng.uniform(-1, 1, d), rng.random(d) < 0.5
+    if weighted and d > 1:
+        kind = rng.choice(["inf", "0", "both", "neither"])
+        some = rng.permutation(d)
+        weight[some[0]] = np.inf if kind in ("inf", "both") else weight[some[0]]
+        if kind in ("0", "both"):
+            weight[some[1 : 1 + d // 3 + 1]] = 0.0
+            signs &= weight > 0
+    if mean and model.alpha_mean == 0 and signed:
+        ridge = True
+    # of the size of the mean curvature, or next to nothing beside it
+    size = np.mean(np.var(drawn.matrix, axis=0)) * 10 ** rng.uniform(-6, 1)
+    model.set_params(
+        ridge=float(size) if ridge else 0.0,
+        feature_weight=weight if weighted else None,
+        positive=signs if signed else False,
+    )
+    if mean and model.fit_intercept and not signed and rng.random() < 0.3:
+        model.set_params(alpha_intercept=float(10 ** rng.uniform(-2, 1)))
+    if drawn.loss == "squared":
+        double = drawn.matrix.astype(np.float32).astype(float) != drawn.matrix
+        model.set_params(normalize_y=bool(double.any() and rng.random() < 0.3))
+    elif rng.random() < 0.3:
+        draw_class_weight(rng, drawn)
+
+
+def draw_class_weight(rng, drawn):
+    """Give a classifier weights of classes, which multiply those of the targets."""
+    labels = np.unique(drawn.y[~np.isnan(drawn.y)]).tolist()
+    given = {label: float(10 ** rng.uniform(-1, 1)) for label in labels}
+    drawn.model.set_params(class_weight=given)
+    y = np.where(np.isnan(drawn.y), labels[0], drawn.y)
+    factor = np.array([given[label] for label in y.ravel()]).reshape(len(y), -1)
+    drawn.weights = drawn.weights * factor
 
 
 def draw_features(rng, n, d, tame):

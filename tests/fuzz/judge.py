@@ -174,13 +174,18 @@ class Judge:
     @cached_property
     def free_basis(self):
         """Orthonormal columns: sqrt(v) times what slopes that are free predict."""
-        if not self.penalty.free_mean:
-            return np.zeros((sum(len(v) for _, _, v in self.tasks), 0), dtype=LONG)
+        own, common = self.penalty.free(self.tasks[0].X.shape[1])
         rows = [
             np.sqrt(v)[:, None] * X
             for X, (_, _, v) in zip(self.centred, self.tasks, strict=True)
         ]
-        return orthonormal(np.concatenate(rows))
+        ends = np.cumsum([0, *map(len, rows)])
+        columns = [np.concatenate(rows)[:, common]]
+        for t, part in enumerate(rows):
+            block = np.zeros((ends[-1], own.sum()), dtype=LONG)
+            block[ends[t] : ends[t + 1]] = part[:, own]
+            columns.append(block)
+        return orthonormal(np.concatenate(columns, axis=1))
 
     def objective(self, A, b):
         """Return F(A, b)."""
@@ -256,7 +261,8 @@ class Judge:
             images.append(np.repeat(np.eye(len(sizes), dtype=LONG), sizes, axis=0))
         images = np.hstack(images)
         for _ in range(NEWTON_STEPS):
-            bend = v * self._loss.bend(y, z)
+            # far out of the bend nothing is left
+            bend = np.maximum(v * self._loss.bend(y, z), EPS**4 * v)
             basis = orthonormal(np.sqrt(bend)[:, None] * images)
             target = v * self._loss.slope(y, z) / np.sqrt(bend)
             step = basis @ (basis.T @ target) / np.sqrt(bend)

@@ -12,6 +12,12 @@ class Gauge:
     """A positively homogeneous penalty; a subclass has ``value`` and ``polar``."""
 
     free_mean = False
+    has_dual = True  # as tight as that of the package
+
+    def free(self, d):
+        """Return masks of features that are free, and of those whose mean is."""
+        none = np.zeros(d, dtype=bool)
+        return none, none | self.free_mean
 
     def dual_scale(self, G):
         return 1 / max(LONG(1), self.polar(G))
@@ -117,6 +123,9 @@ class MeanRegularized:
     alpha: float
     alpha_mean: float
 
+    has_dual = True
+    free = Gauge.free
+
     @property
     def free_mean(self):
         return self.alpha_mean == 0
@@ -141,6 +150,64 @@ class MeanRegularized:
         weakest = self.alpha if self.free_mean else min(self.alpha, self.alpha_mean)
         error = np.sum(dG**2) / (2 * LONG(weakest))
         return error + 2 * np.sqrt(error * max(gap, 0))
+
+
+@dataclass(frozen=True)
+class WithOptions(Gauge):
+    """A penalty with options of features, and with intercepts as a last row that cost.
+
+    Nothing of its dual.
+    """
+
+    penalty: object
+    ridge: float
+    weight: np.ndarray
+    signs: np.ndarray
+    alpha_intercept: float = 0.0
+
+    has_dual = False
+
+    @property
+    def _slopes(self):
+        return slice(None, -1) if self.alpha_intercept else slice(None)
+
+    def free(self, d):
+        """Return masks of features that are free, and of those whose mean is."""
+        weight = np.broadcast_to(self.weight, d - bool(self.alpha_intercept))
+        own = (weight == 0) & (self.ridge == 0)
+        common = ~own & self.penalty.free_mean & (self.ridge == 0)
+        ends = [False], [True]
+        parts = zip((own, common & np.isfinite(weight)), ends, strict=True)
+        return [
+            np.append(mask, end) if self.alpha_intercept else mask
+            for mask, end in parts
+        ]
+
+    def value(self, A):
+        costs = LONG(0)
+        if self.alpha_intercept:
+            costs = LONG(self.alpha_intercept) * np.sum((A[-1] - A[-1].mean()) ** 2) / 2
+        A = A[self._slopes]
+        excluded = np.broadcast_to(np.isinf(self.weight), len(A))
+        signs = np.broadcast_to(self.signs, len(A))
+        if A[excluded].any() or np.any(A[signs] < 0):
+            return LONG(np.inf)
+        scaled = np.where(excluded, 0, self.weight)[:, None] * A
+        costs += LONG(self.ridge) / 2 * np.sum(A**2)
+        return self.penalty.value(scaled) + costs
+
+    def dual_scale(self, G):
+        return LONG(0)
+
+    def rounding(self, A, G, dG, s, energy, gap):
+        """Return what an error dG makes of the gap of a point of the dual domain."""
+        A, G, dG = (part[self._slopes] for part in (A, G, dG))
+        held = np.broadcast_to(self.weight, len(A))[:, None]
+        over = np.where(held > 0, held, np.inf)
+        G, dG = G / over, dG / over
+        s = self.penalty.dual_scale(G)
+        finite = np.where(np.isinf(held), 0, held)
+        return self.penalty.rounding(finite * A, G, dG, s, energy, gap)
 
 
 def singular_values(A):

@@ -6,9 +6,9 @@ import traceback
 import numpy as np
 
 from tests.fuzz.search import cv_case
-from tests.fuzz.trial import Failure, Outcome, fit_case
+from tests.fuzz.trial import Failure, Outcome, fit_case, options_case
 
-CASES = {"fit": fit_case, "cv": cv_case}
+CASES = {"fit": fit_case, "cv": cv_case, "options": options_case}
 
 
 def run(kind, seed):

@@ -5,14 +5,14 @@ import pytest
 from tests.fuzz.run import run
 
 SHARES = 10
-FITS, CVS = 30, 4
+NUMBERS = {"fit": 30, "cv": 4, "options": 15}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(SHARES))
-@pytest.mark.parametrize("kind", ["fit", "cv"])
+@pytest.mark.parametrize("kind", NUMBERS)
 def test_nothing_is_wrong(kind, share):
-    number = {"fit": FITS, "cv": CVS}[kind]
+    number = NUMBERS[kind]
     found = {
         seed: run(kind, seed) for seed in range(share * number, (share + 1) * number)
     }

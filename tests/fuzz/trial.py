@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import mtlreg
-from tests.fuzz.draw import at_factor, draw
+from tests.fuzz.draw import at_factor, draw, draw_options
 from tests.fuzz.judge import EPS, SUMS
 
 SLACK = 1e-6
@@ -28,9 +28,16 @@ class Failure(Exception):
     """Something that must not be."""
 
 
-def fit_case(rng):
-    """Fit at a random strength, cold, warm or along a path, and judge the fit."""
+def options_case(rng):
+    """As `fit_case`, of a model with options."""
     drawn = draw(rng)
+    draw_options(rng, drawn)
+    return fit_case(rng, drawn)
+
+
+def fit_case(rng, drawn=None):
+    """Fit at a random strength, cold, warm or along a path, and judge the fit."""
+    drawn = drawn or draw(rng)
     model, (X, y, keywords) = drawn.model, (drawn.X, drawn.y, drawn.keywords)
     factor = strength(rng, drawn)
     before = {name: np.copy(value) for name, value in keywords.items()} | {
@@ -80,7 +87,8 @@ def strength(rng, drawn):
 def solver(rng, drawn):
     """Return a solver that the model can have."""
     choices = ["auto", "auto", "auto", "fista"]
-    if type(drawn.model).__name__ == "MeanRegularizedRegressor":
+    signed = np.any(drawn.model.positive)
+    if not signed and type(drawn.model).__name__ == "MeanRegularizedRegressor":
         choices.append("direct")
     return str(rng.choice(choices))
 
@@ -146,7 +154,7 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
     if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
         raise Failure("coefficients that are not finite")
     judge, kept = drawn.judge(model)
-    A = np.asarray(coef).T[:, kept]
+    A, b = (part[..., kept] for part in drawn.variable(coef, intercept))
     verdict = judge.verdict(A)
     rounding = float(verdict.rounding)
     tol = max(model.tol, FLOAT32_TOL if coef.dtype == np.float32 else 0.0)
@@ -160,19 +168,19 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
     lost = judge.loss == "logistic" and judge.free_basis.shape[1] > 0
     lost = lost and verdict.gap > 0.5 * verdict.objective
     most = max(target, claimed) * (1 + SLACK) + rounding
-    if not short and verdict.gap > most and not lost:
+    if not short and judge.penalty.has_dual and verdict.gap > most and not lost:
         raise Failure(
             f"gap {verdict.gap:.3g} found, {claimed:.3g} claimed, target {target:.3g}, "
             f"rounding {rounding:.2g}"
         )
-    check_intercept(judge, A, intercept[kept], verdict)
+    check_intercept(judge, A, b, verdict)
     check_left_out(drawn, model, coef, intercept, kept)
     better = clone(model).set_params(
         tol=max(1e-12, 1e-4 * model.tol), max_iter=2000, warm_start=False, solver="auto"
     )
     with warnings.catch_warnings(action="ignore"):
         better.fit(drawn.X, drawn.y, **drawn.keywords)
-    best = judge.verdict(better.coef_.T[:, kept])
+    best = judge.verdict(drawn.variable(better.coef_, better.intercept_)[0][:, kept])
     excess = verdict.objective - best.objective
     if excess > claimed + rounding + float(best.rounding):
         raise Failure(

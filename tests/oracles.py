@@ -160,6 +160,11 @@ def _trace_polar(penalty, G):
     return np.linalg.svd(G, compute_uv=False)[0] / penalty.alpha
 
 
+def _held(constraints):
+    """The indicator of constraints, of which there may be none."""
+    return cp.transforms.indicator(constraints) if constraints else 0
+
+
 def _mean_rows(penalty, n_features):
     """The strengths of each row, or None where it is excluded."""
     strengths = penalty.alpha, penalty.alpha_mean, penalty.ridge
@@ -179,7 +184,7 @@ def _mean(penalty, A):
         parts = [(row, A[j : j + 1]) for j, row in rows]
         excluded = [a == 0 for row, a in parts if not row]
         total = sum(_mean(row, a) for row, a in parts if row)
-        return total + (cp.transforms.indicator(excluded) if excluded else 0)
+        return total + _held(excluded)
     mean = cp.sum(A, axis=1) / A.shape[1]
     spread = sum(cp.sum_squares(A[:, t] - mean) for t in range(A.shape[1]))
     common = penalty.alpha_mean * A.shape[1] * cp.sum_squares(mean)
@@ -250,7 +255,7 @@ def _weighted(penalty, A):
     weight = penalty.feature_weight
     finite, excluded = np.where(np.isinf(weight), 0, weight), np.isinf(weight)
     found = expression(penalty.penalty, cp.multiply(finite[:, None], A))
-    return found + cp.transforms.indicator([A[np.flatnonzero(excluded)] == 0])
+    return found + _held([A[j] == 0 for j in np.flatnonzero(excluded)])
 
 
 def _weighted_polar(penalty, G):

@@ -6,8 +6,10 @@ relative gap is ``(P - D) / P``.
 """
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, xlogy
+
+from _board.penalties import ElasticNet
 
 
 class Judge:
@@ -84,6 +86,14 @@ class Judge:
         theta = y - z
         G = self.adjoint(theta)
         linear, square = float(np.vdot(theta, y)), float(np.vdot(theta, theta))
+        if isinstance(penalty, ElasticNet):
+            return _best_scale(
+                lambda s: (
+                    s * linear
+                    - 0.5 * s**2 * square
+                    - lam * penalty.conjugate(s / lam * G)
+                )
+            )
         if not hasattr(penalty, "polar"):
             # the conjugate of lam Omega is 1/lam times that of Omega
             return 0.5 * linear**2 / (square + 2 * penalty.conjugate(G) / lam)
@@ -92,6 +102,17 @@ class Judge:
         if polar > 0:
             s = min(s, lam / polar)
         return s * linear - 0.5 * s**2 * square
+
+
+def _best_scale(dual):
+    """Return the largest value of a concave function of a scale near 1, that of 1 too.
+
+    At the optimum the best scale is 1.
+    """
+    found = minimize_scalar(
+        lambda s: -dual(s), bounds=(0.0, 2.0), method="bounded", options={"xatol": 1e-9}
+    )
+    return max(-float(found.fun), dual(1.0))
 
 
 def _best_entropy(u, limit):

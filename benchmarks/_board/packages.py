@@ -10,11 +10,11 @@ import numpy as np
 from scipy.sparse import csc_matrix, issparse
 
 from _board.peers import COUNTS, MANY, Competitor, LineSearch, Mtlreg, Textbook
-from _board.penalties import L21, L1Linf, Trace
+from _board.penalties import L21, ElasticNet, L1Linf, Trace
 
 
 class ScikitLearn(Competitor):
-    """`sklearn.linear_model.MultiTaskLasso`."""
+    """`sklearn.linear_model.MultiTaskLasso`, and its `MultiTaskElasticNet`."""
 
     name, module = "scikit-learn", "sklearn"
 
@@ -25,14 +25,19 @@ class ScikitLearn(Competitor):
 
     @classmethod
     def accepts(cls, problem):
-        return problem.shared and isinstance(problem.penalty, L21)
+        return problem.shared and isinstance(problem.penalty, (L21, ElasticNet))
 
     def solve(self, lam, control):
-        from sklearn.linear_model import MultiTaskLasso
+        from sklearn.linear_model import MultiTaskElasticNet, MultiTaskLasso
 
-        model = MultiTaskLasso(
-            alpha=lam / self.n, fit_intercept=False, max_iter=MANY, tol=control
-        )
+        settings = {"fit_intercept": False, "max_iter": MANY, "tol": control}
+        if isinstance(self.problem.penalty, ElasticNet):
+            whole = 1 + self.problem.penalty.ratio
+            model = MultiTaskElasticNet(
+                alpha=whole * lam / self.n, l1_ratio=1 / whole, **settings
+            )
+        else:
+            model = MultiTaskLasso(alpha=lam / self.n, **settings)
         return model.fit(self.X, self.Y)
 
     def path(self, lams, control):

@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 
 from _board import fista
-from _board.penalties import L21, Dirty, L1Linf, Mean, Trace
+from _board.penalties import L21, Dirty, ElasticNet, L1Linf, Mean, Trace
 
 DECADES = tuple(10.0**-k for k in np.arange(2.0, 15.5, 0.5))
 COUNTS = tuple(round(2 ** (k / 2)) for k in range(6, 40))
@@ -101,6 +101,8 @@ class Mtlreg(Competitor):
         match self.problem.penalty:
             case L21():
                 return "GroupLasso", {"alpha": alpha}
+            case ElasticNet(ratio=ratio):
+                return "GroupLasso", {"alpha": alpha, "ridge": alpha * ratio}
             case L1Linf():
                 return "GroupLasso", {"alpha": alpha, "norm": "linf"}
             case Trace():

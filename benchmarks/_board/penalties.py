@@ -23,6 +23,35 @@ class L21:
         return V * np.maximum(1 - step / np.maximum(norms, 1e-300), 0)
 
 
+class ElasticNet:
+    """``sum_j ||A_j||_2 + ratio/2 ||A||_F^2``.
+
+    Parameters
+    ----------
+    ratio : float
+        Strength of the ridge over that of the norms.
+    """
+
+    n_blocks = 1
+
+    def __init__(self, ratio):
+        self.ratio, self._norms = ratio, L21()
+
+    def value(self, A):
+        return self._norms.value(A) + 0.5 * self.ratio * float(np.vdot(A, A))
+
+    def polar(self, G):
+        """Return the strength from which on A = 0 is optimal."""
+        return self._norms.polar(G)
+
+    def conjugate(self, G):
+        excess = np.maximum(np.linalg.norm(G, axis=1) - 1, 0)
+        return 0.5 * float(excess @ excess) / self.ratio
+
+    def prox(self, V, step):
+        return self._norms.prox(V, step) / (1 + step * self.ratio)
+
+
 class L1Linf:
     """``sum_j max_t |A_jt|``."""
 

@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.signal import lfilter
 
-from _board.penalties import L21, Dirty, L1Linf, Mean, Trace
+from _board.penalties import L21, Dirty, ElasticNet, L1Linf, Mean, Trace
 
 SNR = 3.0
 SEED = 20
@@ -275,6 +275,16 @@ TABLE = {
     ),
     "own": (lambda: own(100, 1000, 50, rows(50)), L21(), "squared"),
     "school": (school, L21(), "squared"),
+    "elastic-tall": (
+        lambda: shared(600, 300, 10, rows(30)),
+        ElasticNet(1.0),
+        "squared",
+    ),
+    "elastic-wide": (
+        lambda: shared(300, 2000, 20, rows(50)),
+        ElasticNet(1.0),
+        "squared",
+    ),
     "linf-own": (lambda: own(100, 1000, 50, rows(50)), L1Linf(), "squared"),
     "linf-school": (school, L1Linf(), "squared"),
     "trace-shared": (lambda: shared(1000, 500, 100, low_rank(5)), Trace(), "squared"),

@@ -48,6 +48,8 @@ class Penalty(ABC):
         each.
     n_blocks : int
         Number of stacked blocks of the variable.
+    strictly_convex : bool
+        Whether there is one optimum, whatever the data.
     ignores_basis : bool
         Whether ``value(Q A) = value(A)`` for every Q with ``Q'Q = I``, and no more for
         a projection of A.
@@ -77,6 +79,7 @@ class Penalty(ABC):
     row_separable = False
     of_magnitudes = False
     n_blocks = 1
+    strictly_convex = False
     ignores_basis = False
     has_tangent = False
     factor_strength: float | None = None

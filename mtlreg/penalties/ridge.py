@@ -63,6 +63,8 @@ class Ridge(Derived):
 
     ridge: float
 
+    strictly_convex = True
+
     def __post_init__(self):
         super().__post_init__()
         if not self.penalty.is_gauge:

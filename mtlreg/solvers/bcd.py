@@ -35,8 +35,9 @@ class BCD(Solver):
     momentum where entries of a row are tied. Other losses take the model at each point
     as a Newton step, shortened until the objective falls.
 
-    Where Gram matrices pay, some proximal gradient steps come first: of many optima
-    they choose the one that treats collinear features alike.
+    Where Gram matrices pay, some proximal gradient steps come first unless the penalty
+    is strictly convex: of many optima they choose the one that treats collinear
+    features alike.
 
     Parameters
     ----------
@@ -114,7 +115,9 @@ class BCD(Solver):
                 model = None  # frees its columns before the next are made
                 model = self._model(inner, rows, A, Z, point)
                 held = rows
-                if quadratic and init is None and epochs == 0:
+                # with one optimum there is nothing to choose
+                chooses = quadratic and not problem.penalty.strictly_convex
+                if chooses and init is None and epochs == 0:
                     model.start_evenly(_EVEN_STEPS)
             target = (_LAST_SHARE if whole else _TARGET_SHARE) * check.target
             share = max(target, _INNER_SHARE * gap)

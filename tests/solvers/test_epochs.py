@@ -9,7 +9,8 @@ from mtlreg.problem import costs
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.sequences.path import solve_path
 from mtlreg.solvers import BCD
-from tests.problems import Case
+from mtlreg.solvers._state import ModelState
+from tests.problems import Case, random_case
 
 
 def binary(penalty, seed, shape, noise=0.0, intercept=True, dtype=np.float64):
@@ -79,3 +80,17 @@ def test_points_of_a_path_take_no_more_epochs_than_they_need(monkeypatch):
     moved = [s.n_iter for s in points if len(s.history) > 1]
     assert len(moved) > 25
     assert np.mean(moved) <= 4
+
+
+@pytest.mark.parametrize(("penalty", "calls"), [("l21", 1), ("ridge-l21", 0)])
+def test_only_one_of_many_optima_has_to_be_chosen(penalty, calls, monkeypatch):
+    found, start = [], ModelState.start_evenly
+
+    def counted(model, n_steps):
+        found.append(n_steps)
+        start(model, n_steps)
+
+    monkeypatch.setattr(ModelState, "start_evenly", counted)
+    case = random_case("squared", penalty, "shared-dense", n=40)
+    assert BCD(tol=1e-10).solve(case.problem()).converged
+    assert len(found) == calls

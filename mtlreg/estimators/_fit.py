@@ -16,7 +16,7 @@ from mtlreg.inputs.labels import encode, label_array
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.problem.data import Cells
 from mtlreg.problem.problem import Problem
-from mtlreg.problem.rows import append_ones
+from mtlreg.problem.rows import append_ones, scale_columns
 from mtlreg.solvers import SOLVERS, choose_solver
 
 
@@ -40,6 +40,9 @@ class Fit:
     problem : Problem
         Of the tasks that have an optimum, ``kept``.
     solver : Solver
+    units : ndarray or None
+        By which the columns of X are divided in the problem, and a last one of ones
+        where the intercepts are shrunken.
     """
 
     def __init__(self, model, read, penalty, place="", warn=True):
@@ -47,11 +50,13 @@ class Fit:
         data, loss = read.data, model._loss()
         self.kept = np.ones(len(read.tasks), dtype=bool)
         self._in_A, self._origin = model._shrinks_intercepts(), 0.0
+        self.units = model._units(read)
         if self._in_A:
             self._check_bounded(loss)
-            data = self._with_ones(data, loss)
+            self._origin = self._mean_target(loss)
         elif model.fit_intercept:
             self.kept &= loss.bounded(data.y, data.weight, data.cells)
+        data = self.data
         totals = data.cells.total(data.weight)
         if not self.kept.all():
             self._tell_of_unbounded(loss)
@@ -62,6 +67,7 @@ class Fit:
         held = self._of_kept(penalty)
         intercept = bool(model.fit_intercept) and not self._in_A
         problem = Problem(data, loss, held, scale, intercept)
+        self._dtype = problem.dtype
         self._pose(model, penalty, problem)
 
     @classmethod
@@ -79,12 +85,9 @@ class Fit:
         """
         fit = cls.__new__(cls)
         fit.read, fit._place, fit._warn = read, "", True
-        fit.kept = np.ones(len(read.tasks), dtype=bool)
-        fit._in_A, fit._origin = model._shrinks_intercepts(), 0.0
-        scale = task_scale(model.task_weight, read.tasks, part.weight, fit.kept)
+        fit.kept, fit._dtype = np.ones(len(read.tasks), dtype=bool), np.float64
         part = part if model.fit_intercept else part.about_zero()
-        fit._pose(model, penalty, part.problem(penalty, scale, np.float64))
-        return fit
+        return fit.with_statistics(model, penalty, part)
 
     def _check_bounded(self, loss):
         """Raise ValueError where the mean of the intercepts has no optimum."""
@@ -100,22 +103,61 @@ class Fit:
                 f"with an intercept; set fit_intercept=False"
             )
 
-    def _with_ones(self, data, loss):
-        """Return the data with the feature 1, and with targets about their mean."""
-        y = data.y
+    def _mean_target(self, loss):
+        """Return what all intercepts have in common, which costs nothing."""
+        data = self.read.data
         if loss.quadratic and data.X.dtype == np.float64:
-            # what all intercepts have in common costs nothing
-            self._origin = float(np.average(y, weights=data.weight))
+            return float(np.average(data.y, weights=data.weight))
+        return 0.0
+
+    @property
+    def data(self):
+        """The rows of all tasks as the problem has them."""
+        data = self.read.data
+        X, y = data.X, data.y
+        if self._in_A:
+            X = append_ones(X)
+        if self._origin:
             y = np.where(data.weight > 0, y - self._origin, 0.0)
-        return dataclasses.replace(data, X=append_ones(data.X), y=y)
+        if self.units is not None:
+            X = scale_columns(X, 1.0 / self.units)
+        return dataclasses.replace(data, X=X, y=y)
+
+    def poses(self, model):
+        """Return whether the problem of a model differs in its penalty only."""
+        return model._shrinks_intercepts() == self._in_A and np.array_equal(
+            model._units(self.read), self.units
+        )
 
     def with_penalty(self, model, penalty):
         """Return the fit of the same data with the penalty of another model."""
         problem = self.problem.with_penalty(self._of_kept(penalty))
-        return self.with_problem(model, penalty, problem)
+        return self._with_problem(model, penalty, problem)
 
-    def with_problem(self, model, penalty, problem):
-        """Return the fit of another problem on the same tasks."""
+    def with_statistics(self, model, penalty, statistics):
+        """Return the fit of other rows of the same tasks.
+
+        Parameters
+        ----------
+        model : MultiTaskLinearModel
+        penalty : Penalty
+        statistics : PartStatistics
+        """
+        other = copy.copy(self)
+        other._in_A, other._origin = model._shrinks_intercepts(), 0.0
+        other.units = model._units(self.read)
+        if other._in_A:
+            other._origin = statistics.mean_target
+            statistics = statistics.with_ones()
+        if other.units is not None:
+            statistics = statistics.in_units(other.units)
+        every = np.ones(len(statistics.weight), dtype=bool)
+        scale = task_scale(model.task_weight, self.read.tasks, statistics.weight, every)
+        problem = statistics.problem(penalty, scale, self._dtype)
+        other._pose(model, penalty, problem)
+        return other
+
+    def _with_problem(self, model, penalty, problem):
         other = copy.copy(self)
         other._pose(model, penalty, problem)
         return other
@@ -172,7 +214,9 @@ class Fit:
         return values if scale is None else values * scale.astype(values.dtype)
 
     def _of_all_tasks(self, A, intercept):
-        """Return the variable and b of all tasks."""
+        """Return the variable, in the units of X, and b of all tasks."""
+        if self.units is not None:
+            A = (A / self.units[:, None]).astype(A.dtype, copy=False)
         if self._in_A:
             return A[:-1], A[-1] + A.dtype.type(self._origin)
         if self.kept.all():
@@ -197,6 +241,8 @@ class Fit:
         if self._in_A:
             row = np.reshape(intercept - self._origin, (1, 1, -1))
             variable = np.concatenate([variable, row], axis=1)
+        if self.units is not None:
+            variable = self.units[:, None] * variable
         return variable.reshape(self.problem.shape)
 
     def attributes(self, A, intercept):

@@ -8,7 +8,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.validation import _num_samples
 
 from mtlreg.estimators._checks import has_labels
-from mtlreg.estimators._fit import Fit, task_scale
+from mtlreg.estimators._fit import Fit
 from mtlreg.inputs.frames import listed
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.model_selection import TaskKFold
@@ -217,7 +217,10 @@ class RowFold:
             penalty = model._whole_penalty(self._read)
             if not self.present.all():
                 penalty = penalty.restrict(tasks=self.present)
-            fit = fit.with_penalty(model, penalty) if fit else self._fit(model, penalty)
+            if fit is not None and fit.poses(model):
+                fit = fit.with_penalty(model, penalty)
+            else:
+                fit = self._fit(model, penalty)
             yield fit
 
     def held_out(self, model):
@@ -284,20 +287,14 @@ class StatisticsFold:
 
     def fits(self, models):
         """Generate the fits of models that differ in their penalty only."""
-        training, problem = self._merge(), None
+        training, fit = self._merge(), None
         for model in models:
             penalty = model._whole_penalty(self._fit.read)
-            if problem is None:
-                fit = self._fit
-                every = np.ones(len(training.weight), dtype=bool)
-                scale = task_scale(
-                    model.task_weight, fit.read.tasks, training.weight, every
-                )
-                problem = training.problem(penalty, scale, fit.problem.dtype)
-                yield fit.with_problem(model, penalty, problem)
+            if fit is not None and fit.poses(model):
+                fit = fit.with_penalty(model, penalty)
             else:
-                problem = problem.with_penalty(penalty)
-                yield fit.with_problem(model, penalty, problem)
+                fit = self._fit.with_statistics(model, penalty, training)
+            yield fit
 
     def held_out(self, model):
         """Return the losses on the test part, of all tasks."""

@@ -40,7 +40,7 @@ class WithUncertainty:
         if fit.read.data is not None and self._has_posterior():
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
-            given = fit.problem, fit.read.data, A, free
+            given = fit.problem, fit.read.data, A, free, fit.units
             self._posterior = _Later(lambda: Posterior.of_problem(*given))
             if _n_bytes(fit.read.data.X) > costs.KEPT_BYTES:
                 self._posterior.settle()

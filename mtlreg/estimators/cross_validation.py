@@ -180,14 +180,18 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
 
     def _prepare(self, plan, read, models):
         """Return the strengths to try and the jobs that score them."""
-        whole = Fit(models[0], read, models[0]._whole_penalty(read))
+        centred = self._of_centred_rows(models[0])
+        # where all fits have all tasks nothing is told of some
+        warn = not all(model._shrinks_intercepts() for model in models)
+        whole = Fit(centred, read, centred._whole_penalty(read), warn=warn)
         grid = self._grid(whole, models)
         return grid, self._jobs(plan, whole, models, grid.factors)
 
     def _grid(self, whole, models):
         """Return the strengths to try of a fit of all rows."""
-        penalties = [model._whole_penalty(whole.read) for model in models]
-        fits = list(map(whole.with_penalty, models, penalties))
+        centred = list(map(self._of_centred_rows, models))
+        penalties = [model._whole_penalty(whole.read) for model in centred]
+        fits = list(map(whole.with_penalty, centred, penalties))
         if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
@@ -200,6 +204,10 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.has_polar
         smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
         return Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
+
+    def _of_centred_rows(self, model):
+        """Return the model whose grid a model has: that with free intercepts."""
+        return model
 
     def _jobs(self, plan, whole, models, factors):
         """Return functions that score some folds each.
@@ -328,10 +336,11 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         ratios = self._ratio_grid(scores.tasks.shape[3])
         if ratios[0] is not None:
             self.ratios_ = np.asarray(ratios, dtype=np.float64)
-            self.ratio_ = float(ratios[ratio])
+            # the models of all ratios may come several times
+            self.ratio_ = float(ratios[ratio % len(ratios)])
         self.alphas_ = grid.alphas[0] if len(grid.alphas) == 1 else grid.alphas
         self.score_path_, self.task_score_path_ = scores.folds, scores.tasks
-        scores.warn_of_ends(grid, ratios)
+        scores.warn_of_ends(grid, np.resize(ratios, len(grid.models)))
         return grid.model(ratio, index)
 
     def get_metadata_routing(self):
@@ -395,14 +404,14 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         read, whole = self._read_statistics(functools.reduce(operator.add, stats))
         parts = [one.aligned(read.tasks) for one in stats]
         if read.y_scale is not None:
-            parts = [part.in_units(read.y_scale) for part in parts]
+            parts = [part.with_targets_over(read.y_scale) for part in parts]
         if not self.fit_intercept:
             parts = [part.about_zero() for part in parts]
         _check_training(read.tasks, parts)
         self._forget()
         models = self._models(len(read.tasks))
-        penalty = models[0]._whole_penalty(read)
-        fit = Fit.of_statistics(models[0], read, penalty, whole)
+        centred = self._of_centred_rows(models[0])
+        fit = Fit.of_statistics(centred, read, centred._whole_penalty(read), whole)
         grid = self._grid(fit, models)
         jobs = [
             partial(
@@ -412,7 +421,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         ]
         scores = self._run(jobs, grid.alphas.size, context, inputs)
         chosen = self._record(grid, scores)
-        fit = fit.with_penalty(chosen, chosen._whole_penalty(read))
+        fit = Fit.of_statistics(chosen, read, chosen._whole_penalty(read), whole)
         self._solve(fit, None, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs

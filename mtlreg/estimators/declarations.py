@@ -123,6 +123,14 @@ class Stem:
         """Return whether the penalty has the intercepts as the last row of A."""
         return False
 
+    def _units(self, read):
+        """Return what columns of X are divided by in the problem, or None.
+
+        Those of the features of a `FitInput`, and last of ones if the intercepts are
+        shrunken.
+        """
+        return None
+
     def _unit(self, problem):
         """Return what the strength 1 of a search is in leading strengths."""
         return 1.0

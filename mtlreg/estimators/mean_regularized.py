@@ -2,9 +2,10 @@
 
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.base import clone
 
 from mtlreg.estimators._checks import check_flag, check_real, check_strength
 from mtlreg.estimators._fit import Fit
@@ -13,6 +14,7 @@ from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.estimators.strengths import check_ratios
 from mtlreg.inputs.frames import listed
 from mtlreg.penalties import MeanRegularization
 from mtlreg.sequences.leave_one_out import LeaveOneOut
@@ -82,6 +84,14 @@ class _MeanRegularized(Stem):
     def _shrinks_intercepts(self):
         return bool(self.alpha_intercept > 0)
 
+    def _units(self, read):
+        with np.errstate(all="ignore"):
+            ratio = np.divide(self.alpha_intercept, self.alpha)
+        if not 0 < ratio < np.inf:
+            return None
+        # so that one strength is that of slopes and of intercepts
+        return np.append(np.ones(len(read.feature_names)), np.sqrt(ratio))
+
     def _leading(self):
         if self.alpha == np.inf:
             raise ValueError("there is no path from alpha=inf; give a finite alpha")
@@ -98,10 +108,10 @@ class _MeanRegularized(Stem):
         if not self._shrinks_intercepts():
             return MeanRegularization(self.alpha, self.alpha_mean)
         d = len(read.feature_names)
-        return MeanRegularization(
-            np.append(np.full(d, self.alpha), self.alpha_intercept),
-            np.append(np.full(d, self.alpha_mean), 0.0),
-        )
+        alpha = self.alpha
+        if self._units(read) is None:
+            alpha = np.append(np.full(d, alpha), self.alpha_intercept)
+        return MeanRegularization(alpha, np.append(np.full(d, self.alpha_mean), 0.0))
 
     def _penalty_options(self, read):
         options = super()._penalty_options(read)
@@ -148,8 +158,44 @@ class MeanRegularizedClassifier(_MeanRegularized, MultiTaskClassifier):
     """
 
 
+class _SearchOfIntercepts:
+    """What the searches share: ratios of the strengths of intercepts.
+
+    Parameters
+    ----------
+    intercept_ratios : array-like of shape (n_intercept_ratios,), default=(0.0,)
+        ``alpha_intercept / alpha`` to choose from; 0 has free intercepts. Where there
+        are several, "ratios" in the shapes of the attributes are pairs with one of
+        ``ratios``, which come first for the first of these, then for the second.
+
+    Attributes
+    ----------
+    intercept_ratio_ : float
+        The one of ``intercept_ratios`` that was chosen.
+    """
+
+    def _models(self, n_tasks):
+        models = super()._models(n_tasks)
+        if not self.fit_intercept:
+            return models
+        ratios = check_ratios(self.intercept_ratios, "intercept_ratios")
+        return [
+            clone(model).set_params(alpha_intercept=float(ratio))
+            for ratio in ratios
+            for model in models
+        ]
+
+    def _of_centred_rows(self, model):
+        return clone(model).set_params(alpha_intercept=0.0)
+
+    def _record(self, grid, scores):
+        chosen = super()._record(grid, scores)
+        self.intercept_ratio_ = chosen.alpha_intercept / chosen.alpha
+        return chosen
+
+
 @estimator
-class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
+class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, RegressorCV):
     """`MeanRegularizedRegressor` with strengths by cross-validation.
 
     With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each
@@ -204,6 +250,7 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
     False
     """
 
+    intercept_ratios: Any = (0.0,)
     per_feature: bool = False
 
     _model_class = MeanRegularizedRegressor
@@ -259,6 +306,9 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
             alpha_mean=0.0, alpha_intercept=self.alpha_intercept_
         )
         order = np.roll(strengths, -first)
+        units = chosen._units(read)
+        if units is not None:
+            order /= units**2
         fit = Fit(chosen, read, MeanRegularization(order, np.zeros(len(order))))
         coef, origin = mixed.coefficients, _origin(data)
         intercept = coef[0] + origin if first else np.zeros(len(read.tasks))
@@ -273,11 +323,11 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
                 f"leave it out, or use cv=sklearn.model_selection.LeaveOneOut()"
             )
         matrix = self._model()._whole_penalty(read).task_matrix
-        if matrix is None or not matrix.uniform:
+        if matrix is None or np.any(np.isin(matrix.spread, [0.0, np.inf])):
             raise ValueError(
-                "cv='loo' is for coefficients of any sign and features of one weight: "
-                "set positive=False and feature_weight=None, or use "
-                "cv=sklearn.model_selection.LeaveOneOut()"
+                "cv='loo' is for coefficients of any sign and features with weights "
+                "between 0 and inf: set positive=False and give such a feature_weight, "
+                "or use cv=sklearn.model_selection.LeaveOneOut()"
             )
         return None
 
@@ -288,7 +338,7 @@ class MeanRegularizedRegressorCV(WithUncertainty, RegressorCV):
 
 
 @estimator
-class MeanRegularizedClassifierCV(ClassifierCV):
+class MeanRegularizedClassifierCV(_SearchOfIntercepts, ClassifierCV):
     """`MeanRegularizedClassifier` with strengths by cross-validation.
 
     Examples
@@ -300,6 +350,8 @@ class MeanRegularizedClassifierCV(ClassifierCV):
     >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
     (3, 10, 5)
     """
+
+    intercept_ratios: Any = (0.0,)
 
     _model_class = MeanRegularizedClassifier
 
@@ -357,7 +409,7 @@ def _leave_one_out_scores(whole, models, factors):
     data, n_rows = read.data, len(read.data.y)
     _check_rows_to_leave(read)
     proportional = _is_proportional(whole.model)
-    left_out = LeaveOneOut(whole.problem, data, proportional)
+    fit, left_out = None, None
     scores = np.empty((*factors.shape, n_rows))
     task_scores = np.empty((*factors.shape, 1, len(read.tasks)))
     totals, c = data.cells.sum(data.weight), whole.problem.design.task_weights
@@ -369,6 +421,9 @@ def _leave_one_out_scores(whole, models, factors):
     order = np.argsort(read.rows)
     for ratio, model in enumerate(models):
         penalty = model._whole_penalty(read)
+        if fit is None or not fit.poses(model):
+            fit = Fit(model, read, penalty)
+            left_out = LeaveOneOut(fit.problem, fit.data, proportional)
         for index, factor in enumerate(factors[ratio]):
             errors = left_out.residuals(penalty.scaled(factor)) ** 2
             sums = data.cells.sum(data.weight * errors)

@@ -148,7 +148,10 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
                 setattr(self, name, getattr(stats, name))
         if self.normalize_y:
             scale = part.deviations()
-            read, part = dataclasses.replace(read, y_scale=scale), part.in_units(scale)
+            read, part = (
+                dataclasses.replace(read, y_scale=scale),
+                part.with_targets_over(scale),
+            )
         return read, part
 
     def predict(self, X, *, tasks=None, return_std=False, noise=False):

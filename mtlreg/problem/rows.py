@@ -92,6 +92,19 @@ def append_ones(X):
     return np.concatenate([X, ones], axis=1)
 
 
+def scale_columns(X, factors):
+    """Return X with its columns multiplied, in its precision and format."""
+    factors = factors.astype(X.dtype, copy=False)
+    if not sp.issparse(X):
+        return X * factors
+    scaled = X.copy()
+    by_column = X.format == "csc"
+    scaled.data *= (
+        np.repeat(factors, np.diff(X.indptr)) if by_column else factors[X.indices]
+    )
+    return scaled
+
+
 def scale_rows(X, factors):
     if sp.issparse(X):
         return sp.dia_array((factors[None], [0]), shape=(len(factors),) * 2) @ X

@@ -115,6 +115,13 @@ class Statistics:
         square = np.ix_(features, features)
         return Statistics(self.gram[square], self.scale, None)
 
+    def in_units(self, units):
+        """Return the statistics of features that are divided by numbers."""
+        column = np.reshape(units, (-1, 1))
+        both = column * units
+        gram = self.gram / (both if self.scale is not None else both[:, :, None])
+        return Statistics(gram, self.scale, self.moments / column)
+
     @property
     def common(self):
         """Whether one matrix is the H_t of every task."""

@@ -260,7 +260,7 @@ class PartStatistics:
         varied = variance > CONSTANT * self.targets**2
         return np.sqrt(np.where(varied, variance, 1.0))
 
-    def in_units(self, scale):
+    def with_targets_over(self, scale):
         """Return the statistics with the targets of each task divided by a number."""
         return replace(
             self,
@@ -268,6 +268,34 @@ class PartStatistics:
             cross=self.cross / scale,
             square=self.square / scale**2,
         )
+
+    @property
+    def mean_target(self):
+        """The weighted mean of all targets."""
+        return float(np.average(self.targets + self.origin, weights=self.weight))
+
+    def with_ones(self):
+        """Return the statistics with a last feature of ones, of rows not centred.
+
+        The targets are then those less `mean_target`.
+        """
+        d, n_tasks = self.means.shape
+        target = self.targets + self.origin - self.mean_target
+        means = np.concatenate([self.means, np.ones((1, n_tasks))])
+        gram = self.gram if self.gram.ndim == 3 else self.gram[:, :, None]
+        whole = self.weight * means[:, None] * means
+        whole[:d, :d] += gram
+        cross = self.weight * means * target
+        cross[:d] += self.cross
+        square = self.square + self.weight * target**2
+        zero = np.zeros(means.shape), np.zeros(n_tasks)
+        return PartStatistics(self.weight, *zero, whole, cross, square)
+
+    def in_units(self, units):
+        """Return the statistics of features that are divided by numbers."""
+        part = Statistics(self.gram, self._multiples(), self.cross).in_units(units)
+        means = self.means / units[:, None]
+        return replace(self, means=means, gram=part.gram, cross=part.moments)
 
     def problem(self, penalty, task_scale, dtype):
         """Return the problem of these rows with the squared loss.

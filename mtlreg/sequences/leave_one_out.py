@@ -65,8 +65,11 @@ class LeaveOneOut:
 
     for the tasks t of which row i has cells. With K_t = (H_t + alpha I)^-1::
 
-        P_ts = [t = s] K_t + (alpha - alpha_mean) K_t [sum_u R_u]^-1 K_s
-        R_t = K_t (H_t + alpha_mean I)
+        P_ts = [t = s] K_t + K_t p [p sum_u R_u]^-1 p K_s
+        R_t = K_t (H_t + alpha_mean I),   p = alpha - alpha_mean
+
+    where alpha_mean and p may be diagonal matrices; p R_t is symmetric. Where alpha
+    differs from feature to feature they are in units in which it does not.
 
     Parameters
     ----------
@@ -99,17 +102,13 @@ class LeaveOneOut:
                 f" for {n_tasks} tasks; use folds, such as cv=5"
             )
         moments = -design.adjoint(term.slopes(np.zeros_like(term.y)))
-        self._spectra = Statistics.of_design(design, moments).spectra
-        vectors = self._spectra[1]
-        several = vectors.shape[1] > 1
-        self._bases = [vectors[:, t if several else 0] for t in range(n_tasks)]
+        self._statistics = Statistics.of_design(design, moments)
+        self._units = None
         self._targets = term.intercept(np.zeros_like(term.y))
         if data.offsets is None:
             self._groups = list(self._make_groups())
         else:
             self._batches = list(self._make_batches())
-            columns = [design.predict(vectors[..., k]) for k in range(vectors.shape[2])]
-            self._rotated = np.stack(columns, axis=1)
 
     def residuals(self, penalty):
         """Return the residuals, an array over cells; 0 where nothing is observed.
@@ -117,11 +116,12 @@ class LeaveOneOut:
         Parameters
         ----------
         penalty : Penalty
-            With a `task_matrix`, of the strengths alpha and alpha_mean.
+            With a `task_matrix`, of the strengths alpha, 0 < alpha < inf, and
+            alpha_mean.
         """
         if self._data.offsets is not None:
             return self._residuals_of_own_rows(penalty)
-        alpha, alpha_mean = penalty.task_matrix
+        alpha, alpha_mean, p = self._pose(penalty)
         out = np.zeros(self._data.y.shape)
         values, vectors, moments = self._spectra
         pooled = pooled_sum(values, vectors, alpha, alpha_mean)
@@ -130,20 +130,18 @@ class LeaveOneOut:
             f = group.factors[:, None]
             shifted = f * values + alpha
             # R_t and K_t q_t with H_t and q_t f times as large, less what they were
-            turned = (
-                values * (f - 1) * (alpha - alpha_mean) / (shifted * (values + alpha))
-            )
+            turned = values * (f - 1) / (shifted * (values + alpha))
             lifted = moments * (f - 1) * alpha / (shifted * (values + alpha))
             changed = np.flatnonzero(group.factors != 1)
-            inverse = pseudo_inverse(pooled + self._sum(turned, changed))
-            m = inverse @ (target + self._rotate(lifted, changed))
-            coupling = (alpha - alpha_mean) * inverse
+            system = pooled + self._sum(turned, changed) * p
+            inverse = pseudo_inverse(_symmetric(p[:, None] * system))
+            pulled = p * (inverse @ (p * (target + self._rotate(lifted, changed))))
+            coupling = p[:, None] * inverse * p
             for tasks, rows in group.blocks:
                 left = []
                 for t in tasks:
                     U = self._bases[t]
-                    pull = (alpha - alpha_mean) * (m @ U)
-                    a = U @ ((f[t] * moments[t] + pull) / shifted[t])
+                    a = U @ ((f[t] * moments[t] + pulled @ U) / shifted[t])
                     left.append(self._residual(t, rows, a))
                 M = self._influence(tasks, rows, group.factors, shifted, coupling)
                 found, close = self._without_row(
@@ -157,11 +155,11 @@ class LeaveOneOut:
     def _residuals_of_own_rows(self, penalty):
         """Return the residuals of tasks with rows of their own, all tasks at once.
 
-        In the eigenvectors U_t of H_t only the sum of the R_u is no diagonal.
+        In the eigenvectors U_t of H_t only p and the sum of the R_u are no diagonals.
         """
+        alpha, alpha_mean, p = self._pose(penalty)
         values, vectors, moments = self._spectra
-        alpha, alpha_mean = penalty.task_matrix
-        data, design, free = self._data, self._problem.design, alpha - alpha_mean
+        data, design = self._data, self._problem.design
         out = np.empty(len(data.y))
         for batch in self._batches:
             t, f, common = batch.tasks, batch.factors[:, None], batch.common
@@ -170,20 +168,20 @@ class LeaveOneOut:
             pooled = pooled_sum(common * values, vectors, alpha, alpha_mean)
             target = np.einsum("jtk,tk->j", vectors, common * moments / before)
             U = np.moveaxis(vectors, 1, 0)[t]
-            systems = U.transpose(0, 2, 1) @ (pooled @ U)
-            diagonal = np.arange(values.shape[1])
-            systems[:, diagonal, diagonal] += free * values[t] * moved
-            inverses = pseudo_inverses(systems)
-            right = target @ U + alpha * moments[t] * moved
-            m = np.einsum("cjk,ck->cj", inverses, right)
-            fits = (f * moments[t] + free * m) / shifted
+            pU = p[:, None] * U
+            turned = (pU * (values[t] * moved)[:, None]) @ pU.transpose(0, 2, 1)
+            inverses = pseudo_inverses(_symmetric(p[:, None] * pooled) + turned)
+            lifted = np.einsum("cjk,ck->cj", U, alpha * moments[t] * moved)
+            m = np.einsum("cjk,ck->cj", inverses, p * (target + lifted))
+            fits = (f * moments[t] + np.einsum("cjk,cj->ck", pU, m)) / shifted
+            coupling = pU.transpose(0, 2, 1) @ (inverses @ pU)
             rows, cells = batch.rows, batch.cells
             x = self._rotated[rows]
             left = data.y[rows] - self._targets[t][cells]
             left -= np.einsum("ij,ij->i", x, fits[cells])
             inner = x / shifted[cells]
             M = np.einsum("ij,ij->i", x, inner)
-            M += free * quadratic_forms(inverses, cells, inner)
+            M += quadratic_forms(coupling, cells, inner)
             if self._problem.term.fit_intercept:
                 M += 1 / (design.task_weights[t] * batch.factors)[cells]
             rest = 1.0 - M * (batch.factors[cells] * design.v[rows])
@@ -193,6 +191,29 @@ class LeaveOneOut:
                 task = (int(t[cells[i]]),)
                 out[rows[i]] = self._refit(task, rows[i], penalty)[0]
         return out
+
+    def _pose(self, penalty):
+        """Return alpha, one number, alpha_mean and p in the units that make it one."""
+        spread, mean = penalty.task_matrix
+        units = np.sqrt(np.divide(spread, np.max(spread)))
+        # those of a path are the same but for rounding
+        if self._units is None or not np.allclose(units, self._units, rtol=1e-12):
+            self._take_units(units)
+        mean = mean / self._units**2
+        d = self._problem.design.n_features
+        return np.max(spread), mean, np.broadcast_to(np.max(spread) - mean, d)
+
+    def _take_units(self, units):
+        """Take the features in other units: diagonalise the H_t."""
+        self._units, design = units, self._problem.design
+        self._spectra = self._statistics.in_units(units).spectra
+        vectors = self._spectra[1]
+        several = vectors.shape[1] > 1
+        self._bases = [vectors[:, t if several else 0] for t in range(design.n_tasks)]
+        if self._data.offsets is not None:
+            given = vectors / np.reshape(units, (-1, 1, 1))
+            columns = [design.predict(given[..., k]) for k in range(given.shape[2])]
+            self._rotated = np.stack(columns, axis=1)
 
     def _rotate(self, coordinates, tasks=None):
         """Return the sum over tasks of vectors in the eigenvectors of their H_t."""
@@ -239,7 +260,7 @@ class LeaveOneOut:
         design = self._problem.design
         X = design.X[rows]
         X = X.toarray() if sp.issparse(X) else X
-        return X if design.shift is None else X - design.shift[:, t]
+        return (X if design.shift is None else X - design.shift[:, t]) / self._units
 
     def _cells(self, values, t, rows):
         return values[rows] if values.ndim == 1 else values[rows, t]
@@ -317,6 +338,11 @@ class LeaveOneOut:
                 batch.rows[rows],
                 batch.cells[rows] - first,
             )
+
+
+def _symmetric(matrix):
+    """Return the symmetric part of a matrix, of which the rest is rounding."""
+    return 0.5 * (matrix + matrix.T)
 
 
 @njit_sums

@@ -61,7 +61,7 @@ class Posterior:
     units: np.ndarray
 
     @classmethod
-    def of_problem(cls, problem, data, A, free):
+    def of_problem(cls, problem, data, A, free, units=None):
         """Return the posterior of a solution, or None where it takes too much.
 
         Parameters
@@ -73,6 +73,8 @@ class Posterior:
         A : ndarray of shape (q, n_tasks)
         free : bool
             Whether intercepts are free.
+        units : ndarray of shape (q,), optional
+            What the features are divided by in the problem, if intercepts are shrunken.
         """
         design, (q, n_tasks) = problem.design, A.shape
         used = design.v > 0
@@ -87,12 +89,16 @@ class Posterior:
         else:
             grams = np.empty((q, q, n_tasks))
             design.grams(grams)
+            if units is not None:
+                grams *= (units[:, None] * units)[:, :, None]
         term = problem.term
         square = 2.0 * term.value(term.image(A.astype(np.float64)))
         strengths = problem.penalty.task_matrix
         alpha, alpha_mean = (
             np.broadcast_to(s, q).astype(np.float64) for s in strengths
         )
+        if units is not None:
+            alpha, alpha_mean = alpha * units**2, alpha_mean * units**2
         fixed = alpha_mean == np.inf
         share = np.divide(alpha_mean, alpha, out=np.ones(q), where=~fixed)
         with np.errstate(divide="ignore"):

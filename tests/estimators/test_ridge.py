@@ -483,8 +483,9 @@ def test_what_does_not_go_with_weights():
     model = MeanRegularizedRegressor(alpha_intercept=0.1, positive=True)
     with pytest.raises(ValueError, match="alpha_intercept=0"):
         model.fit(X, y, tasks=tasks)
-    search = MeanRegularizedRegressorCV(feature_weight=WEIGHT, cv="loo")
-    with pytest.raises(ValueError, match="feature_weight=None, or use"):
+    weight = np.append(WEIGHT[1:], np.inf)
+    search = MeanRegularizedRegressorCV(feature_weight=weight, cv="loo")
+    with pytest.raises(ValueError, match="features with weights between 0 and inf"):
         search.fit(X, y, tasks=tasks)
 
 

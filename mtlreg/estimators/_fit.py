@@ -215,18 +215,18 @@ class Fit:
 
     def _of_all_tasks(self, A, intercept):
         """Return the variable, in the units of X, and b of all tasks."""
+        if not self.kept.all():
+            full = np.empty((*A.shape[:-1], len(self.kept)), dtype=A.dtype)
+            full[..., self.kept] = A
+            full[..., ~self.kept] = self.problem.penalty.absent_task(A)[..., None]
+            b = np.empty(len(self.kept), dtype=A.dtype)
+            b[self.kept], b[~self.kept] = intercept, self._constants
+            A, intercept = full, b
         if self.units is not None:
             A = (A / self.units[:, None]).astype(A.dtype, copy=False)
         if self._in_A:
             return A[:-1], A[-1] + A.dtype.type(self._origin)
-        if self.kept.all():
-            return A, intercept
-        full = np.empty((*A.shape[:-1], len(self.kept)), dtype=A.dtype)
-        full[..., self.kept] = A
-        full[..., ~self.kept] = self.problem.penalty.absent_task(A)[..., None]
-        b = np.empty(len(self.kept), dtype=A.dtype)
-        b[self.kept], b[~self.kept] = intercept, self._constants
-        return full, b
+        return A, intercept
 
     def variable(self, blocks, intercept):
         """Return the variable of a solver for what was fitted.

@@ -30,19 +30,57 @@ def check_options(model):
             )
 
 
-def read_options(model, read):
+def read_options(model, penalty, read):
     """Return the options of `mtlreg.penalties.with_options`, None where off.
 
     Parameters
     ----------
     model : MultiTaskLinearModel
+    penalty : Penalty
+        Of the model, without options.
     read : FitInput
     """
+    by_rows = _is_sum_over_rows(penalty)
     return {
         "ridge": float(model.ridge) or None,
         "positive": _signs(model.positive, read),
-        "feature_weight": _weights(model.feature_weight, read),
+        "feature_weight": _weights(model.feature_weight, read) if by_rows else None,
     }
+
+
+def units_of_weights(model, penalty, read):
+    """Return what to divide columns of X by for the weights of features, or None.
+
+    A penalty that is no sum over rows has no prox of ``diag(w) A``, so that its problem
+    is posed in this matrix: on the columns of X over w.
+
+    Parameters
+    ----------
+    model, penalty, read
+        As in `read_options`.
+    """
+    if model.feature_weight is None or _is_sum_over_rows(penalty):
+        return None
+    weight, name = _weights(model.feature_weight, read), type(penalty).__name__
+    bad = ~((weight > 0) & (weight < np.inf))
+    if bad.any():
+        raise ValueError(
+            f"feature_weight of {name}, which is no sum over features, must be > 0 and "
+            f"finite, got {weight[bad][0]}: give a small weight to a feature that is "
+            f"not to be penalised, and leave one out of X to exclude it"
+        )
+    if model.ridge > 0:
+        raise ValueError(
+            f"feature_weight and ridge={model.ridge} do not go together for {name}, "
+            f"which is no sum over features: set one of them to its default"
+        )
+    return weight
+
+
+def _is_sum_over_rows(penalty):
+    """Return whether it is one over the rows of A, or of blocks of which each is."""
+    parts = getattr(penalty, "parts", (penalty,))
+    return all(part.row_separable for part in parts)
 
 
 def _signs(positive, read):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mtlreg.estimators._checks import check_strength
 from mtlreg.estimators._docs import compose
-from mtlreg.estimators._options import read_options
+from mtlreg.estimators._options import read_options, units_of_weights
 from mtlreg.estimators.strengths import check_ratios
 from mtlreg.penalties import with_options
 
@@ -31,6 +31,7 @@ class Stem:
         for those that are left out), 0 or more: the penalty is that of
         ``diag(feature_weight) A``, so that 0 leaves a feature without a penalty in all
         tasks, and inf excludes it, with coefficients of 0. The ridge is not weighted.
+        The trace norm takes finite weights of more than 0, without a ridge.
     positive : bool or array-like of bool, shape (n_features,), default=False
         Whether coefficients may not be negative, or those of which features: in both
         parts of a sum, and for no trace norm.
@@ -90,11 +91,12 @@ class Stem:
         ----------
         read : FitInput
         """
-        return with_options(self._penalty(read), **self._penalty_options(read))
+        penalty = self._penalty(read)
+        return with_options(penalty, **self._penalty_options(penalty, read))
 
-    def _penalty_options(self, read):
+    def _penalty_options(self, penalty, read):
         """Return the options of the penalty by name, as `read_options` does."""
-        return read_options(self, read)
+        return read_options(self, penalty, read)
 
     @abstractmethod
     def _penalty(self, read):
@@ -129,7 +131,7 @@ class Stem:
         Those of the features of a `FitInput`, and last of ones if the intercepts are
         shrunken.
         """
-        return None
+        return units_of_weights(self, self._penalty(read), read)
 
     def _unit(self, problem):
         """Return what the strength 1 of a search is in leading strengths."""

@@ -113,8 +113,8 @@ class _MeanRegularized(Stem):
             alpha = np.append(np.full(d, alpha), self.alpha_intercept)
         return MeanRegularization(alpha, np.append(np.full(d, self.alpha_mean), 0.0))
 
-    def _penalty_options(self, read):
-        options = super()._penalty_options(read)
+    def _penalty_options(self, penalty, read):
+        options = super()._penalty_options(penalty, read)
         if self._shrinks_intercepts():
             # which are of the slopes alone
             d = len(read.feature_names)

@@ -76,7 +76,14 @@ ACCEPTED = {
     "class_weight": [None, "balanced", {}, {1: 2}, {0: np.float32(0.5), 1: 3.0}],
     "max_iter": [np.int32(5000), 5000],
     "tol": [0.1, 1, np.float32(1e-4)],
-    "feature_weight": [None],
+    "feature_weight": [
+        None,
+        [1, 2, 3, 4],
+        (0.5, 1.0, 1.0, 2.0),
+        np.ones(4, dtype=np.float32),
+        {},
+        pl.Series([1.0, 2.0, 3.0, 4.0]),
+    ],
     "task_weight": [
         "equal",
         "proportional",

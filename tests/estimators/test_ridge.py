@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import (
     ElasticNet,
     Lasso,
@@ -301,10 +302,6 @@ WEIGHT = np.array([0.5, 3.0, 1.0, 2.0])
 def test_weights_are_other_units_of_features(penalty, kind):
     X, y, tasks = draw(kind, n=150)
     est = make(penalty, kind, feature_weight=WEIGHT, tol=1e-10)
-    if penalty == "trace":
-        with pytest.raises(ValueError, match="divide the columns of X"):
-            est.fit(X, y, tasks=tasks)
-        return
     est.fit(X, y, tasks=tasks)
     other = make(penalty, kind, tol=1e-10).fit(X / WEIGHT, y, tasks=tasks)
     np.testing.assert_allclose(est.coef_, other.coef_ / WEIGHT, rtol=0, atol=2e-4)
@@ -378,23 +375,37 @@ def test_weights_by_name():
 
 
 @pytest.mark.parametrize("penalty", ["l21", "mean", "dirty-linf"])
-def test_searches_and_paths_keep_the_weights(penalty):
+def test_paths_exclude_features(penalty):
     X, y, _ = draw(n=120, layout="columns")
     model = make(penalty, "regressor", feature_weight=[1, 2, 1, np.inf])
     path = regularization_path(model, X, y, alphas=4)
     assert not path.coef[:, :, 3].any()
     assert path.coef[-1, :, :3].all()
-    by_stem = {"l21": GroupLassoRegressorCV, "mean": MeanRegularizedRegressorCV}
-    if penalty in by_stem:
-        weights = {"feature_weight": WEIGHT, "cv": 3, "tol": 1e-9}
-        search = by_stem[penalty](alphas=[0.3, 0.1, 0.03], **weights).fit(X, y)
-        weights["feature_weight"] = None
-        other = by_stem[penalty](alphas=[0.3, 0.1, 0.03], **weights)
-        other.fit(X / WEIGHT, y)
-        atol = 1e-4 * np.abs(other.score_path_).max()
-        np.testing.assert_allclose(
-            search.score_path_, other.score_path_, rtol=0, atol=atol
-        )
+
+
+SEARCHES = {
+    "l21": GroupLassoRegressorCV,
+    "mean": MeanRegularizedRegressorCV,
+    "trace": TraceNormRegressorCV,
+}
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("n", [30, 300])
+@pytest.mark.parametrize("penalty", SEARCHES)
+def test_searches_and_paths_keep_the_weights(penalty, n, layout):
+    X, y, tasks = draw(n=n, layout=layout)
+    alphas = {"alphas": [0.3, 0.1, 0.03]}
+    model = make(penalty, "regressor", tol=1e-9)
+    other = regularization_path(model, X / WEIGHT, y, tasks=tasks, **alphas)
+    model.set_params(feature_weight=WEIGHT)
+    path = regularization_path(model, X, y, tasks=tasks, **alphas)
+    np.testing.assert_allclose(path.coef, other.coef / WEIGHT, rtol=0, atol=1e-3)
+    search = SEARCHES[penalty](cv=3, tol=1e-9, **alphas)
+    other = clone(search).fit(X / WEIGHT, y, tasks=tasks)
+    search.set_params(feature_weight=WEIGHT).fit(X, y, tasks=tasks)
+    atol = 1e-4 * np.abs(other.score_path_).max()
+    np.testing.assert_allclose(search.score_path_, other.score_path_, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ SEPARATE = "separate fits"
 POOLED = "pooled fit"
 DUMMIES = "pooled, task dummies"
 BOOSTING = "gradient boosting"
-INDEPENDENT = {"ratios": [1.0]}  # of mean regularisation: a ridge for each task
+# of mean regularisation: a ridge for each task
+INDEPENDENT = {"ratios": [1.0], "intercept_ratios": [0.0]}
 METHODS = [
     MultiTask(SEPARATE, "MeanRegularized", INDEPENDENT),
     MultiTask(POOLED, "MeanRegularized", INDEPENDENT, pooled=True),

@@ -48,8 +48,10 @@ class _MeanRegularized(Stem):
 
     Search parameters
     -----------------
-    ratios : array-like of shape (n_ratios,), default=(0.01, 0.1, 1.0)
-        ``alpha_mean / alpha`` to choose from; 1 is an independent ridge for every task.
+    ratios : array-like of shape (n_ratios,), default=(0.001, 0.01, 0.1, 1.0)
+        ``alpha_mean / alpha`` to choose from; 1 is an independent ridge for every task,
+        and a small one leaves the mean free also where alpha is so large that there are
+        hardly any deviations.
 
     Attributes
     ----------
@@ -69,7 +71,7 @@ class _MeanRegularized(Stem):
 
     _strengths: ClassVar = ("alpha", "alpha_mean", "alpha_intercept")
     _ratio: ClassVar = "ratios"
-    _default_ratios: ClassVar = (0.01, 0.1, 1.0)
+    _default_ratios: ClassVar = (0.001, 0.01, 0.1, 1.0)
 
     def _check_strengths(self):
         check_strength(self.alpha, "alpha", infinite=True)
@@ -102,7 +104,7 @@ class _MeanRegularized(Stem):
 
     def _ratio_limits(self, n_tasks):
         # the mean as good as free, and every task on its own
-        return 0.01, 1.0
+        return 0.001, 1.0
 
     def _penalty(self, read):
         if not self._shrinks_intercepts():
@@ -163,10 +165,10 @@ class _SearchOfIntercepts:
 
     Parameters
     ----------
-    intercept_ratios : array-like of shape (n_intercept_ratios,), default=(0.0,)
-        ``alpha_intercept / alpha`` to choose from; 0 has free intercepts. Where there
-        are several, "ratios" in the shapes of the attributes are pairs with one of
-        ``ratios``, which come first for the first of these, then for the second.
+    intercept_ratios : array-like of shape (n,), default=(0.0, 0.1)
+        ``alpha_intercept / alpha`` to choose from; 0 has free intercepts. "Ratios" in
+        the shapes of the attributes are pairs with one of ``ratios``: all of them with
+        the first of these, then with the second.
 
     Attributes
     ----------
@@ -176,9 +178,10 @@ class _SearchOfIntercepts:
 
     def _models(self, n_tasks):
         models = super()._models(n_tasks)
-        if not self.fit_intercept:
-            return models
         ratios = check_ratios(self.intercept_ratios, "intercept_ratios")
+        if n_tasks == 1 or not self.fit_intercept:
+            # no intercept has another to differ from
+            return models
         return [
             clone(model).set_params(alpha_intercept=float(ratio))
             for ratio in ratios
@@ -244,13 +247,13 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
     >>> data = make_multitask_regression(structure="mean", random_state=0)
     >>> model = MeanRegularizedRegressorCV(alphas=10)
     >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
-    (3, 10, 5)
+    (8, 10, 5)
     >>> model = MeanRegularizedRegressorCV(cv="reml", task_weight="proportional")
     >>> model.fit(data.X, data.y, tasks=data.tasks).singular_
     False
     """
 
-    intercept_ratios: Any = (0.0,)
+    intercept_ratios: Any = (0.0, 0.1)
     per_feature: bool = False
 
     _model_class = MeanRegularizedRegressor
@@ -348,10 +351,10 @@ class MeanRegularizedClassifierCV(_SearchOfIntercepts, ClassifierCV):
     >>> data = make_multitask_classification(structure="mean", random_state=0)
     >>> model = MeanRegularizedClassifierCV(alphas=10)
     >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
-    (3, 10, 5)
+    (8, 10, 5)
     """
 
-    intercept_ratios: Any = (0.0,)
+    intercept_ratios: Any = (0.0, 0.1)
 
     _model_class = MeanRegularizedClassifier
 

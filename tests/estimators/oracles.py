@@ -78,10 +78,14 @@ STEM_ORACLES = {
             "alpha_mean": [0, 0.0, 1, np.float32(0.5)],
             "alpha_intercept": [0, 1, np.float32(0.5), np.inf],
         },
-        search_parameters="ratios=(0.01, 0.1, 1.0), intercept_ratios=(0.0,)",
+        search_parameters="ratios=(0.001, 0.01, 0.1, 1.0), intercept_ratios=(0.0, 0.1)",
         chosen="intercept_ratio_ alpha_ alpha_mean_ alpha_intercept_ ratio_ ratios_",
-        points={"ratios": [1.5, 0.3], "alphas": [0.1, 10.0, 1.0]},
-        one_ratio={"ratios": [1.0]},
+        points={
+            "ratios": [1.5, 0.3],
+            "intercept_ratios": [0.0],
+            "alphas": [0.1, 10.0, 1.0],
+        },
+        one_ratio={"ratios": [1.0], "intercept_ratios": [0.0]},
         at=lambda alpha, ratio: {"alpha": alpha, "alpha_mean": ratio * alpha},
     ),
     "GroupLasso": StemOracle(

@@ -111,6 +111,13 @@ def test_without_intercepts_there_are_no_ratios_of_them():
     assert est.intercept_ratio_ == est.alpha_intercept_ == 0
 
 
+def test_one_task_has_no_ratios_of_intercepts():
+    X, y, _ = draw()
+    est = quiet_fit(MeanRegularizedRegressorCV(**GRID, cv=3), X, y)
+    assert est.score_path_.shape == (2, 3, 3)
+    assert est.intercept_ratio_ == 0
+
+
 def test_the_grid_is_that_of_free_intercepts():
     X, y, tasks = draw()
     grids = []

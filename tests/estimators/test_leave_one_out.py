@@ -73,7 +73,8 @@ def losses_of_tasks(errors, tasks, weight):
 
 
 def search(ratios=RATIOS, **params):
-    return MeanRegularizedRegressorCV(alphas=ALPHAS, ratios=ratios, cv="loo", **params)
+    free = {"ratios": ratios, "intercept_ratios": [0.0]}
+    return MeanRegularizedRegressorCV(alphas=ALPHAS, cv="loo", **free, **params)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -99,6 +100,13 @@ def test_scores_are_those_of_a_loop(layout, task_weight, weighted, fit_intercept
     ratio, index = np.unravel_index(means.argmax(), (2, 3))
     assert (found.alpha_, found.ratio_) == (ALPHAS[index], RATIOS[ratio])
     assert "split0_test_score" not in found.cv_results_
+
+
+def test_the_ridge_is_that_of_fits():
+    X, y, tasks = draw("rows")
+    found = search(ridge=0.2).fit(X, y, tasks=tasks)
+    expected = scores_of_rows(found, X, y, tasks, ridge=0.2)
+    np.testing.assert_allclose(found.score_path_, expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -185,8 +193,7 @@ def test_the_mean_is_that_of_tasks_where_every_cell_has_a_weight(layout, rule):
 
 def test_equal_to_the_splitter_of_scikit_learn():
     X, y, tasks = draw("rows")
-    params = {"alphas": ALPHAS, "ratios": RATIOS, "tol": 1e-12}
-    folds = MeanRegularizedRegressorCV(cv=LeaveOneOut(), **params)
+    folds = search(tol=1e-12).set_params(cv=LeaveOneOut())
     folds.fit(X, y, tasks=tasks)
     found = search().fit(X, y, tasks=tasks)
     np.testing.assert_allclose(found.score_path_, folds.score_path_, rtol=1e-8)

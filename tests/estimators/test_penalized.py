@@ -237,7 +237,9 @@ def test_the_grid_of_a_search_ends_at_alpha_max(table):
 def test_a_search_of_a_quadratic_multiplies_it(table):
     X, y, tasks = table.X, table.y, table.tasks
     search = PenalizedRegressorCV(MeanRegularization(2.0, 0.2), alphas=[1.0, 0.01])
-    named = mtlreg.MeanRegularizedRegressorCV(ratios=[0.1], alphas=[2.0, 0.02])
+    named = mtlreg.MeanRegularizedRegressorCV(
+        ratios=[0.1], intercept_ratios=[0.0], alphas=[2.0, 0.02]
+    )
     search.fit(X, y, tasks=tasks)
     named.fit(X, y, tasks=tasks)
     assert np.allclose(search.score_path_, named.score_path_, rtol=1e-9)

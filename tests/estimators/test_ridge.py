@@ -147,15 +147,6 @@ def test_folds_have_the_ridge(search, layout):
     assert np.all(est.score_path_ < plain.score_path_)
 
 
-def test_leave_one_out_has_the_ridge():
-    X, y, tasks = draw(n=60, d=3)
-    search = MeanRegularizedRegressorCV(alphas=[0.3], ratios=[0.5], ridge=0.2, cv="loo")
-    search.fit(X, y, tasks=tasks)
-    other = MeanRegularizedRegressorCV(alphas=[0.5], ratios=[0.7], cv="loo")
-    other.fit(X, y, tasks=tasks)
-    np.testing.assert_allclose(search.score_path_, other.score_path_, rtol=1e-9)
-
-
 def test_the_generic_estimator_has_the_options():
     X, y, tasks = draw(n=90)
     options = {"tol": TOL, "ridge": 0.3}

@@ -116,7 +116,7 @@ def shared_slopes():
 
 @pytest.mark.parametrize(
     ("ratios", "end"),
-    [([1.0, 0.5, 0.2], "smallest"), ([0.1, 0.01, 1.0], None), ([0.001, 1.0], None)],
+    [([1.0, 0.5, 0.2], "smallest"), ([0.1, 0.001, 1.0], None), ([1e-4, 1.0], None)],
 )
 def test_ratios_of_mean_regularisation(ratios, end):
     X, y, tasks = shared_slopes()

@@ -10,6 +10,7 @@ from scipy.linalg import eigh
 from mtlreg.losses.base import ratio
 
 _EPS = np.finfo(np.float64).eps
+_OF_SUMS = 100  # units in the last place that sums over rows are off by at most
 
 
 class FreeMoves:
@@ -62,6 +63,11 @@ class FreeMoves:
         """Return the derivative by the coordinates of what has the gradient by A."""
         common = gradient[self.features] @ self.patterns
         return np.concatenate([gradient[self.rows].ravel(), common.ravel()])
+
+    def bound(self, sizes):
+        """Return bounds of what `along` makes of a gradient of these magnitudes."""
+        own, common = np.split(sizes[self.all_features], [len(self.rows)])
+        return np.concatenate([own.ravel(), (common @ np.abs(self.patterns)).ravel()])
 
     def matrix(self, x):
         """Return the move of the coordinates x, (n_features, n_tasks)."""
@@ -246,10 +252,7 @@ class FreeDirections:
             bend = term.loss.hessian(term.predictions(Z), term.y, term.v)
             size += bend * np.abs(Z)
         squares = term.cells.sum(size * ratio(size, term.v))
-        sizes = np.sqrt(term.design.square_norms[moves.all_features] * squares)
-        own, common = np.split(sizes, [len(moves.rows)])
-        common = common @ np.abs(moves.patterns)
-        return 16 * _EPS * np.concatenate([own.ravel(), common.ravel()])
+        return 16 * _EPS * moves.bound(np.sqrt(term.design.square_norms * squares))
 
     def _along(self, slopes):
         """Return the derivative by the moves of what has the slopes."""
@@ -334,6 +337,22 @@ class FreeOnStatistics:
             shift += moves.matrix(self._inverse.solve(-left))
             image = self._multiply(shift)
         return shift, image
+
+    def leaves(self, gradient, A, square_norms, value):
+        """Return whether more than rounding is left of a gradient along the moves.
+
+        Parameters
+        ----------
+        gradient, A : ndarray of shape (n_features, n_tasks)
+            The gradient at A.
+        square_norms : ndarray of shape (n_features, n_tasks)
+        value : float
+            Of the data term at A = 0.
+        """
+        roots = np.sqrt(square_norms)
+        residual = np.sqrt(2.0 * value) + (roots * np.abs(A)).sum(axis=0)
+        noise = self._moves.bound(_OF_SUMS * _EPS * roots * residual)
+        return bool(np.any(np.abs(self._moves.along(gradient)) > noise))
 
 
 @dataclass(frozen=True)

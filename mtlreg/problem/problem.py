@@ -453,6 +453,9 @@ class StatisticsProblem(Problem):
             gradient = gradient + image
             # the dual point is that of the optimum over what nothing penalises
             lower = 0.5 * max(float(np.vdot(shift, image)), 0.0)
+            known = self.square_norms, self._value_at_zero
+            if self._null.free.leaves(gradient, matrix + shift, *known):
+                lower = np.inf
         gap, s, polars = self._penalty_gap(exact, matrix, gradient, value)
         gap += lower
         loss = nonnegative(

@@ -746,3 +746,24 @@ def test_the_hessian_of_free_directions(loss, layout, intercept):
     dead = np.diag(expected) == 0
     assert dead.any() == intercept
     assert not found[dead].any()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e8])
+def test_statistics_that_hide_a_free_mean_certify_nothing(offset):
+    """Where the Gram matrix rounds a direction away, no gap is small."""
+    rng = np.random.default_rng(0)
+    X, Y = offset + rng.normal(size=(10, 4)), rng.normal(size=(10, 3))
+    data = MultiTaskData(X, Y, np.ones(Y.shape))
+    penalty = MeanRegularization(1e3 * (1.0 + offset) ** 2, 0.0)
+    loss = LOSSES["squared"]()
+    rows = Problem(data, loss, penalty, np.ones(3), fit_intercept=False)
+    A = Direct().solve(rows.on_statistics()).A
+    exact = X.astype(np.longdouble)
+    # of equal slopes, the deviations from which cost next to nothing
+    mean = np.linalg.lstsq(X, Y.mean(axis=1), rcond=None)[0]
+    residual = Y - (exact @ A.astype(np.longdouble))
+    best = Y - (exact @ mean.astype(np.longdouble))[:, None]
+    above = 0.5 * float(np.sum(residual**2) - np.sum(best**2)) / 10
+    gap = rows.on_statistics().certificate(A).gap
+    assert gap >= above - 1e-12
+    assert (gap == np.inf) == (offset == 1e8)

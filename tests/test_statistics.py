@@ -109,6 +109,38 @@ def test_searches_by_folds_of_statistics(cls, intercept):
     assert_alike(streamed, search)
 
 
+@pytest.mark.parametrize("strength", [0.01, 1.0, np.inf])
+def test_shrunken_intercepts(strength):
+    X, y, tasks, weight = table()
+    columns = {"tasks": tasks, "sample_weight": weight}
+    stats = in_parts(X, y, np.array_split(np.arange(len(y)), 3), **columns)
+    model = mtlreg.MeanRegularizedRegressor(tol=EXACT, alpha_intercept=strength)
+    whole = clone(model).fit(X, y, weight, tasks=tasks)
+    assert_alike(model.fit_statistics(stats), whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"per_feature": True}, {"fit_intercept": False}])
+def test_restricted_maximum_likelihood(options):
+    X, y, tasks, weight = table()
+    columns = {"tasks": tasks, "sample_weight": weight}
+    parts = [in_parts(X, y, [rows], **columns) for rows in np.split(np.arange(240), 4)]
+    model = mtlreg.MeanRegularizedRegressorCV(
+        cv="reml", task_weight="proportional", tol=EXACT, **options
+    )
+    whole = clone(model).fit(X, y, weight, tasks=tasks)
+    for given in (parts, sum(parts, TaskStatistics())):
+        streamed = clone(model).fit_statistics(given)
+        for name in ("log_likelihood_", "noise_variance_", "task_variance_"):
+            first, second = getattr(streamed, name), getattr(whole, name)
+            np.testing.assert_allclose(first, second, rtol=1e-6)
+        assert_alike(streamed, whole, atol=1e-6)
+    constant = TaskStatistics().update(X, np.full_like(y, 1e8), tasks=tasks)
+    with pytest.raises(ValueError, match="constant targets"):
+        model.fit_statistics(constant)
+    with pytest.raises(ValueError, match="proportional"):
+        clone(model).set_params(task_weight="equal").fit_statistics(parts)
+
+
 @pytest.mark.parametrize("missing", [False, True])
 def test_several_targets(missing):
     rng = np.random.default_rng(0)

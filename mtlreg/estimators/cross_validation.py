@@ -391,15 +391,24 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
             fitted or scored; the estimator is then as it was before.
         """
         self._check_parameters()
+        context = self._init_callback_context(max_subtasks=None)
+        inputs = {"X": None, "y": None, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **inputs)
+        fit, start = self._choose_by_statistics(stats, context, inputs)
+        self._solve(fit, start, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
+
+    def _choose_by_statistics(self, stats, context, inputs):
+        """Return what `_choose` does, of statistics of the folds."""
         for name in ("cv", "scoring"):
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is for rows; leave it out: the "
                     f"folds are those of the statistics, scored by their errors"
                 )
-        context = self._init_callback_context(max_subtasks=None)
-        inputs = {"X": None, "y": None, "metadata": {}}
-        context.call_on_fit_task_begin(estimator=self, **inputs)
         stats = _checked_folds(stats)
         read, whole = self._read_statistics(functools.reduce(operator.add, stats))
         parts = [one.aligned(read.tasks) for one in stats]
@@ -421,12 +430,8 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         ]
         scores = self._run(jobs, grid.alphas.size, context, inputs)
         chosen = self._record(grid, scores)
-        fit = Fit.of_statistics(chosen, read, chosen._whole_penalty(read), whole)
-        self._solve(fit, None, context, inputs)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=dict, **inputs
-        )
-        return self
+        penalty = chosen._whole_penalty(read)
+        return Fit.of_statistics(chosen, read, penalty, whole), None
 
     def _record(self, *found):
         chosen = super()._record(*found)

@@ -1,5 +1,7 @@
 """Mean regularisation."""
 
+import functools
+import operator
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -19,6 +21,7 @@ from mtlreg.inputs.frames import listed
 from mtlreg.penalties import MeanRegularization
 from mtlreg.sequences.leave_one_out import LeaveOneOut
 from mtlreg.sequences.mixed_model import TaskFactors, restricted_maximum
+from mtlreg.statistics import TaskStatistics
 
 
 @dataclass(eq=False, repr=False)
@@ -272,6 +275,33 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
     def _choose(self, given, read, context, inputs):
         if not (isinstance(self.cv, str) and self.cv == "reml"):
             return super()._choose(given, read, context, inputs)
+        data = read.data
+        observed = data.y[data.weight > 0]
+        self._check_reml(read, np.all(observed == observed[0]))
+        origin = _origin(data) if self.fit_intercept else 0.0
+        factors = TaskFactors.of_data(data, bool(self.fit_intercept), origin)
+        chosen, penalty, *found = self._by_reml(read, factors, data.weight.sum())
+        fit = Fit(chosen, read, penalty)
+        return fit, _start_of_reml(fit, *found, origin)
+
+    def _choose_by_statistics(self, stats, context, inputs):
+        if not (isinstance(self.cv, str) and self.cv == "reml"):
+            return super()._choose_by_statistics(stats, context, inputs)
+        if not isinstance(stats, TaskStatistics):
+            stats = functools.reduce(operator.add, stats)
+        read, part = self._read_statistics(stats)
+        self._check_reml(read, not part.varies)
+        centred = bool(self.fit_intercept)
+        origin = part.mean_target if centred else 0.0
+        seen = part if centred else part.about_zero()
+        factors = TaskFactors.of_statistics(seen, *stats.counts, centred, origin)
+        self._forget()
+        chosen, penalty, *found = self._by_reml(read, factors, part.weight.sum())
+        fit = Fit.of_statistics(chosen, read, penalty, part)
+        return fit, _start_of_reml(fit, *found, origin)
+
+    def _check_reml(self, read, constant):
+        """Raise ValueError where there are no variances to estimate."""
         options = {
             name: getattr(self, name)
             for name in ("ridge", "feature_weight", "positive", "normalize_y")
@@ -287,11 +317,48 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
                 f"cv='reml' has no scores, but scoring={self.scoring!r}; leave it out, "
                 f"or use cv=5"
             )
-        mixed = _mixed_model(self, read)
+        if not _is_proportional(self):
+            raise ValueError(
+                f"cv='reml' is for rows of one noise variance, but task_weight="
+                f"{self.task_weight!r} weighs them by task; set "
+                f"task_weight='proportional', or use cv=5"
+            )
+        if len(read.tasks) == 1:
+            raise ValueError(
+                "cv='reml' estimates variances over tasks, but there is one task only; "
+                "use cv=5, or give the labels of several tasks"
+            )
+        if constant:
+            raise ValueError(
+                "cv='reml' finds no variance in constant targets; use another "
+                "estimator, or another target"
+            )
+
+    def _by_reml(self, read, factors, weight):
+        """Set the attributes of restricted maximum likelihood.
+
+        Returns
+        -------
+        chosen : MeanRegularizedRegressor
+        penalty : MeanRegularization
+            Of its problem.
+        coef, first
+            Of the mixed model, and how many of its rows are intercepts.
+        """
+        if factors.freedom <= 0:
+            raise ValueError(
+                f"cv='reml' needs more rows than the {factors.basis.shape[1]} common "
+                f"coefficients, but there are {int(factors.n_rows.sum())}; use fewer "
+                f"features, or cv=5"
+            )
+        n, first = len(read.feature_names), int(self.fit_intercept)
+        groups = np.arange(n) if self.per_feature else np.zeros(n, dtype=np.intp)
+        if first:
+            groups = np.append(0, groups + 1)
+        mixed = restricted_maximum(factors, groups)
         ratios, noise = mixed.ratios, mixed.noise
-        data, first = read.data, int(self.fit_intercept)
         # c_t / W_t, the same for all tasks
-        unit = len(read.tasks) / float(data.weight.sum())
+        unit = len(read.tasks) / float(weight)
         with np.errstate(divide="ignore"):
             strengths = unit / ratios
         slopes = strengths[first:], noise * ratios[first:]
@@ -312,10 +379,8 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
         units = chosen._units(read)
         if units is not None:
             order /= units**2
-        fit = Fit(chosen, read, MeanRegularization(order, np.zeros(len(order))))
-        coef, origin = mixed.coefficients, _origin(data)
-        intercept = coef[0] + origin if first else np.zeros(len(read.tasks))
-        return fit, fit.variable(coef[None, first:], intercept)
+        penalty = MeanRegularization(order, np.zeros(len(order)))
+        return chosen, penalty, mixed.coefficients, first
 
     def _plan(self, given, read):
         if not isinstance(self.cv, str):
@@ -369,37 +434,10 @@ def _origin(data):
     return float(np.average(data.y, weights=data.weight))
 
 
-def _mixed_model(search, read):
-    """Return the `MixedModel` of restricted maximum likelihood, or raise ValueError."""
-    if not _is_proportional(search):
-        raise ValueError(
-            f"cv='reml' is for rows of one noise variance, but task_weight="
-            f"{search.task_weight!r} weighs them by task; set "
-            f"task_weight='proportional', or use cv=5"
-        )
-    data, intercept = read.data, bool(search.fit_intercept)
-    if len(read.tasks) == 1:
-        raise ValueError(
-            "cv='reml' estimates variances over tasks, but there is one task only; use "
-            "cv=5, or give the labels of several tasks"
-        )
-    observed = data.y[data.weight > 0]
-    if np.all(observed == observed[0]):
-        raise ValueError(
-            "cv='reml' finds no variance in constant targets; use another estimator, "
-            "or another target"
-        )
-    factors = TaskFactors.of_data(data, intercept, _origin(data) if intercept else 0.0)
-    if factors.freedom <= 0:
-        raise ValueError(
-            f"cv='reml' needs more rows than the {factors.basis.shape[1]} common "
-            f"coefficients, but there are {observed.size}; use fewer features, or cv=5"
-        )
-    n = len(read.feature_names)
-    groups = np.arange(n) if search.per_feature else np.zeros(n, dtype=np.intp)
-    if intercept:
-        groups = np.append(0, groups + 1)
-    return restricted_maximum(factors, groups)
+def _start_of_reml(fit, coef, first, origin):
+    """Return the variable of a fit for the coefficients of a mixed model."""
+    intercept = coef[0] + origin if first else np.zeros(coef.shape[1])
+    return fit.variable(coef[None, first:], intercept)
 
 
 def _leave_one_out_scores(whole, models, factors):

@@ -251,6 +251,15 @@ class PartStatistics:
             self.square + weight * targets**2,
         )
 
+    @property
+    def varies(self):
+        """Whether the targets are more than one number and its rounding."""
+        around = self.targets + self.origin - self.mean_target
+        variance = np.average(
+            self.square / self.weight + around**2, weights=self.weight
+        )
+        return bool(variance > CONSTANT * self.mean_target**2)
+
     def deviations(self):
         """Return the weighted standard deviations of the targets, 1 where they are 0.
 

@@ -1,4 +1,4 @@
-"""School, Parkinsons and Landmine: test errors of the CV estimators alone.
+"""School, Parkinsons, Landmine and targets in several units: test errors.
 
     MTLREG_DATA=folder python benchmarks/protocols.py [--only school ...] [--quick]
 
@@ -6,7 +6,8 @@ Every strength is chosen by a ``...RegressorCV`` or ``...ClassifierCV`` inside t
 training part, with 5 folds drawn inside each task. Features are standardised by the
 rows of the training part, and every row counts the same (``"proportional"``). The
 regressions choose by the error that they report, Landmine by the default log-loss: of
-40 rows a task, most test parts hold no positive one, and so no AUC.
+40 rows a task, most test parts hold no positive one, and so no AUC. The targets in
+several units (rf1, atp1d) are as they come, beside a ridge regression of each.
 
 Prints Markdown, of values beside those to expect and of targets; exit status 1 on a
 miss. "best" strengths are those of the smallest error on the test part itself. Chosen
@@ -32,7 +33,7 @@ from _data import (
 )
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, RidgeCV
 
 from mtlreg import (
     DirtyModelRegressorCV,
@@ -41,7 +42,7 @@ from mtlreg import (
     MeanRegularizedRegressorCV,
     TraceNormRegressorCV,
 )
-from mtlreg.metrics import task_auc
+from mtlreg.metrics import task_auc, task_rrmse
 from mtlreg.model_selection import TaskKFold
 
 TOL = 1e-5
@@ -51,6 +52,10 @@ INDEPENDENT = {"ratios": [1.0], "intercept_ratios": [0.0]}
 # training rows and how many splits; the margin over the pooled model at 40 rows is
 # less than the standard error of five
 LANDMINE_ROWS = {40: 30, 80: 5, 160: 5, 300: 5}
+
+
+UNITS = {"atp1d": 250, "rf1": 400}  # training rows
+OWN_RIDGES, NORMALISED = "ridge of each target", "L2,1, normalize_y"
 
 
 class Method(NamedTuple):
@@ -257,6 +262,63 @@ def landmine_split(split, options):
     return found
 
 
+def units_split(split, options):
+    """Return {data set: {method: Outcome}}, of the mean over the targets of RRMSE."""
+    found = {}
+    for name, n_rows in UNITS.items():
+        data = load_data(name)
+        complete = ~np.isnan(data["X"]).any(axis=1)
+        X, Y = data["X"][complete], data["Y"][complete]
+        train = np.zeros(len(X), dtype=bool)
+        order = np.random.default_rng(split).permutation(len(X))
+        train[order[:n_rows]] = True
+        # a column may be constant in the training part
+        X = standardise(X[:, np.ptp(X[train], axis=0) > 0], train)
+        search = {"alphas": options.alphas, "tol": 1e-4}
+        ridges = [RidgeCV(np.geomspace(1e-3, 1e5, 33)) for _ in Y.T]
+        models = {
+            "L2,1": GroupLassoRegressorCV(**search),
+            NORMALISED: GroupLassoRegressorCV(normalize_y=True, **search),
+        }
+        predictions = {
+            method: model.fit(X[train], Y[train]).predict(X[~train])
+            for method, model in models.items()
+        }
+        predictions[OWN_RIDGES] = np.column_stack(
+            [
+                ridge.fit(X[train], y[train]).predict(X[~train])
+                for ridge, y in zip(ridges, Y.T, strict=True)
+            ]
+        )
+        reference = Y[train].mean(axis=0)
+        found[name] = {
+            method: Outcome([task_rrmse(Y[~train], values, reference=reference)])
+            for method, values in predictions.items()
+        }
+    return found
+
+
+def report_units(results):
+    rows, targets = [], []
+    for name in UNITS:
+        part = [result[name] for result in results]
+        ridge = first_metric(part, OWN_RIDGES)
+        for method in part[0]:
+            error = first_metric(part, method)
+            wins = f"{np.sum(error < ridge)}/{len(part)}"
+            versus = (
+                ["", ""]
+                if method == OWN_RIDGES
+                else [mean_and_sd(error - ridge, "+"), wins]
+            )
+            rows.append([name, method, mean_and_sd(error), *versus])
+        error = first_metric(part, NORMALISED)
+        targets.append(
+            Target(f"{name}, {NORMALISED}: RRMSE", error.mean(), ridge.mean())
+        )
+    return markdown(["data", "method", "RRMSE", "minus ridge", "wins"], rows), targets
+
+
 def mean_and_sd(values, sign=""):
     return f"{np.mean(values):{sign}.3f} +- {np.std(values, ddof=1):.3f}"
 
@@ -353,6 +415,7 @@ PROTOCOLS = {
     "school": (school_split, report_school, 10, 100),
     "parkinsons": (parkinsons_split, report_parkinsons, 10, 30),
     "landmine": (landmine_split, report_landmine, 30, 30),
+    "units": (units_split, report_units, 10, 30),
 }
 
 

@@ -222,8 +222,9 @@ def kernel_tasks(X, rows, weight, centred, live):
         mean = weight[:, None, :] @ part / np.sum(weight, axis=1)[:, None, None]
         part = part - mean
     half = root * part * live[:, None, :]
-    wide = half.shape[1] < half.shape[2]
-    return squares_of(half if wide else half.swapaxes(1, 2))
+    # rows without an entry have kernels of 0, not of no size
+    narrow = 0 < half.shape[2] <= half.shape[1]
+    return squares_of(half.swapaxes(1, 2) if narrow else half)
 
 
 def inner_products(X):

@@ -525,3 +525,16 @@ def test_tasks_that_are_alike_weigh_the_same(n_tasks):
     design = make_design(data, data.weight / 3.0, False)
     assert np.all(design.task_weights == design.task_weights[0])
     assert design.same_rows
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_tasks_of_sparse_rows_without_an_entry(intercept):
+    X = np.zeros((12, 3))
+    X[2:] = np.random.default_rng(0).normal(size=(10, 3))
+    bounds, y = np.array([0, 1, 2, 7, 12]), np.arange(12.0)
+    found = []
+    for rows in (sp.csr_array(X), X):
+        data = MultiTaskData(rows, y, np.ones(12), bounds)
+        found.append(make_design(data, data.weight, intercept).largest_eigenvalues())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+    assert not found[0][:2].any()

@@ -32,7 +32,6 @@ REFUSED = {name: [0, 0.0, *NOT_STRENGTHS] for name in STRENGTHS} | {
         2.0,
         [1.0, 1.0],
         [[1.0] * 4],
-        [1.0, 0.0, 1.0, 1.0],
         [1.0, -1.0, 1.0, 1.0],
         [1.0, np.nan, 1.0, 1.0],
         [np.inf] * 4,

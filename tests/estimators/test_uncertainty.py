@@ -203,7 +203,7 @@ def test_options_without_standard_deviations(option):
     X, y, tasks = draw("regressor")
     model = MeanRegularizedRegressor(**option).fit(X, y, tasks=tasks)
     assert not hasattr(model, "coef_std_")
-    with pytest.raises(ValueError, match="set normalize_y=False and positive=False"):
+    with pytest.raises(ValueError, match="normalize_y=False, positive=False and"):
         model.predict(X, tasks=tasks, return_std=True)
 
 

@@ -74,7 +74,9 @@ class Drawn:
     def variable(self, coef, intercept):
         """Return A and b as `judge` takes them, of coefficients and intercepts."""
         scale = self.y_scale()
+        # intercepts are as precise as they are given
         A, b = np.asarray(coef, float).T / scale, intercept / scale
+        b = b.astype(intercept.dtype)
         return (np.vstack([A, b]), 0 * b) if self.shrinks else (A, b)
 
     def rows(self, keep=slice(None)):

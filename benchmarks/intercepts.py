@@ -18,7 +18,9 @@ import sys
 import time
 import warnings
 
+import mixedlm
 import numpy as np
+import pandas as pd
 from _data import (
     Progress,
     Target,
@@ -29,6 +31,7 @@ from _data import (
     task_split,
 )
 from joblib import Parallel, delayed
+from scipy.linalg import qr
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import log_loss
 
@@ -37,6 +40,7 @@ from mtlreg.metrics import task_auc
 
 DUMMIES, DEFAULT = "ridge with task dummies", "nothing set"
 PROPORTIONAL, REML = "proportional", "REML"
+RANDOM = "random intercepts alone"
 FREE, SHRUNKEN = "free intercepts", "shrunken intercepts"
 SEARCHES = {
     DEFAULT: {},
@@ -53,15 +57,33 @@ def with_dummies(X, tasks):
     return np.hstack([X, tasks[:, None] == np.unique(tasks)])
 
 
+def by_random_intercepts(X, y, tasks, train):
+    """Return the predictions of a mixed model with common slopes."""
+    # a column that the others determine has no coefficient of its own
+    _, _, order = qr(X[train], mode="economic", pivoting=True)
+    X = X[:, np.sort(order[: np.linalg.matrix_rank(X[train])])]
+    names = [f"x{j}" for j in range(X.shape[1])]
+    table = pd.DataFrame(X, columns=names).assign(y=y, task=tasks.astype(str))
+    formula = f"y ~ {' + '.join(names)} + (1 | task)"
+    model = mixedlm.lmer(formula, data=table[train].reset_index(drop=True))
+    fixed, ranef = model.fixef(), model.ranef()["task"]["(Intercept)"]
+    labels = np.unique(table["task"][train])
+    own = dict(zip(labels, np.asarray(ranef, dtype=float), strict=True))
+    slopes = np.array([fixed[name] for name in names])
+    return fixed["(Intercept)"] + X @ slopes + table["task"].map(own).to_numpy()
+
+
 def regressions(X, y, tasks, train):
     """Return {method: (rmse over rows, mean square over tasks, seconds)} of a split."""
     X, test, found = standardise(X, train), ~train, {}
-    for name in (DUMMIES, *SEARCHES):
+    for name in (DUMMIES, RANDOM, *SEARCHES):
         start = time.process_time()
         if name == DUMMIES:
             Z = with_dummies(X, tasks)
             model = RidgeCV(np.geomspace(1e-2, 1e4, 25)).fit(Z[train], y[train])
             prediction = model.predict(Z[test])
+        elif name == RANDOM:
+            prediction = by_random_intercepts(X, y, tasks, train)[test]
         else:
             model = MeanRegularizedRegressorCV(**SEARCHES[name])
             model.fit(X[train], y[train], tasks=tasks[train])
@@ -134,7 +156,8 @@ def report_regressions(results, where):
         for name in means
     ]
     header = [where, "RMSE of rows", "of tasks", "seconds"]
-    pairs = [(DEFAULT, DUMMIES), (REML, DUMMIES), (REML, DEFAULT)]
+    pairs = [(DEFAULT, DUMMIES)]
+    pairs += [(REML, other) for other in (DUMMIES, RANDOM, DEFAULT)]
     return markdown(header, rows), [no_worse(means, *pair, where) for pair in pairs]
 
 

@@ -49,7 +49,7 @@ class WithUncertainty:
         weight = self.feature_weight
         if has_labels(weight):
             weight = list(dict(weight.items()).values())
-        free = weight is not None and np.any(np.equal(weight, 0))
+        free = weight is not None and np.any(np.asarray(weight, dtype=np.float64) == 0)
         return not (self.normalize_y or np.any(self.positive) or free)
 
     def _known_posterior(self, error=AttributeError):

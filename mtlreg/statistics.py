@@ -158,13 +158,13 @@ class TaskStatistics(BaseEstimator):
                 f"task_column is {self.task_column!r} here and {other.task_column!r} "
                 f"there; make both in the same way"
             )
-        return self if other._part is None else self._take(other)
+        return self if other.is_empty else self._take(other)
 
     def __add__(self, other):
         return TaskStatistics(task_column=self.task_column).merge(self).merge(other)
 
     def _take(self, other):
-        if self._part is None:
+        if self.is_empty:
             vars(self).update(vars(other))
             return self
         self._check_alike(other)
@@ -352,6 +352,11 @@ class TaskStatistics(BaseEstimator):
         )
 
     @property
+    def is_empty(self):
+        """Whether there are no rows so far."""
+        return self._part is None
+
+    @property
     def part(self):
         """The `PartStatistics` of all tasks."""
         return self._made._part
@@ -363,7 +368,7 @@ class TaskStatistics(BaseEstimator):
 
     @property
     def _made(self):
-        if self._part is None:
+        if self.is_empty:
             raise ValueError(
                 "these TaskStatistics are empty; give them rows by update(X, y)"
             )

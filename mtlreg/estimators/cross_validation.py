@@ -390,7 +390,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
             If an argument or a parameter is not as described, or a fold cannot be
             fitted or scored; the estimator is then as it was before.
         """
-        self._check_parameters()
+        self._check_for_statistics()
         context = self._init_callback_context(max_subtasks=None)
         inputs = {"X": None, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **inputs)
@@ -403,12 +403,6 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
 
     def _choose_by_statistics(self, stats, context, inputs):
         """Return what `_choose` does, of statistics of the folds."""
-        for name in ("cv", "scoring"):
-            if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for rows; leave it out: the "
-                    f"folds are those of the statistics, scored by their errors"
-                )
         stats = _checked_folds(stats)
         read, whole = self._read_statistics(functools.reduce(operator.add, stats))
         parts = [one.aligned(read.tasks) for one in stats]
@@ -432,6 +426,15 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         chosen = self._record(grid, scores)
         penalty = chosen._whole_penalty(read)
         return Fit.of_statistics(chosen, read, penalty, whole), None
+
+    def _check_for_statistics(self):
+        super()._check_for_statistics()
+        for name in ("cv", "scoring"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for rows; leave it out: the "
+                    f"folds are those of the statistics, scored by their errors"
+                )
 
     def _record(self, *found):
         chosen = super()._record(*found)

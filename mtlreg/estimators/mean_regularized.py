@@ -284,6 +284,13 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
         fit = Fit(chosen, read, penalty)
         return fit, _start_of_reml(fit, *found, origin)
 
+    def _check_for_statistics(self):
+        if isinstance(self.cv, str) and self.cv == "reml":
+            # which has no folds
+            MultiTaskRegressor._check_for_statistics(self)
+        else:
+            super()._check_for_statistics()
+
     def _choose_by_statistics(self, stats, context, inputs):
         if not (isinstance(self.cv, str) and self.cv == "reml"):
             return super()._choose_by_statistics(stats, context, inputs)

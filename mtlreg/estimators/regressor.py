@@ -85,7 +85,7 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
             If the statistics are empty, a task has no weight or a parameter is not as
             described; the estimator is then as it was before.
         """
-        self._check_parameters()
+        self._check_for_statistics()
         context = self._init_callback_context(max_subtasks=None)
         inputs = {"X": None, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **inputs)
@@ -125,6 +125,15 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         self.fit_statistics(seen)
         self._seen = seen
         return self
+
+    def _check_for_statistics(self):
+        """Raise ValueError where the parameters are not for fits of statistics."""
+        self._check_parameters()
+        if not self._loss().quadratic:
+            raise ValueError(
+                f"statistics are those of the squared loss, but loss={self.loss!r}; "
+                f"use fit with the rows"
+            )
 
     def _read_statistics(self, stats):
         """Return the `FitInput` and `PartStatistics` of the fit, and know the columns.

@@ -5,5 +5,5 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
-    patterns=["README.md", "docs/large.md", "docs/cluster.md"],
+    patterns=["README.md", "docs/large.md", "docs/cluster.md", "docs/database.md"],
 ).pytest()

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from mtlreg.inputs.frames import as_frame, listed
 from mtlreg.inputs.labels import encode, label_kind, unique_labels
 from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
+from mtlreg.inputs.sums import read_sums
 from mtlreg.sequences.folds import PartStatistics
 from mtlreg.sequences.mixed_model import counts_of
 
@@ -131,6 +132,73 @@ class TaskStatistics(BaseEstimator):
         part._part = PartStatistics.of_data(data, centred=True)
         part._counts = np.stack(counts_of(data))
         return self._take(part)
+
+    @classmethod
+    def from_sums(
+        cls,
+        tasks,
+        n_rows,
+        sums,
+        products,
+        *,
+        shift=0.0,
+        weight=None,
+        log_weight=0.0,
+        feature_names=None,
+        task_column=None,
+    ):
+        """Make statistics of sums over the rows of each task, with z = (x, y).
+
+        Parameters
+        ----------
+        tasks : array-like of shape (n_tasks,)
+            Labels, each once.
+        n_rows : array-like of shape (n_tasks,)
+            Rows of positive weight.
+        sums : array-like of shape (n_tasks, n_features + 1)
+            ``sum_i w_i (z_i - shift)``.
+        products : array-like of shape (n_tasks, n_features + 1, n_features + 1)
+            ``sum_i w_i (z_i - shift)(z_i - shift)'``.
+        shift : array-like of shape (n_tasks, n_features + 1), (n_features + 1,) or ()
+            The nearer to the means, the fewer digits are lost; 0 loses as many as there
+            are in the squares of means over variances.
+        weight : array-like of shape (n_tasks,), optional
+            Sums of the weights, by default of 1.
+        log_weight : array-like of shape (n_tasks,) or float
+            Sums of their logarithms.
+        feature_names : array-like of str, shape (n_features,), optional
+        task_column : str, optional
+            Name of the column of labels, after the features, in tables to predict.
+
+        Returns
+        -------
+        TaskStatistics
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, a number is not finite, a task has no weight or is
+            there twice.
+        """
+        stats = cls(task_column=task_column)
+        stats._layout = "rows"
+        stats._tasks, stats._counts, arrays = read_sums(
+            tasks, n_rows, sums, products, shift, weight, log_weight
+        )
+        stats._part = part = PartStatistics.of_sums(**arrays)
+        if feature_names is None:
+            names = np.array([f"x{j}" for j in range(len(part.means))], dtype=object)
+        else:
+            names = np.array(feature_names, dtype=object)
+        if names.shape != (len(part.means),):
+            raise ValueError(
+                f"feature_names must be {len(part.means)} names, got {names.tolist()}"
+            )
+        own = [] if task_column is None else [task_column]
+        stats._names, stats.n_features_in_ = names, len(names) + len(own)
+        if feature_names is not None:
+            stats.feature_names_in_ = np.array([*names, *own], dtype=object)
+        return stats
 
     def merge(self, other):
         """Take in the rows that other statistics are of.

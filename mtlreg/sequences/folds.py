@@ -169,6 +169,34 @@ class PartStatistics:
                     gram[:, :, held] = grams
         return cls(weight, means, targets, gram, cross, square, origin)
 
+    @classmethod
+    def of_sums(cls, weight, sums, products, shift):
+        """Return the statistics of sums about any point of z = (x, y).
+
+        What then is left of a variable within rounding of its squares is none.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (n_tasks,)
+        sums : ndarray of shape (n_tasks, n_features + 1)
+            ``sum_i w_ti (z_i - shift_t)``.
+        products : ndarray of shape (n_tasks, n_features + 1, n_features + 1)
+            ``sum_i w_ti (z_i - shift_t)(z_i - shift_t)'``.
+        shift : ndarray that broadcasts to ``sums``
+        """
+        moved = sums / weight[:, None]
+        left = products - sums[:, :, None] * moved[:, None]
+        before, after = (
+            np.diagonal(part, axis1=1, axis2=2) for part in (products, left)
+        )
+        none = after <= 16 * np.finfo(np.float64).eps * before
+        left[none[:, :, None] | none[:, None]] = 0.0
+        left = np.ascontiguousarray(np.moveaxis(left, 0, 2))
+        means = np.ascontiguousarray((shift + moved).T)
+        return cls(
+            weight, means[:-1], means[-1], left[:-1, :-1], left[:-1, -1], left[-1, -1]
+        )
+
     def merge(self, other):
         """Return the statistics of both parts together."""
         weight = self.weight + other.weight

@@ -1,18 +1,20 @@
 """Sufficient statistics of the squared loss: made of parts, merged, saved, fitted."""
 
 import copy
-import zipfile
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
+from mtlreg.inputs.archive import read_archive, write_archive
 from mtlreg.inputs.frames import as_frame, listed
 from mtlreg.inputs.labels import encode, label_kind, unique_labels
 from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
 from mtlreg.inputs.sums import read_sums
 from mtlreg.sequences.folds import PartStatistics
 from mtlreg.sequences.mixed_model import counts_of
+from mtlreg.sequences.sums import TaskSums
 
 __all__ = ["TaskStatistics"]
 
@@ -85,6 +87,8 @@ class TaskStatistics(BaseEstimator):
 
     # nothing so far
     _layout = _names = _tasks = _part = _counts = None
+    # what rows are added to in place, of this object alone; newer than _part
+    _sums = None
 
     def __init__(self, *, task_column=None):
         self.task_column = task_column
@@ -115,23 +119,41 @@ class TaskStatistics(BaseEstimator):
         if _n_rows(X) == 0:
             return self
         part = TaskStatistics(task_column=self.task_column)
-        for name in _COLUMNS:
-            if hasattr(self, name):
-                setattr(part, name, getattr(self, name))
+        vars(part).update({k: v for k, v in vars(self).items() if k in _COLUMNS})
         read = read_fit_input(
             part, X, y, sample_weight, tasks, classifier=False, part=True
         )
-        data, labels = read.data, read.tasks
+        data, labels, part._layout = read.data, read.tasks, read.layout
         if data.offsets is not None:
             held = np.diff(data.offsets) > 0
-            data, labels = keep_tasks(data, held), labels[held]
+            labels = labels[held]
         if not len(labels):
             return self
-        data = replace(data, X=data.X.astype(np.float64, copy=False))
-        part._layout, part._names, part._tasks = read.layout, read.feature_names, labels
-        part._part = PartStatistics.of_data(data, centred=True)
-        part._counts = np.stack(counts_of(data))
-        return self._take(part)
+        part._names, part._tasks = read.feature_names, labels
+        if data.offsets is None or issparse(data.X):
+            data = data if data.offsets is None else keep_tasks(data, held)
+            data = replace(data, X=data.X.astype(np.float64, copy=False))
+            part._part = PartStatistics.of_data(data, centred=True)
+            part._counts = np.stack(counts_of(data))
+            return self._take(part)
+        offsets = np.append(data.offsets[:-1][held], data.offsets[-1])
+        return self._add(part, replace(data, offsets=offsets), read.rows)
+
+    def _add(self, part, data, rows):
+        """Add dense rows, of the tasks and columns of ``part``, in place."""
+        tasks, sums = part._tasks, self._sums
+        if self.is_empty:
+            sums = TaskSums.empty(len(tasks), data.X.shape[1])
+        else:
+            self._check_alike(part)
+            tasks = self._all_tasks(part)
+            sums = sums or TaskSums.of_part(self._part, self._counts)
+            if len(tasks) > len(self._tasks):
+                sums = sums.among(len(tasks), encode(self._tasks, tasks))
+        sums.add(data, rows, encode(part._tasks, tasks))
+        vars(self).update(vars(part))
+        self._tasks, self._sums, self._part = tasks, sums, None
+        return self
 
     @classmethod
     def from_sums(
@@ -186,10 +208,10 @@ class TaskStatistics(BaseEstimator):
             tasks, n_rows, sums, products, shift, weight, log_weight
         )
         stats._part = part = PartStatistics.of_sums(**arrays)
-        if feature_names is None:
-            names = np.array([f"x{j}" for j in range(len(part.means))], dtype=object)
-        else:
-            names = np.array(feature_names, dtype=object)
+        names = feature_names
+        if names is None:
+            names = [f"x{j}" for j in range(len(part.means))]
+        names = np.array(names, dtype=object)
         if names.shape != (len(part.means),):
             raise ValueError(
                 f"feature_names must be {len(part.means)} names, got {names.tolist()}"
@@ -233,19 +255,29 @@ class TaskStatistics(BaseEstimator):
 
     def _take(self, other):
         if self.is_empty:
-            vars(self).update(vars(other))
+            vars(self).update(other.__getstate__())
             return self
         self._check_alike(other)
-        tasks = self._tasks
-        if not np.array_equal(tasks, other._tasks):
-            tasks = unique_labels(np.concatenate([tasks, other._tasks]))
+        tasks = self._all_tasks(other)
         parts = [one.aligned(tasks) for one in (self, other)]
         counts = np.zeros((2, len(tasks)))
         for one in (self, other):
-            counts[:, encode(one._tasks, tasks)] += one._counts
-        self._tasks, self._counts = tasks, counts
+            counts[:, encode(one._tasks, tasks)] += one.counts
+        self._tasks, self._counts, self._sums = tasks, counts, None
         self._part = parts[0].merge(parts[1])
         return self
+
+    def _all_tasks(self, other):
+        if np.array_equal(self._tasks, other._tasks):
+            return self._tasks
+        return unique_labels(np.concatenate([self._tasks, other._tasks]))
+
+    def __getstate__(self):
+        # of a copy, whose rows are its own
+        _ = None if self.is_empty else self._made
+        state = super().__getstate__().copy()
+        state.pop("_sums", None)
+        return state
 
     def aligned(self, tasks):
         """Return the `PartStatistics` of these tasks, some perhaps without rows.
@@ -310,14 +342,14 @@ class TaskStatistics(BaseEstimator):
                     f"{listed(self._tasks)}"
                 )
         found = copy.copy(self)
-        found._tasks, found._counts = self._tasks[places], self._counts[:, places]
+        found._tasks, found._counts = self._tasks[places], self.counts[:, places]
         if features is not None:
             features = np.asarray(features)
             found._names, found.task_column = self._names[features], None
             found.n_features_in_ = len(found._names)
             if hasattr(self, "feature_names_in_"):
                 found.feature_names_in_ = found._names
-        found._part = self._part.restrict(features, places)
+        found._part = self.part.restrict(features, places)
         return found
 
     def save(self, path):
@@ -327,25 +359,16 @@ class TaskStatistics(BaseEstimator):
         ----------
         path : str or path
         """
-        arrays = {name: getattr(self.part, name) for name in _ARRAYS}
-        labels = self._tasks
-        if labels.dtype.kind == "O":
-            labels = np.array(labels.tolist())
-        np.savez(
-            path,
-            format=_FORMAT,
-            version=_VERSION,
-            layout=self._layout,
-            tasks=labels,
-            names=np.array([str(name) for name in self._names]),
-            columns=np.array(getattr(self, "feature_names_in_", []), dtype=str),
-            n_columns=self.n_features_in_,
-            task_column=np.array(
-                [] if self.task_column is None else [self.task_column]
-            ),
-            counts=self._counts,
-            **arrays,
-        )
+        arrays = {name: getattr(self.part, name) for name in _ARRAYS} | {
+            "layout": self._layout,
+            "tasks": self._tasks,
+            "names": list(map(str, self._names)),
+            "columns": np.array(getattr(self, "feature_names_in_", []), dtype=str),
+            "n_columns": self.n_features_in_,
+            "task_column": [] if self.task_column is None else [self.task_column],
+            "counts": self.counts,
+        }
+        write_archive(path, _FORMAT, _VERSION, arrays)
 
     @classmethod
     def load(cls, path):
@@ -364,36 +387,16 @@ class TaskStatistics(BaseEstimator):
         ValueError
             For a file that is none of these, damaged, or of a newer version.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                if str(file["format"]) != _FORMAT:
-                    raise KeyError(str(file["format"]))
-                arrays = dict(file)
-        except FileNotFoundError:
-            raise
-        except (KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{path} holds no TaskStatistics, or is damaged ({error}); write it "
-                f"again by TaskStatistics.save"
-            ) from error
-        if int(arrays["version"]) > _VERSION:
-            raise ValueError(
-                f"{path} has version {int(arrays['version'])} of the format, this "
-                f"mtlreg reads up to {_VERSION}; use a newer one"
-            )
-        return cls._of_arrays(arrays, path)
-
-    @classmethod
-    def _of_arrays(cls, arrays, path):
+        arrays = read_archive(path, _FORMAT, _VERSION)
         column = arrays["task_column"].tolist()
         stats = cls(task_column=column[0] if column else None)
         stats.n_features_in_ = int(arrays["n_columns"])
         if arrays["columns"].size:
-            stats.feature_names_in_ = arrays["columns"].astype(object)
+            stats.feature_names_in_ = arrays["columns"]
         tasks = arrays["tasks"]
         stats._layout = str(arrays["layout"])
-        stats._names = arrays["names"].astype(object)
-        stats._tasks = tasks.astype(object) if tasks.dtype.kind == "U" else tasks
+        stats._names = arrays["names"]
+        stats._tasks = tasks
         stats._counts = arrays["counts"]
         stats._part = part = PartStatistics(*(arrays[name] for name in _ARRAYS))
         d, n_tasks = len(stats._names), len(tasks)
@@ -422,7 +425,7 @@ class TaskStatistics(BaseEstimator):
     @property
     def is_empty(self):
         """Whether there are no rows so far."""
-        return self._part is None
+        return self._part is None and self._sums is None
 
     @property
     def part(self):
@@ -440,6 +443,8 @@ class TaskStatistics(BaseEstimator):
             raise ValueError(
                 "these TaskStatistics are empty; give them rows by update(X, y)"
             )
+        if self._part is None:
+            self._part, self._counts = self._sums.part()
         return self
 
     @property
@@ -452,7 +457,7 @@ class TaskStatistics(BaseEstimator):
 
     @property
     def n_rows_(self):
-        return self._made._counts[0].astype(np.int64)
+        return self.counts[0].astype(np.int64)
 
     @property
     def weight_(self):
@@ -491,6 +496,5 @@ _WORDS = {
 
 def _n_rows(X):
     frame = as_frame(X)
-    if frame is not None:
-        return len(frame)
+    X = X if frame is None else frame
     return X.shape[0] if hasattr(X, "shape") else len(X)

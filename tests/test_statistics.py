@@ -159,6 +159,50 @@ def test_several_targets(missing):
     assert_alike(clone(model).fit_statistics(stats), model.fit(X, frame))
 
 
+def test_rows_are_added_to_sums_of_their_own():
+    X, y, tasks, _ = table()
+    stats = TaskStatistics().update(X[:120], y[:120], tasks=tasks[:120])
+    shared = [copy.copy(stats), stats + stats, TaskStatistics().merge(stats)]
+    shared += [stats.restrict(tasks=[0, 1]), pickle.loads(pickle.dumps(stats))]
+    before = [copy.deepcopy(one) for one in shared]
+    seen, kept = stats.gram_, stats.gram_.copy()
+    stats.update(X[120:], y[120:], tasks=tasks[120:])
+    np.testing.assert_array_equal(seen, kept)
+    for one, known in zip(shared, before, strict=True):
+        np.testing.assert_array_equal(one.gram_, known.gram_)
+        np.testing.assert_array_equal(one.n_rows_, known.n_rows_)
+        # and the other way about
+        now = stats.gram_.copy()
+        one.update(X, y, tasks=tasks)
+        np.testing.assert_array_equal(stats.gram_, now)
+    assert stats.n_rows_.sum() == 240
+
+
+def test_batches_of_any_size_and_far_apart():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 3)) + np.array([0.0, 1e6, -1e3])
+    X[::2, 2] = 0.1  # constant in a task but for one row
+    y, tasks = X @ [1.0, -2.0, 0.5], np.arange(700) % 2
+    X[0] = 1e9  # the first row of a task is none like the others
+    weight = rng.uniform(0.0, 2.0, size=700) * (rng.random(700) < 0.9)
+    weight[0] = 1.0
+    for cuts in ([], [1], [1, 2, 3], [300], [350, 351, 600]):
+        parts = np.split(np.arange(700), cuts)
+        stats = in_parts(X, y, parts, tasks=tasks, sample_weight=weight)
+        for t in range(2):
+            rows = tasks == t
+            w = weight[rows]
+            mean = w @ X[rows] / w.sum()
+            left = X[rows] - mean
+            left -= w @ left / w.sum()
+            gram = (w * left.T) @ left
+            size = np.sqrt(np.diag(gram))
+            size[size == 0] = 1.0
+            apart = (stats.gram_[t] - gram) / (size[:, None] * size)
+            # means are known to the rounding of 1e6 deviations
+            assert np.abs(apart).max() <= 1e6 * np.finfo(float).eps
+
+
 def test_sums_are_those_of_the_definition():
     X, y, tasks, weight = table()
     columns = {"tasks": tasks, "sample_weight": weight}

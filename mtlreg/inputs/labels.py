@@ -207,9 +207,26 @@ def label_kind(labels):
 
 def unique_labels(labels):
     """Sorted distinct labels of a `label_array`."""
+    if _near(labels, len(labels)):
+        low = labels.min()
+        found = np.zeros(labels.max() - low + 1, dtype=bool)
+        found[labels - low] = True
+        return np.flatnonzero(found) + low
     if labels.dtype.kind != "O":
         return np.unique(labels[_run_starts(labels)])
     return np.array(sorted(set(labels.tolist())), dtype=object)
+
+
+def _near(labels, size):
+    """Whether a table of all integers between labels is not much longer than ``size``.
+
+    With an entry to spare at both ends.
+    """
+    if labels.dtype.kind != "i" or not labels.size:
+        return False
+    low, high = int(labels.min()), int(labels.max())
+    limits = np.iinfo(labels.dtype)
+    return limits.min < low and high < limits.max and high - low <= 4 * size
 
 
 def _run_starts(labels):
@@ -223,6 +240,11 @@ def encode(labels, tasks):
         position = {task: code for code, task in enumerate(tasks.tolist())}
         codes = [position.get(label, -1) for label in labels.tolist()]
         return np.array(codes, dtype=np.intp)
+    if labels.dtype.kind == "i" and _near(tasks, len(labels) + len(tasks)):
+        below, above = tasks[0] - 1, tasks[-1] + 1
+        position = np.full(above - below + 1, -1, dtype=np.intp)
+        position[tasks - below] = np.arange(len(tasks))
+        return position[np.clip(labels, below, above) - below]
     starts = _run_starts(labels)
     firsts = labels[starts]
     codes = np.searchsorted(tasks, firsts)

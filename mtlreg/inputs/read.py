@@ -101,8 +101,8 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier, part=Fa
     classifier : bool
         Targets are classes; ``data.y`` then holds -1 and +1, the later class.
     part : bool, default=False
-        X and y are some of the rows only: tasks may be left without a weight, and
-        columns that the estimator knows have to be the same.
+        Some rows only: tasks may have no weight, known columns have to be the same,
+        and dense rows are not sorted: ``rows`` is what would sort them.
 
     Returns
     -------
@@ -140,25 +140,27 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier, part=Fa
             y, classes = encode_columns(y, observed, weight, columns)
     elif classifier:
         y, classes = encode_classes(y, weight, by_task=labels is not None)
-    (data, rows), layout, tasks = _lay_out(X, y, weight, columns, labels, classes)
+    given = X, y, weight, columns, labels, classes
+    (data, rows), layout, tasks = _lay_out(*given, sparse.issparse(X) or not part)
     if not part and data.offsets is not None:
         check_weighted(np.diff(data.offsets), tasks)
     return FitInput(data, layout, tasks, classes, names, rows, labels)
 
 
-def _lay_out(X, y, weight, columns, labels, classes):
+def _lay_out(X, y, weight, columns, labels, classes, sort):
     """Data with its rows, layout and tasks of checked input."""
     if columns is not None:
         return _by_columns(X, y, weight), "columns", columns
     if labels is not None:
         tasks = unique_labels(labels)
-        return _by_rows(X, y, weight, encode(labels, tasks), tasks), "rows", tasks
+        codes = encode(labels, tasks)
+        return _by_rows(X, y, weight, codes, tasks, sort), "rows", tasks
     if y.ndim == 2:
         weight = np.repeat(weight[:, None], len(classes), axis=1)
         return _by_columns(X, y, weight), "multiclass", classes
     tasks, codes = np.array([0]), np.zeros(len(y), dtype=np.intp)
     X = sparse.csr_array(X) if sparse.issparse(X) else X
-    return _by_rows(X, y, weight, codes, tasks), "single", tasks
+    return _by_rows(X, y, weight, codes, tasks, sort), "single", tasks
 
 
 def read_predict_input(estimator, X, tasks):
@@ -425,9 +427,8 @@ def _check_unmasked(X):
 
 def _feature_names(estimator, left_out):
     """Names of the columns of X but those at some positions, numbered without names."""
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is None:
-        names = _numbered(estimator.n_features_in_)
+    numbered = _numbered(estimator.n_features_in_)
+    names = getattr(estimator, "feature_names_in_", numbered)
     return np.delete(np.array(names, dtype=object), left_out)
 
 
@@ -471,16 +472,18 @@ def _check_features(X, estimator, formats):
     return X
 
 
-def _by_rows(X, y, weight, codes, tasks):
+def _by_rows(X, y, weight, codes, tasks, sort):
     """Rows of positive weight, stably sorted by task, and their positions."""
     held = weight > 0
     complete = held.all()
     counts = np.bincount(codes if complete else codes[held], minlength=len(tasks))
     rows = np.arange(len(y))
     if not (complete and np.all(codes[:-1] <= codes[1:])):
-        rows = np.argsort(codes, kind="stable")
+        # short integers are sorted by their digits
+        short = codes.astype(np.uint16 if len(tasks) < 2**16 else np.intp)
+        rows = np.argsort(short, kind="stable")
         rows = rows[held[rows]]
-        X, y, weight = X[rows], y[rows], weight[rows]
+        X, y, weight = (X[rows], y[rows], weight[rows]) if sort else (X, y, weight)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     return MultiTaskData(X, y, weight, offsets), rows
 

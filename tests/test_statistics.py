@@ -119,7 +119,9 @@ def test_shrunken_intercepts(strength):
     assert_alike(model.fit_statistics(stats), whole)
 
 
-@pytest.mark.parametrize("options", [{}, {"per_feature": True}, {"fit_intercept": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"per_feature": True}, {"fit_intercept": False}]
+)
 def test_restricted_maximum_likelihood(options):
     X, y, tasks, weight = table()
     columns = {"tasks": tasks, "sample_weight": weight}

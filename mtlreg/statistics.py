@@ -131,7 +131,7 @@ class TaskStatistics(BaseEstimator):
             return self
         part._names, part._tasks = read.feature_names, labels
         if data.offsets is None or issparse(data.X):
-            data = data if data.offsets is None else keep_tasks(data, held)
+            data = keep_tasks(data, held) if len(labels) < len(read.tasks) else data
             data = replace(data, X=data.X.astype(np.float64, copy=False))
             part._part = PartStatistics.of_data(data, centred=True)
             part._counts = np.stack(counts_of(data))

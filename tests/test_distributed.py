@@ -39,7 +39,7 @@ def processes():
         "distributed.scheduler.allowed-failures": 2,
         "distributed.scheduler.no-workers-timeout": "60s",
     }
-    local = {"dashboard_address": None, "silence_logs": 50, "memory_limit": 0}
+    local = {"dashboard_address": ":0", "silence_logs": 50, "memory_limit": 0}
     with (
         dask.config.set(options),
         LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster,

@@ -245,6 +245,8 @@ labels_of_one_kind = st.one_of(
         st.text(max_size=3),
         st.integers(-(2**80), 2**80),
         st.integers(-5, 5),
+        st.integers(2**63 - 5, 2**63 - 1),
+        st.integers(-(2**63), -(2**63) + 5),
         st.booleans(),
         st.dates(),
     )

@@ -9,7 +9,7 @@ from mtlreg.penalties.factored import Factored
 from mtlreg.problem import costs
 
 _RESIDUAL = 0.2  # of a linear system, relative, in the norm of its preconditioner
-_FEW_PRODUCTS = 5  # for a column that is about to grow to show beside a steep one
+_FEW_PRODUCTS = 2  # for a column that is about to grow to show beside a steep one
 _ROUNDING = 1e-10  # a residual after which more products tell nothing
 _LEAST_PRODUCTS = 30  # that one linear system may take, however few came before
 _LEAST_DECREASE = 0.01  # of what the slope along a step promises

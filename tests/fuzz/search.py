@@ -46,6 +46,14 @@ def cv_case(rng):
     cv, splits = draw_folds(rng, drawn, type(model).__name__)
     search.set_params(cv=cv)
     models = [at_ratio(model, stem, ratio) for ratio in ratios]
+    if stem == "MeanRegularized" and model.fit_intercept and drawn.n_tasks > 1:
+        shares = [0.0, 0.5][: int(rng.integers(1, 3))]
+        search.set_params(intercept_ratios=shares)
+        models = [
+            clone(base).set_params(alpha_intercept=share)
+            for share in shares
+            for base in models
+        ]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         search.fit(drawn.X, drawn.y, **keywords)
@@ -65,8 +73,8 @@ def cv_case(rng):
     )
     if stem == "GroupLasso":
         chosen.set_params(l1_ratio=search.ratio_ if len(ratios) > 1 else ratios[0])
-    check_fit(drawn, chosen, search.coef_, search.intercept_, search.dual_gap_, short)
     drawn.model = chosen
+    check_fit(drawn, chosen, search.coef_, search.intercept_, search.dual_gap_, short)
     check_predictions(drawn, search)
     return Outcome("warned" if short or own_short else "ok")
 

@@ -369,40 +369,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         Mean squared errors, ``-score_path_``; only without ``scoring``.
     """
 
-    @restores_on_failure
-    @with_callbacks
-    def fit_statistics(self, stats):
-        """Choose the strengths by folds of which there are statistics, then fit all.
-
-        Parameters
-        ----------
-        stats : sequence of mtlreg.statistics.TaskStatistics
-            Of the rows of each fold, two at least; made with the ``task_column`` of the
-            estimator, and of all tasks in each training part.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If an argument or a parameter is not as described, or a fold cannot be
-            fitted or scored; the estimator is then as it was before.
-        """
-        self._check_for_statistics()
-        context = self._init_callback_context(max_subtasks=None)
-        inputs = {"X": None, "y": None, "metadata": {}}
-        context.call_on_fit_task_begin(estimator=self, **inputs)
-        fit, start = self._choose_by_statistics(stats, context, inputs)
-        self._solve(fit, start, context, inputs)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=dict, **inputs
-        )
-        return self
-
-    def _choose_by_statistics(self, stats, context, inputs):
-        """Return what `_choose` does, of statistics of the folds."""
+    def _fit_of_statistics(self, stats, context, inputs):
         stats = _checked_folds(stats)
         read, whole = self._read_statistics(functools.reduce(operator.add, stats))
         parts = [one.aligned(read.tasks) for one in stats]

@@ -265,15 +265,19 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
     def _check_parameters(self):
         super()._check_parameters()
         check_flag(self.per_feature, "per_feature")
-        by_reml = isinstance(self.cv, str) and self.cv == "reml"
-        if self.per_feature and not by_reml:
+        if self.per_feature and not self._has_likelihood:
             raise ValueError(
                 f"per_feature=True is for cv='reml', but cv={self.cv!r}; set one or "
                 f"the other"
             )
 
+    @property
+    def _has_likelihood(self):
+        """Whether strengths are those of a likelihood, without folds."""
+        return isinstance(self.cv, str) and self.cv == "reml"
+
     def _choose(self, given, read, context, inputs):
-        if not (isinstance(self.cv, str) and self.cv == "reml"):
+        if not self._has_likelihood:
             return super()._choose(given, read, context, inputs)
         data = read.data
         observed = data.y[data.weight > 0]
@@ -285,15 +289,14 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
         return fit, _start_of_reml(fit, *found, origin)
 
     def _check_for_statistics(self):
-        if isinstance(self.cv, str) and self.cv == "reml":
-            # which has no folds
+        if self._has_likelihood:
             MultiTaskRegressor._check_for_statistics(self)
         else:
             super()._check_for_statistics()
 
-    def _choose_by_statistics(self, stats, context, inputs):
-        if not (isinstance(self.cv, str) and self.cv == "reml"):
-            return super()._choose_by_statistics(stats, context, inputs)
+    def _fit_of_statistics(self, stats, context, inputs):
+        if not self._has_likelihood:
+            return super()._fit_of_statistics(stats, context, inputs)
         if not isinstance(stats, TaskStatistics):
             stats = functools.reduce(operator.add, stats)
         read, part = self._read_statistics(stats)

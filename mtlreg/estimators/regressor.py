@@ -72,8 +72,10 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
 
         Parameters
         ----------
-        stats : mtlreg.statistics.TaskStatistics
-            Made with the ``task_column`` of the estimator.
+        stats : mtlreg.statistics.TaskStatistics, or a sequence of these
+            Made with the ``task_column`` of the estimator. A search takes those of each
+            fold, two at least and of all tasks in each training part; with
+            ``cv="reml"`` these or their sum.
 
         Returns
         -------
@@ -82,22 +84,28 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         Raises
         ------
         ValueError
-            If the statistics are empty, a task has no weight or a parameter is not as
-            described; the estimator is then as it was before.
+            If the statistics are empty, a task has no weight, a fold cannot be fitted
+            or scored, or a parameter is not as described; the estimator is then as it
+            was before.
         """
         self._check_for_statistics()
         context = self._init_callback_context(max_subtasks=None)
         inputs = {"X": None, "y": None, "metadata": {}}
         context.call_on_fit_task_begin(estimator=self, **inputs)
-        read, part = self._read_statistics(stats)
-        fit = Fit.of_statistics(self, read, self._whole_penalty(read), part)
-        start = self._start(fit)
-        self._forget()
+        fit, start = self._fit_of_statistics(stats, context, inputs)
         self._solve(fit, start, context, inputs)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=dict, **inputs
         )
         return self
+
+    def _fit_of_statistics(self, stats, context, inputs):
+        """Return the fit of statistics, and where it starts or None."""
+        read, part = self._read_statistics(stats)
+        fit = Fit.of_statistics(self, read, self._whole_penalty(read), part)
+        start = self._start(fit)
+        self._forget()
+        return fit, start
 
     @available_if(_fits_alone)
     @restores_on_failure
@@ -157,10 +165,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
                 setattr(self, name, getattr(stats, name))
         if self.normalize_y:
             scale = part.deviations()
-            read, part = (
-                dataclasses.replace(read, y_scale=scale),
-                part.with_targets_over(scale),
-            )
+            read = dataclasses.replace(read, y_scale=scale)
+            part = part.with_targets_over(scale)
         return read, part
 
     def predict(self, X, *, tasks=None, return_std=False, noise=False):

@@ -15,8 +15,7 @@ def check_options(model):
         )
     weight = model.feature_weight
     if weight is not None:
-        given = list(dict(weight.items()).values()) if has_labels(weight) else weight
-        numbers = as_numbers(given, "feature_weight")
+        numbers = given_weights(weight)
         bad = ~(numbers >= 0)
         if np.any(bad):
             raise ValueError(
@@ -28,6 +27,12 @@ def check_options(model):
                 f"feature_weight must be one number for each feature, or a dict by "
                 f"the names of features; got shape {numbers.shape}"
             )
+
+
+def given_weights(weight):
+    """Return the numbers in a `feature_weight`, by name or not."""
+    given = list(dict(weight.items()).values()) if has_labels(weight) else weight
+    return as_numbers(given, "feature_weight")
 
 
 def read_options(model, penalty, read):

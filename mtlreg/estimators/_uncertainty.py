@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from mtlreg.estimators._checks import has_labels
+from mtlreg.estimators._options import given_weights
 from mtlreg.inputs.read import read_predict_input
 from mtlreg.problem import costs
 from mtlreg.sequences.posterior import Posterior
@@ -47,9 +47,7 @@ class WithUncertainty:
 
     def _has_posterior(self):
         weight = self.feature_weight
-        if has_labels(weight):
-            weight = list(dict(weight.items()).values())
-        free = weight is not None and np.any(np.asarray(weight, dtype=np.float64) == 0)
+        free = weight is not None and np.any(given_weights(weight) == 0)
         return not (self.normalize_y or np.any(self.positive) or free)
 
     def _known_posterior(self, error=AttributeError):

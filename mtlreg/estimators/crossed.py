@@ -69,7 +69,7 @@ class CrossedMeanRegularizedRegressor(RegressorMixin, BaseEstimator):
         Most iterations of conjugate gradients.
     tol : float, default=1e-6
         Stop when the duality gap is at most ``tol F0``, with F0 the objective of the
-        best model without deviations.
+        best model without deviations that are penalised.
 
     Attributes
     ----------

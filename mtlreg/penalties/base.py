@@ -49,7 +49,7 @@ class Penalty(ABC):
     n_blocks : int
         Number of stacked blocks of the variable.
     strictly_convex : bool
-        Whether there is one optimum, whatever the data.
+        Whether it is known that there is one optimum, whatever the data.
     ignores_basis : bool
         Whether ``value(Q A) = value(A)`` for every Q with ``Q'Q = I``, and no more for
         a projection of A.

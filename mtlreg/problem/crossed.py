@@ -20,7 +20,7 @@ from mtlreg.losses import Squared
 from mtlreg.problem.certificate import Certificate
 from mtlreg.problem.curvature import pooled_gram
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.problem.free import pseudo_inverse
+from mtlreg.problem.free import inverse_and_null
 from mtlreg.problem.grams import gram_tasks
 from mtlreg.problem.rows import append_ones, block_diagonal
 from mtlreg.problem.terms import DataTerm
@@ -53,7 +53,7 @@ class CrossedProblem:
     shape : tuple
         Of the variable: all labels by slopes and intercept.
     null_value : float
-        F0, the objective without deviations.
+        F0, the objective without deviations but for free intercepts.
     dtype : dtype
         float64, whatever that of X.
     work : float
@@ -104,7 +104,7 @@ class CrossedProblem:
             gram = pooled_gram(self._design)
             gram[np.diag_indices_from(gram)] += alpha_mean
             self._check_range(X, y, gram)
-            self._inverse, null = pseudo_inverse(gram)
+            self._inverse, null = inverse_and_null(gram)
             # of the slopes that the data do not determine
             self._null = np.linalg.qr(null[:, null.any(axis=0)])[0]
             theta, m = self._residual(self._term.y)
@@ -136,15 +136,19 @@ class CrossedProblem:
         """Return the `Certificate` of the deviations W.
 
         With theta the weighted residual at the optimum over all else, the gap is half
-        the square of the gradient by W, and over alpha_mean that by m.
+        the square of the gradient by W, and over alpha_mean that by m; or F, where more
+        than rounding is left of that by free slopes, so that 0 alone is a dual point.
         """
-        theta, m = self._residual(self._term.y - self._image(W))
+        rest = self._term.y - self._image(W)
+        theta, m = self._residual(rest)
         gradient = W - self._adjoint(theta)
         gap = 0.5 * float(np.vdot(gradient, gradient))
+        left = self._along(theta) - self._alpha_mean * m
         if self._alpha_mean > 0:
-            left = self._along(theta) - self._alpha_mean * m
             gap += 0.5 * float(left @ left) / self._alpha_mean
-        return Certificate(gap, self._intercept(W, m), -theta, gradient)
+        elif np.any(np.abs(left) > self._noise(theta)):
+            gap = self._half_square(theta) + 0.5 * float(np.vdot(W, W))
+        return Certificate(gap, self._intercept(rest, m), -theta, gradient)
 
     def hessian(self, W):
         """Return the product of the Hessian, at the best of all else, with W."""
@@ -161,9 +165,10 @@ class CrossedProblem:
         slopes : list of ndarray of shape (n_labels, n_features), one a grouping
         intercepts : list of ndarray of shape (n_labels,)
         """
-        _, m = self._residual(self._term.y - self._image(W))
+        rest = self._term.y - self._image(W)
+        _, m = self._residual(rest)
         m -= self._null @ (self._null.T @ m)
-        b, d = self._intercept(W, m), len(m)
+        b, d = self._intercept(rest, m), len(m)
         parts = np.split(W * self._units, self.starts[1:-1])
         slopes = [np.ascontiguousarray(part[:, :d]) for part in parts]
         intercepts = [
@@ -236,14 +241,21 @@ class CrossedProblem:
             m += move
         return theta, m
 
-    def _intercept(self, W, m):
-        """Return the best intercepts, (1,) or one a label where they are free."""
+    def _intercept(self, rest, m):
+        """Return the best intercepts, (1,) or one a label where they are free.
+
+        Of what the deviations leave of the targets.
+        """
         term = self._term
         if not term.fit_intercept:
             return np.zeros(1)
-        left = term.cells.sum(term.v * (term.y - self._image(W)))
-        best = left / self._design.task_weights
+        best = term.cells.sum(term.v * rest) / self._design.task_weights
         return term.origin + best - m @ self._design.means
+
+    def _noise(self, theta):
+        """Bound the rounding of what is left of a gradient by the common slopes."""
+        squares = self._design.square_norms.sum(axis=1)
+        return 16 * _EPS * np.sqrt(squares * 2.0 * self._half_square(theta))
 
     def _half_square(self, theta):
         return 0.5 * float(np.sum(theta**2 / self._term.v))

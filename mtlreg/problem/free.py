@@ -108,7 +108,7 @@ class FreeMoves:
 
         Parameters
         ----------
-        image : callable
+        image : callable, or None with ``common`` and no rows of N
         common : ndarray, optional
             The part of it by the coordinates of M, where it is at hand.
         """
@@ -284,9 +284,10 @@ class FreeDirections:
         term, moves, design = self._term, self._moves, self._term.design
         patterns, n_tasks = moves.patterns, design.n_tasks
         n_common, common = moves.features.size * patterns.shape[1], None
-        varies, image = design.square_norms > 0, term.hessian(Z)
-        curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
-        if not n_common and moves.rows.size >= n_tasks:
+        own_by_grams = not n_common and moves.rows.size >= n_tasks
+        if own_by_grams or n_common >= n_tasks:
+            curved = term.loss.hessian(term.predictions(Z), term.y, term.v)
+        if own_by_grams:
             grams = np.empty((moves.rows.size, moves.rows.size, n_tasks))
             design.grams(grams, curved, moves.rows)
             return moves.inverse(grams)
@@ -300,6 +301,9 @@ class FreeDirections:
                 )
                 for t, pattern in enumerate(patterns)
             )
+        if common is not None and not moves.rows.size:
+            return moves.inverse_of(None, common)
+        varies, image = design.square_norms > 0, term.hessian(Z)
         return moves.inverse_of(lambda D: image(np.where(varies, D, 0.0)), common)
 
 
@@ -432,11 +436,11 @@ class _Inverse:
 
     def __init__(self, own, border, common):
         self._shape = own.shape[1], len(own)
-        self._own, self._own_null = pseudo_inverse(own)
+        self._own, self._own_null = inverse_and_null(own)
         self._border = border
         self._across = self._own @ border
         schur = common - np.einsum("tim,tin->mn", border, self._across)
-        self._common, null = pseudo_inverse(schur)
+        self._common, null = inverse_and_null(schur)
         null = null[:, null.any(axis=0)]
         across = -np.einsum("tim,mn->itn", self._across, null)
         size = np.prod(self._shape), null.shape[1]
@@ -456,7 +460,7 @@ class _Inverse:
         return own - np.einsum("tij,tjk,kt->it", null, np.linalg.pinv(null), own)
 
 
-def pseudo_inverse(hessian):
+def inverse_and_null(hessian):
     """Return the pseudo-inverse in units in which the diagonal is 1, and a null space.
 
     Of one matrix, or of a stack of them; its vectors are columns among zeros.

@@ -99,3 +99,18 @@ def test_blocks_of_less_than_full_rank(alpha):
     solution = minimise_crossed(problem, 300, 1e-6)
     assert np.isfinite(solution.gap)
     assert np.all(np.isfinite(solution.A))
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-3, 1e-7])
+def test_common_slopes_that_the_sums_hide_certify_nothing(apart):
+    """Of free common slopes, where the Gram matrix rounds away what y depends on."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(2, 500))
+    X, y = np.column_stack([x, x + apart * noise]), x + noise
+    problem = pose(X, y, [np.arange(500) % 7])
+    gap = problem.certificate(np.zeros(problem.shape)).gap
+    # what common slopes leave, in a basis that hides nothing
+    basis = np.column_stack([np.ones(500), x, noise if apart else x])
+    left = y - basis @ np.linalg.lstsq(basis, y, rcond=None)[0]
+    assert gap >= problem.null_value - 0.5 * float(left @ left) / 500 - 1e-9
+    assert minimise_crossed(problem, 1000, 1e-8).converged == (apart != 1e-7)

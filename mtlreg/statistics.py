@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 from mtlreg.inputs.archive import read_archive, write_archive
-from mtlreg.inputs.frames import as_frame, listed
+from mtlreg.inputs.frames import count_rows, listed
 from mtlreg.inputs.labels import encode, label_kind, unique_labels
 from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
 from mtlreg.inputs.sums import read_sums
@@ -116,7 +116,7 @@ class TaskStatistics(BaseEstimator):
         ValueError
             If an argument is not as described, or is not like those before it.
         """
-        if _n_rows(X) == 0:
+        if count_rows(X) == 0:
             return self
         part = TaskStatistics(task_column=self.task_column)
         vars(part).update({k: v for k, v in vars(self).items() if k in _COLUMNS})
@@ -143,14 +143,17 @@ class TaskStatistics(BaseEstimator):
         """Add dense rows, of the tasks and columns of ``part``, in place."""
         tasks, sums = part._tasks, self._sums
         if self.is_empty:
-            sums = TaskSums.empty(len(tasks), data.X.shape[1])
+            sums, places = TaskSums.empty(len(tasks), data.X.shape[1]), slice(None)
         else:
             self._check_alike(part)
-            tasks = self._all_tasks(part)
+            tasks = self._tasks
+            places = encode(part._tasks, tasks)
             sums = sums or TaskSums.of_part(self._part, self._counts)
-            if len(tasks) > len(self._tasks):
+            if np.any(places < 0):
+                tasks = self._all_tasks(part)
                 sums = sums.among(len(tasks), encode(self._tasks, tasks))
-        sums.add(data, rows, encode(part._tasks, tasks))
+                places = encode(part._tasks, tasks)
+        sums.add(data, rows, np.arange(len(tasks))[places])
         vars(self).update(vars(part))
         self._tasks, self._sums, self._part = tasks, sums, None
         return self
@@ -262,7 +265,7 @@ class TaskStatistics(BaseEstimator):
         parts = [one.aligned(tasks) for one in (self, other)]
         counts = np.zeros((2, len(tasks)))
         for one in (self, other):
-            counts[:, encode(one._tasks, tasks)] += one.counts
+            counts[:, one._places(tasks)] += one.counts
         self._tasks, self._counts, self._sums = tasks, counts, None
         self._part = parts[0].merge(parts[1])
         return self
@@ -287,9 +290,16 @@ class TaskStatistics(BaseEstimator):
         tasks : ndarray of shape (n_tasks,)
             Sorted labels, ``tasks_`` among them.
         """
-        if np.array_equal(self.tasks_, tasks):
+        places = self._places(tasks)
+        if isinstance(places, slice):
             return self.part
-        return self.part.among(len(tasks), encode(self.tasks_, tasks))
+        return self.part.among(len(tasks), places)
+
+    def _places(self, tasks):
+        """Return where the tasks are among sorted ones, or in the same order."""
+        if np.array_equal(self.tasks_, tasks):
+            return slice(None)
+        return encode(self.tasks_, tasks)
 
     def _check_alike(self, other):
         """Raise ValueError where the columns or the tasks are of another kind."""
@@ -315,7 +325,7 @@ class TaskStatistics(BaseEstimator):
             )
 
     def restrict(self, *, features=None, tasks=None):
-        """Return the statistics of some features and tasks, in this order.
+        """Return the statistics of some features, in this order, and of some tasks.
 
         Parameters
         ----------
@@ -335,7 +345,9 @@ class TaskStatistics(BaseEstimator):
         """
         places = np.arange(len(self.tasks_))
         if tasks is not None:
-            places = np.sort(encode(np.asarray(tasks), self._tasks))
+            # columns may have any order, in which objects are found
+            kind = object if self._layout == "columns" else None
+            places = np.unique(encode(np.asarray(tasks, dtype=kind), self._tasks))
             if np.any(places < 0):
                 raise ValueError(
                     f"tasks={tasks!r} names tasks that are not there; there are "
@@ -393,17 +405,11 @@ class TaskStatistics(BaseEstimator):
         stats.n_features_in_ = int(arrays["n_columns"])
         if arrays["columns"].size:
             stats.feature_names_in_ = arrays["columns"]
-        tasks = arrays["tasks"]
         stats._layout = str(arrays["layout"])
-        stats._names = arrays["names"]
-        stats._tasks = tasks
+        stats._names, stats._tasks = arrays["names"], arrays["tasks"]
         stats._counts = arrays["counts"]
-        stats._part = part = PartStatistics(*(arrays[name] for name in _ARRAYS))
-        d, n_tasks = len(stats._names), len(tasks)
-        shapes = {part.means.shape, part.cross.shape, (d, n_tasks)}
-        of_tasks = {part.weight.shape, part.targets.shape, part.square.shape}
-        grams = part.gram.shape in [(d, d), (d, d, n_tasks)]
-        if not grams or len(shapes) > 1 or of_tasks != {(n_tasks,)}:
+        stats._part = PartStatistics(*(arrays[name] for name in _ARRAYS))
+        if not stats._part.is_of(len(stats._names), len(stats._tasks)):
             raise ValueError(
                 f"{path} holds no TaskStatistics, or is damaged (arrays of unlike "
                 f"shapes); write it again by TaskStatistics.save"
@@ -492,9 +498,3 @@ _WORDS = {
     "rows": "rows have task labels",
     "single": "there is one task",
 }
-
-
-def _n_rows(X):
-    frame = as_frame(X)
-    X = X if frame is None else frame
-    return X.shape[0] if hasattr(X, "shape") else len(X)

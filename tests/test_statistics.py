@@ -161,18 +161,23 @@ def test_several_targets(missing):
     assert_alike(clone(model).fit_statistics(stats), model.fit(X, frame))
 
 
-def test_rows_are_added_to_sums_of_their_own():
-    X, y, tasks, _ = table()
+@pytest.mark.parametrize("n_tasks", [1, 5])
+def test_rows_are_added_to_sums_of_their_own(n_tasks):
+    X, y, tasks, _ = table(n_tasks=n_tasks)
     stats = TaskStatistics().update(X[:120], y[:120], tasks=tasks[:120])
     shared = [copy.copy(stats), stats + stats, TaskStatistics().merge(stats)]
-    shared += [stats.restrict(tasks=[0, 1]), pickle.loads(pickle.dumps(stats))]
+    shared += [
+        stats.restrict(tasks=stats.tasks_[:2]),
+        pickle.loads(pickle.dumps(stats)),
+    ]
     before = [copy.deepcopy(one) for one in shared]
     seen, kept = stats.gram_, stats.gram_.copy()
     stats.update(X[120:], y[120:], tasks=tasks[120:])
     np.testing.assert_array_equal(seen, kept)
     for one, known in zip(shared, before, strict=True):
-        np.testing.assert_array_equal(one.gram_, known.gram_)
-        np.testing.assert_array_equal(one.n_rows_, known.n_rows_)
+        for name in ("gram_", "n_rows_", "weight_", "feature_means_", "cross_"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(known, name))
+        np.testing.assert_array_equal(one.square_, known.square_)
         # and the other way about
         now = stats.gram_.copy()
         one.update(X, y, tasks=tasks)
@@ -245,7 +250,6 @@ def test_containers(layout):
 
 def test_large_means_lose_no_more_digits_than_in_one_piece():
     X, y, tasks, _ = table()
-    exact = in_parts(X, y, [np.arange(len(y))], tasks=tasks)
     moved, y = X + 2.0**20, y + 2.0**20  # the last bits of X that are left are known
     X = moved - 2.0**20
     exact = in_parts(X, y - 2.0**20, [np.arange(len(y))], tasks=tasks)
@@ -308,19 +312,45 @@ def test_files(tmp_path):
     assert found.n_rows_.sum() == len(y) + 9
 
 
-@pytest.mark.parametrize("labels", ["dates", "integers", "names"])
+@pytest.mark.parametrize("labels", ["dates", "integers", "names", "large integers"])
 def test_labels_in_files(tmp_path, labels):
     X, y, tasks, _ = table()
     tasks = {
         "dates": np.datetime64("2026-01-01") + tasks,
         "integers": tasks - 2,
         "names": np.array(list("vwxyz"), dtype=object)[tasks],
+        "large integers": np.array([-1, 2**63, 2**70, 5, 7], dtype=object)[tasks],
     }[labels]
     stats = TaskStatistics().update(X, y, tasks=tasks)
     stats.save(tmp_path / "s.npz")
     found = TaskStatistics.load(tmp_path / "s.npz")
     np.testing.assert_array_equal(found.tasks_, stats.tasks_)
     np.testing.assert_array_equal((found + stats).n_rows_, 2 * stats.n_rows_)
+
+
+def test_columns_in_any_order():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 3)), rng.normal(size=(60, 3))
+    Y[:10, 0] = Y[:25, 1] = np.nan
+    frame = pd.DataFrame(Y, columns=[3, 1, 2])
+    stats = TaskStatistics().update(X[:30], frame[:30]).update(X[30:], frame[30:])
+    np.testing.assert_array_equal(stats.tasks_, [3, 1, 2])
+    np.testing.assert_array_equal(stats.n_rows_, [50, 35, 60])
+    some = stats.restrict(tasks=[2, 1, 2])
+    np.testing.assert_array_equal(some.tasks_, [1, 2])
+    np.testing.assert_array_equal(some.n_rows_, [35, 60])
+
+
+def test_names_of_files(tmp_path):
+    X, y, _, _ = table()
+    stats = TaskStatistics().update(X, y)
+    stats.save(tmp_path / "stats")
+    assert TaskStatistics.load(tmp_path / "stats").n_rows_ == 240
+    np.save(tmp_path / "array.npy", X)
+    np.savez(tmp_path / "bare.npz", format="mtlreg.TaskStatistics")
+    for name in ("array.npy", "bare.npz"):
+        with pytest.raises(ValueError, match="holds no TaskStatistics"):
+            TaskStatistics.load(tmp_path / name)
 
 
 def test_files_that_are_none(tmp_path):
@@ -374,6 +404,7 @@ def bad_parts():
     yield "columns of y", (X, np.stack([y, y], axis=1)), {}, "columns of y are"
     yield "fewer targets", (X, y[:5]), {"tasks": tasks}, "y has 5"
     weight = {"sample_weight": -np.ones(20)}
+    yield "no table", (None, y), {}, "2D array"
     yield "negative weights", (X, y), {"tasks": tasks} | weight, "sample_weight"
 
 

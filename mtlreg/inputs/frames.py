@@ -186,3 +186,12 @@ def check_rows(n_rows, **lengths):
                 f"{n_rows} rows, {name} has {len(values)}. Pass one row of {name} per "
                 "row of X."
             )
+
+
+def count_rows(X):
+    """Return the number of rows of any table, None of what is none."""
+    frame = as_frame(X)
+    shape = getattr(X if frame is None else frame, "shape", None)
+    if shape is None:
+        return len(X) if hasattr(X, "__len__") else None
+    return shape[0] if len(shape) else None

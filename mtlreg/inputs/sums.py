@@ -26,6 +26,8 @@ def read_sums(tasks, n_rows, sums, products, shift, weight, log_weight):
         As there.
     """
     labels, sums = label_array(tasks, "tasks"), np.asarray(sums, dtype=np.float64)
+    if not len(labels):
+        raise ValueError("tasks is empty; give the sums of one task at least")
     width = sums.shape[-1] if sums.ndim == 2 else 0
     if width < 2:
         raise ValueError(

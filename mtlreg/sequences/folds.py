@@ -197,6 +197,16 @@ class PartStatistics:
             weight, means[:-1], means[-1], left[:-1, :-1], left[:-1, -1], left[-1, -1]
         )
 
+    def is_of(self, n_features, n_tasks):
+        """Return whether all arrays have the shapes of so many features and tasks."""
+        both, gram = (n_features, n_tasks), (n_features, n_features)
+        of_tasks = self.weight, self.targets, self.square
+        return (
+            self.means.shape == self.cross.shape == both
+            and self.gram.shape in [gram, (*gram, n_tasks)]
+            and all(part.shape == (n_tasks,) for part in of_tasks)
+        )
+
     def merge(self, other):
         """Return the statistics of both parts together."""
         weight = self.weight + other.weight

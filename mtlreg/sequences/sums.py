@@ -121,8 +121,7 @@ class TaskSums:
         gram = np.empty((d, d, len(weight)))
         for j in range(d):
             gram[j, : j + 1] = gram[: j + 1, j] = squares[:, j, : j + 1].T
-        means = np.ascontiguousarray(means.T)
-        last = np.ascontiguousarray(squares[:, -1].T)
+        means, last = means.T.copy(), squares[:, -1].T.copy()
         part = weight.copy(), means[:-1], means[-1], gram, last[:-1], last[-1]
         return PartStatistics(*part), counts.copy()
 

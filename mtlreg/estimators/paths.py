@@ -65,9 +65,9 @@ def regularization_path(
 ):
     """Fit an estimator at every strength of a grid, each fit started from the last.
 
-    A point starts from the last solution, or from the line or the parabola through the
-    last two or three where that is nearer to the optimum, and stops at a duality gap of
-    ``tol F0`` like a fit.
+    A point starts from the last solution, or from the line, the parabola or the cubic
+    through the last two to four where that is nearer to the optimum, and stops at a
+    duality gap of ``tol F0`` like a fit.
 
     Parameters
     ----------

@@ -273,7 +273,8 @@ def _ridge_polar(penalty, G):
 
 
 def _infimal_sum(penalty, blocks):
-    return expression(penalty.first, blocks[0]) + expression(penalty.second, blocks[1])
+    costs = expression(penalty.first, blocks[0]) + expression(penalty.second, blocks[1])
+    return costs + penalty.ridge / 2 * cp.sum_squares(blocks[0] + blocks[1])
 
 
 def _infimal_sum_polar(penalty, G):
@@ -317,6 +318,7 @@ PENALTY_ORACLES = {
             "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
             "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
             "positive-sum": InfimalSum(Positive(L1Linf(1.5)), Positive(L1(0.9))),
+            "ridge-sum": InfimalSum(TraceNorm(1.0), L1(0.6), ridge=0.4),
         },
     ),
     "ridge": PenaltyOracle(
@@ -384,7 +386,8 @@ def value(penalty, A):
         inside = np.all(A[_signed(penalty, len(A))] >= 0)
         return value(penalty.penalty, A) if inside else np.inf
     if type(penalty) is PENALTIES["infimal_sum"]:
-        return value(penalty.first, A[0]) + value(penalty.second, A[1])
+        costs = value(penalty.first, A[0]) + value(penalty.second, A[1])
+        return costs + penalty.ridge / 2 * np.sum((A[0] + A[1]) ** 2)
     blocks = [cp.Constant(block) for block in np.atleast_3d(A.T).T]
     return float(expression(penalty, blocks if A.ndim == 3 else blocks[0]).value)
 

@@ -49,6 +49,7 @@ WEIGHTED_CASES = {
         ("0-sparse-linf", SparseGroup(1.2, 0.6, "linf"), FREE, {"ridge": 0.2}),
         ("0-dirty", Dirty(1.2, 0.9, "l2"), FREE, {}),
         ("0-sum", InfimalSum(L1Linf(1.5), L1(0.9)), FREE, {}),
+        ("0-sum-ridge", InfimalSum(L1Linf(1.5), L1(0.9)), FREE, {"ridge": 0.2}),
         ("0-signs", L1(0.7), FREE, {"positive": SIGNS}),
         ("0-mean", MeanRegularization(0.3, 0.05), FREE, {}),
         ("0-mean-free", MeanRegularization(0.3, 0.0), FREE, {}),
@@ -125,11 +126,9 @@ class Case:
         theta = self._free_residuals(z, tasks)
         G = np.stack([X.T @ r for (X, _, _), r in zip(tasks, theta, strict=True)], 1)
         s, dual = 1.0, 0.0
-        if hasattr(self.penalty, "penalty") and self.penalty.has_polar:
+        if self.penalty.has_polar:
             s, bent = self._ridge_dual(np.asarray(matrix, float), G)
             dual -= bent
-        elif self.penalty.has_polar:
-            s = 1 / max(1.0, oracles.polar(self.penalty, G))
         else:
             dual -= oracles.conjugate(self.penalty, G)
         for (_, y, v), r in zip(tasks, theta, strict=True):
@@ -141,14 +140,16 @@ class Case:
         r, gauge = getattr(self.penalty, "ridge", 0.0), self.penalty
         if r == 0:
             return 1 / max(1.0, oracles.polar(gauge, G)), 0.0
-        value = oracles.value(gauge, A)
         s = 1 / max(1.0, oracles.polar(gauge, G - r * A))
         free = np.zeros(len(G), bool) if gauge.free_rows is None else gauge.free_rows
         # where there is a ridge alone, its conjugate at s G
         first = np.where(free[:, None], G / r, A)
-        P = gauge.penalty.prox(G / r, 1 / r)
+        if gauge.n_blocks == 1:
+            P = gauge.penalty.prox(G / r, 1 / r)
+        else:
+            P = np.where(free[:, None], G / r, (1 - s) * G / r + s * A)
         found = [
-            (value + r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
+            (r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
             for s, point in [(s, first), (1.0, P)]
         ]
         _, s, point = min(found, key=lambda each: each[0])

@@ -74,9 +74,10 @@ def units_of_weights(model, penalty, read):
             f"finite, got {weight[bad][0]}: give a small weight to a feature that is "
             f"not to be penalised, and leave one out of X to exclude it"
         )
-    if model.ridge > 0:
+    ridge = model.ridge + getattr(penalty, "ridge", 0.0)
+    if ridge > 0:
         raise ValueError(
-            f"feature_weight and ridge={model.ridge} do not go together for {name}, "
+            f"feature_weight and ridge={ridge} do not go together for {name}, "
             f"which is no sum over features: set one of them to its default"
         )
     return weight

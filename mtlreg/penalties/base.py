@@ -69,6 +69,9 @@ class Penalty(ABC):
         left out of ``polar``, `conjugate` and `gap`, where there is no ridge.
     ridge_of_free_rows : float
         Of a penalty with a polar, the s of ``s/2 ||A_j||^2``, its value for such a row.
+    smooth_ridge : float
+        The r of ``r/2 ||A||_F^2``, A the sum of the blocks, that is part of the penalty
+        but not of `prox` and `tangent`: solvers add it to the data term.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -87,6 +90,7 @@ class Penalty(ABC):
     free_features: np.ndarray | None = None
     free_rows: np.ndarray | None = None
     ridge_of_free_rows = 0.0
+    smooth_ridge = 0.0
 
     @abstractmethod
     def value(self, A):
@@ -95,6 +99,8 @@ class Penalty(ABC):
     @abstractmethod
     def prox(self, A, step, out=None):
         """Return ``argmin_Z value(Z) + ||Z - A||_F^2 / (2 step)``.
+
+        The `smooth_ridge` is left out.
 
         Parameters
         ----------
@@ -194,8 +200,8 @@ class Penalty(ABC):
     def sole(self, A, G):
         """Return which block is to move while the other one stays 0, or None.
 
-        A penalty that names one has the penalties of both blocks as ``parts``, and
-        ``alone(block, k)`` makes a variable of one block.
+        For a penalty that names one, ``only(k)`` is the penalty of the k-th block where
+        the other one is 0, and ``alone(block, k)`` makes a variable of it.
 
         Parameters
         ----------

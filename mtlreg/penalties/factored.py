@@ -77,6 +77,14 @@ def apply_factored(multiply, A):
     return multiply(as_array(A))
 
 
+def square(A):
+    """Return the sum of the squares of the entries, of a matrix or factors."""
+    if isinstance(A, Factored):
+        return A.square
+    exact = np.asarray(A, dtype=np.float64)
+    return float(np.vdot(exact, exact))
+
+
 def as_array(A):
     """Return a matrix, factors or blocks as an array."""
     return A if isinstance(A, np.ndarray) else A.array

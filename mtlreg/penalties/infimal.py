@@ -5,14 +5,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from mtlreg.penalties.base import Gauge, Penalty
-from mtlreg.penalties.factored import Blocks, as_array
+from mtlreg.penalties.base import Gauge, Penalty, PenaltyGap, check_number
+from mtlreg.penalties.factored import Blocks, as_array, square
 from mtlreg.penalties.options import with_options
+from mtlreg.penalties.ridge import Ridge
 
 
 @dataclass(frozen=True)
 class InfimalSum(Gauge):
-    """``first(B) + second(S)`` on the stacked blocks (B, S) of ``A = B + S``.
+    """``first(B) + second(S) + ridge/2 ||A||_F^2`` on the stacked blocks of A = B + S.
 
     One block alone is solved for as long as the polar of its penalty is the larger one
     (or that of the other is at most 1, and its block stays 0), so that nothing is lost
@@ -24,6 +25,10 @@ class InfimalSum(Gauge):
     ----------
     first, second : Penalty
         Two gauges on one block each.
+    ridge : float, default=0.0
+        Of the sum of the blocks, >= 0. It ties them to each other, so that `prox`
+        leaves it to the smooth term of a solver. It is no strength: `scaled` leaves it
+        as it is, and so does a path.
 
     Examples
     --------
@@ -36,6 +41,7 @@ class InfimalSum(Gauge):
 
     first: Penalty
     second: Penalty
+    ridge: float = 0.0
 
     strengths: ClassVar[tuple[str, ...]] = ()
     n_blocks = 2
@@ -46,14 +52,11 @@ class InfimalSum(Gauge):
                 raise ValueError(
                     f"InfimalSum takes two gauges on one block each, got {part!r}"
                 )
+        check_number(self, "ridge", allow_zero=True)
 
     def absorb(self, option, value):
         if option == "ridge":
-            raise ValueError(
-                "ridge is for penalties of one block, but InfimalSum has two, which a "
-                "ridge of their sum ties to each other; set ridge=0, or use a penalty "
-                "of their sum, such as Dirty"
-            )
+            return replace(self, ridge=self.ridge + value)
         others = value
         if option == "feature_weight":
             # what nothing penalises is in one block
@@ -66,6 +69,18 @@ class InfimalSum(Gauge):
     def parts(self):
         """The penalties of the blocks."""
         return self.first, self.second
+
+    @property
+    def is_gauge(self):
+        return self.ridge == 0
+
+    @property
+    def smooth_ridge(self):
+        return self.ridge
+
+    @property
+    def ridge_of_free_rows(self):
+        return self.ridge
 
     @property
     def free_rows(self):
@@ -86,7 +101,10 @@ class InfimalSum(Gauge):
         return any(part.has_tangent for part in self.parts)
 
     def value(self, A):
-        return self.first.value(A[0]) + self.second.value(A[1])
+        value = self.first.value(A[0]) + self.second.value(A[1])
+        if self.ridge:
+            value += 0.5 * self.ridge * square(self.combine(A))
+        return value
 
     def prox(self, A, step, out=None):
         if out is None:
@@ -105,6 +123,32 @@ class InfimalSum(Gauge):
     def polar(self, G):
         return max(self.first.polar(G), self.second.polar(G))
 
+    def gap(self, A, G, value=None):
+        if not self.ridge:
+            return super().gap(A, G, value)
+        # with D = G - rA, s of the polar of D and s G - s D, or G - s D, as the dual
+        # point of the ridge, it leaves r/2 (1 - s)^2 ||A||^2 or, and the gap of the
+        # data term is not scaled then, (1 - s)^2 ||D||^2 / 2r beside that of the gauges
+        r, matrix = self.ridge, self.combine(A)
+        bent = 0.5 * r * square(matrix)
+        slope, free = r * matrix, self.free_rows
+        level = (self.value(A) if value is None else value) - bent
+        D = G - slope
+        inner = super().gap(A, D, level)
+
+        def left(scale, rest):
+            rest = (1.0 - inner.scale) * rest
+            if free is not None:
+                # no gauge has a part in these
+                rest[free] = scale * G[free] - slope[free]
+            with np.errstate(over="ignore"):
+                return square(rest) / (2 * r)
+
+        scaled, whole = left(inner.scale, slope), left(1.0, D)
+        scale = 1.0 if whole < scaled else inner.scale
+        rest = inner.rest + min(scaled, whole)
+        return PenaltyGap(rest, inner.size + bent, scale, inner.polars)
+
     def inside(self, A):
         blocks = np.stack([p.inside(b) for p, b in zip(self.parts, A, strict=True)])
         return A if np.array_equal(blocks, A) else blocks
@@ -120,12 +164,18 @@ class InfimalSum(Gauge):
         return as_array(first) + as_array(second) if first.any() else second
 
     def sole(self, A, G):
+        D = G - self.ridge * as_array(self.combine(A)) if self.ridge else G
         for k, (part, other) in enumerate([self.parts, self.parts[::-1]]):
             if other.free_rows is None and not A[1 - k].any():
-                level = other.polar(G)
-                if level <= 1 or level <= part.polar(G):
+                level = other.polar(D)
+                if level <= 1 or level <= part.polar(D):
                     return k
         return None
+
+    def only(self, k):
+        """Return the penalty of the k-th block where the other one is 0."""
+        part = self.parts[k]
+        return Ridge(part, self.ridge) if self.ridge else part
 
     def alone(self, block, k):
         """Return the blocks of which ``block``, the k-th, is the only one."""

@@ -8,7 +8,7 @@ import numpy as np
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import PenaltyGap, check_number
 from mtlreg.penalties.derived import Derived
-from mtlreg.penalties.factored import Factored
+from mtlreg.penalties.factored import square
 
 
 class RidgeRow(NamedTuple):
@@ -90,10 +90,7 @@ class Ridge(Derived):
         return self.penalty.value(A) + self._half_square(A)
 
     def _half_square(self, A):
-        if isinstance(A, Factored):
-            return 0.5 * self.ridge * A.square
-        exact = np.asarray(A, dtype=np.float64)
-        return 0.5 * self.ridge * float(np.vdot(exact, exact))
+        return 0.5 * self.ridge * square(A)
 
     def _shrunken(self, A, step):
         """Return the argument and the step of the other prox that ours is."""

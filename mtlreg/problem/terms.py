@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
-from mtlreg.penalties.factored import apply_factored, as_array
+from mtlreg.penalties.factored import apply_factored, as_array, square
 from mtlreg.problem.curvature import (
     compressed_grams,
     few_rows,
@@ -301,3 +301,62 @@ class StatisticsTerm:
             return False
         rounding = 8 * np.finfo(before.dtype).eps
         return curve > lipschitz * length + rounding * _length(before)
+
+
+class RidgedTerm:
+    """A term and ``ridge/2 ||A||_F^2``, of all that proximal gradient asks for.
+
+    Its image of A is that of the term followed by A, flat: as one more table of cells,
+    whose targets are 0.
+
+    Parameters
+    ----------
+    term : DataTerm or StatisticsTerm
+    ridge : float
+    """
+
+    def __init__(self, term, ridge):
+        self._term, self._ridge = term, ridge
+
+    def image(self, A):
+        """Return the image of A, an array or `Factored`."""
+        Z, A = self._term.image(A), as_array(A)
+        self._shapes = Z.shape, A.shape
+        return np.concatenate([Z.ravel(), A.ravel()])
+
+    def split(self, Z):
+        """Return the image by the term, and A."""
+        first, second = self._shapes
+        size = np.prod(first, dtype=np.intp)
+        return Z[:size].reshape(first), Z[size:].reshape(second)
+
+    def gradient(self, Z):
+        """Return the gradient by A at the image Z."""
+        Z, A = self.split(Z)
+        return self._term.gradient(Z) + Z.dtype.type(self._ridge) * A
+
+    def value_at(self, A, Z):
+        """Return the value at A with the image Z."""
+        Z, _ = self.split(Z)
+        return self._term.value_at(A, Z) + 0.5 * self._ridge * square(A)
+
+    def hessian(self, Z):
+        """Return the Hessian at the image Z as a function of a direction."""
+        product = self._term.hessian(self.split(Z)[0])
+        return lambda D: product(D) + self._ridge * as_array(D)
+
+    @property
+    def lipschitz(self):
+        """A Lipschitz constant of the gradient."""
+        return self._term.lipschitz + self._ridge
+
+    def bends_more(self, lipschitz, move, before, after):
+        """As in `DataTerm`, less what the ridge bends."""
+        length = _length(move)
+        if not length > 0:
+            return False
+        unit = move / length
+        share = _length(unit if unit.ndim == 2 else unit.sum(axis=0))
+        rest = lipschitz - self._ridge * share**2
+        ends = [self.split(Z)[0] for Z in (before, after)]
+        return rest < 0 or self._term.bends_more(rest, move, *ends)

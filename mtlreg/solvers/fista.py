@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.penalties.factored import as_array
+from mtlreg.problem.terms import RidgedTerm
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._semismooth import Semismooth
 from mtlreg.solvers.base import GapCheck, Solver
@@ -101,7 +102,7 @@ class FISTA(Solver):
         penalty = problem.penalty
         sole = penalty.sole(A, -check.certificate.gradient)
         if sole is not None:
-            part = problem.with_penalty(penalty.parts[sole])
+            part = problem.with_penalty(penalty.only(sole))
             moves = self._moves(part, A[sole], iteration, warm)
             for iteration, block, Z in moves:
                 A = penalty.alone(block, sole)
@@ -113,15 +114,26 @@ class FISTA(Solver):
 
     def _moves(self, problem, A, iteration, warm):
         """Yield what `_points` does, for all blocks of a problem."""
-        term, penalty = problem.term, problem.penalty
+        term, ridge = problem.term, problem.penalty.smooth_ridge
+        if not ridge:
+            yield from self._steps(problem, term, A, iteration, warm)
+            return
+        ridged = RidgedTerm(term, ridge)
+        for found in self._steps(problem, ridged, A, iteration, warm):
+            iteration, A, Z = found
+            yield iteration, A, ridged.split(Z)[0]
+
+    def _steps(self, problem, term, A, iteration, warm):
+        """Yield what `_points` does, with images by a term."""
+        penalty = problem.penalty
         newton = lipschitz = Z = None
         # the largest eigenvalue of a Hessian is at most its trace
         traces = problem.loss.curvature * problem.square_norms.sum(axis=0)
-        most = float(penalty.n_blocks * traces.max())
+        most = float(penalty.n_blocks * (traces.max() + penalty.smooth_ridge))
         if _takes_newton(penalty):
             # steps that are spread over the tasks seldom bend like the worst task
-            curvature = problem.square_norms.mean()
-            lipschitz = problem.loss.curvature * float(curvature)
+            curvature = problem.loss.curvature * problem.square_norms.mean()
+            lipschitz = float(curvature) + penalty.smooth_ridge
             newton = Semismooth(problem, term, lipschitz)
         if warm and newton is not None:
             newton.begin(A)

@@ -17,6 +17,7 @@ from mtlreg import (
     GroupLassoRegressorCV,
     MeanRegularizedRegressor,
     MeanRegularizedRegressorCV,
+    PenalizedClassifier,
     PenalizedRegressor,
     TraceNormRegressor,
     TraceNormRegressorCV,
@@ -163,11 +164,40 @@ def test_the_generic_estimator_has_the_options():
         np.testing.assert_allclose(est.coef_, other.coef_, rtol=0, atol=atol)
 
 
-def test_a_sum_of_blocks_has_no_ridge():
-    X, y, tasks = draw()
-    est = PenalizedRegressor(InfimalSum(TraceNorm(0.1), L1(0.1)), ridge=0.1)
-    with pytest.raises(ValueError, match=r"set ridge=0, or use .* Dirty"):
+@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_ridge_of_a_sum_is_that_of_its_only_block(kind, layout):
+    X, y, tasks = draw(kind, n=90, layout=layout)
+    penalized = {"regressor": PenalizedRegressor, "classifier": PenalizedClassifier}
+    for first, name in [(L21(0.1), "l21"), (TraceNorm(0.1), "trace")]:
+        for blocks in [(first, L1(50.0)), (L1(50.0), first)]:
+            model = penalized[kind](InfimalSum(*blocks), ridge=0.3, tol=1e-12)
+            est = model.fit(X, y, tasks=tasks)
+            other = make(name, kind, tol=1e-12, ridge=0.3)
+            other.set_params(alpha=0.1).fit(X, y, tasks=tasks)
+            atol = near(est) + near(other)
+            np.testing.assert_allclose(est.coef_, other.coef_, rtol=0, atol=atol)
+            np.testing.assert_array_equal(
+                est.blocks_.any(axis=(1, 2)), [part is first for part in blocks]
+            )
+
+
+def test_the_ridge_of_a_sum_is_no_strength():
+    X, y, tasks = draw(n=90)
+    model = PenalizedRegressor(InfimalSum(TraceNorm(0.1), L1(0.08), ridge=0.1))
+    plain = PenalizedRegressor(InfimalSum(TraceNorm(0.1), L1(0.08)), ridge=0.1)
+    for est in (model, plain):
         est.fit(X, y, tasks=tasks)
+    np.testing.assert_array_equal(model.coef_, plain.coef_)
+    free = clone(plain).set_params(ridge=0.0)
+    sizes = [np.sum(est.coef_**2) for est in (plain, free.fit(X, y, tasks=tasks))]
+    assert sizes[0] < 0.95 * sizes[1]
+    largest = alpha_max(plain, X, y, tasks=tasks)
+    assert largest == pytest.approx(alpha_max(free, X, y, tasks=tasks))
+    path = regularization_path(plain, X, y, tasks=tasks, alphas=5)
+    point = clone(plain).set_params(penalty=model.penalty.scaled(path.alphas[-1]))
+    point.set_params(ridge=0.0).fit(X, y, tasks=tasks)
+    np.testing.assert_allclose(path.coef[-1], point.coef_, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("ridge", [-0.1, np.nan, np.inf])

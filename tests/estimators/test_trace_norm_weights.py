@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from mtlreg import PenalizedRegressor, TraceNormRegressor
-from mtlreg.penalties import L1, InfimalSum, TraceNorm
+from mtlreg.penalties import L1, InfimalSum, Ridge, TraceNorm
 from tests.estimators.cases import KINDS, draw, make
 from tests.estimators.naive import NaiveProblem
 
@@ -59,3 +59,9 @@ def test_what_the_trace_norm_takes_no_weights_with():
     model = TraceNormRegressor(feature_weight=WEIGHT, ridge=0.1)
     with pytest.raises(ValueError, match="do not go together for TraceNorm"):
         model.fit(X, y, tasks=tasks)
+    # nor the ridge of a penalty, which would be weighted
+    ridged = InfimalSum(TraceNorm(0.05), L1(0.03), ridge=0.1)
+    for penalty in (ridged, Ridge(TraceNorm(0.05), 0.1)):
+        model = PenalizedRegressor(penalty, feature_weight=WEIGHT)
+        with pytest.raises(ValueError, match=r"and ridge=0\.1 do not go together"):
+            model.fit(X, y, tasks=tasks)

@@ -89,7 +89,7 @@ def test_scaled_multiplies_the_penalty(name, factor):
     if ridge := getattr(penalty, "ridge", 0.0):
         # it stays as it is
         assert scaled.ridge == ridge
-        bent = ridge / 2 * np.sum(A**2)
+        bent = ridge / 2 * np.sum(penalty.combine(A) ** 2)
         expected = factor * (penalty.value(A) - bent) + bent
         assert scaled.value(A) == pytest.approx(expected, rel=1e-13)
         if penalty.has_polar:
@@ -174,7 +174,8 @@ def test_the_gap_is_that_of_the_conjugate(name):
         assert size == pytest.approx(penalty.value(A), rel=1e-14)
         assert penalty.gap(A, G, value=7.0).rest == pytest.approx(7.0 - scale * inner)
     elif penalty.has_polar:
-        _assert_ridge_gap(penalty, A, G)
+        assert_gap = _assert_ridge_gap if penalty.n_blocks == 1 else _assert_sum_gap
+        assert_gap(penalty, A, G)
         return
     else:
         expected = penalty.value(A) + penalty.conjugate(G) - inner
@@ -201,6 +202,24 @@ def _assert_ridge_gap(penalty, A, G):
     # where B attains the conjugate of G nothing is left
     assert taken == {False, True}
     assert abs(rest) <= 1e-12 * value
+
+
+def _assert_sum_gap(penalty, A, G):
+    """The same of a sum, the second dual point of which is by that of the gauges."""
+    r, taken = penalty.ridge, set()
+    near = np.stack([G / r, np.zeros_like(G)])
+    for B in (A, 0.01 * A, near + 3.0 * A, near):
+        matrix, (rest, size, scale, polars) = B[0] + B[1], penalty.gap(B, G)
+        value, D = penalty.value(B), G - r * matrix
+        s = 1 / max(1.0, penalty.polar(D))
+        assert (size, polars) == (pytest.approx(value, rel=1e-14), None)
+        assert scale in (s, 1.0)
+        # of the ridge there is what the gauges leave of G
+        dual = scale * G - s * D
+        expected = value + np.sum(dual**2) / (2 * r) - scale * np.sum(matrix * G)
+        assert rest == pytest.approx(expected, rel=1e-12, abs=1e-12 * value)
+        taken.add((scale == 1, s == 1))
+    assert taken == {(False, False), (True, False), (True, True)}
 
 
 @every_gauge

@@ -10,7 +10,7 @@ from mtlreg.penalties import L21
 from mtlreg.penalties.factored import Factored
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.statistics import Statistics
-from mtlreg.problem.terms import StatisticsTerm, rounding_of_means
+from mtlreg.problem.terms import RidgedTerm, StatisticsTerm, rounding_of_means
 from tests.oracles import loss_oracle
 from tests.problems import LAYOUTS, Case, random_case, random_data
 
@@ -421,6 +421,40 @@ def test_statistics_bend_as_the_rows(layout, blocks, size):
     ends = term.image(A), term.image(A + total)
     assert term.bends_more(curve * (1 - 1e-8), move, *ends)
     assert not term.bends_more(curve * (1 + 1e-8), move, *ends)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "statistics"])
+@pytest.mark.parametrize("layout", ["shared-sparse", "stacked-dense"])
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_term_with_a_ridge(loss, layout, blocks):
+    name = "squared" if loss == "statistics" else loss
+    case, plain, A = draw(name, layout, n=80, weighted=False)
+    if loss == "statistics":
+        plain = case.problem().on_statistics().term
+    ridge, rng = 0.7, np.random.default_rng(14)
+    term, Z = RidgedTerm(plain, ridge), plain.image(A)
+    both = term.image(A)
+    for found, expected in zip(term.split(both), (Z, A), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    value = plain.value_at(A, Z) + ridge / 2 * np.sum(A**2)
+    assert term.value_at(A, both) == pytest.approx(value, rel=1e-14)
+    D = rng.normal(size=A.shape)
+    expected = plain.gradient(Z) + ridge * A
+    # intercepts go on from the last
+    np.testing.assert_allclose(term.gradient(both), expected, rtol=1e-12)
+    expected = plain.hessian(Z)(D) + ridge * D
+    np.testing.assert_allclose(term.hessian(both)(D), expected, rtol=1e-13)
+    assert term.lipschitz == plain.lipschitz + ridge
+    # the curve of a move of both blocks, or of one
+    move = rng.normal(size=A.shape if blocks == 1 else (blocks, *A.shape))
+    total = move.reshape(-1, *A.shape).sum(axis=0)
+    H = bounds_of_hessians(case) + ridge * np.eye(len(A))
+    curve = np.einsum("jt,tjk,kt->", total, H, total) / np.sum(move**2)
+    ends = both, term.image(A + total)
+    assert term.bends_more(curve * (1 - 1e-8), move, *ends)
+    assert not term.bends_more(curve * (1 + 1e-8), move, *ends)
+    assert term.bends_more(0.1 * ridge, move, *ends)
+    assert not term.bends_more(0.0, 0 * move, both, both)
 
 
 @every_layout

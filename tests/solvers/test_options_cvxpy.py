@@ -8,9 +8,11 @@ from mtlreg.penalties import (
     L1,
     L21,
     Dirty,
+    InfimalSum,
     L1Linf,
     MeanRegularization,
     SparseGroup,
+    TraceNorm,
     with_options,
 )
 from mtlreg.solvers import SOLVERS
@@ -26,6 +28,8 @@ PENALTIES = [
     Dirty(1.2, 0.9, "l2"),
     MeanRegularization(0.3, 0.05),
     MeanRegularization(0.3, 0.0),
+    InfimalSum(L1Linf(1.5), L1(0.9)),
+    InfimalSum(TraceNorm(1.0), L1(0.6)),
 ]
 SHARE, PROBLEMS = 20, 200
 
@@ -40,6 +44,8 @@ def drawn(seed):
     given = rng.random(3) < 0.6
     signs = (rng.random(4) < 0.6) & (weight > 0)
     ridge = float(rng.uniform(0.05, 0.5))
+    if isinstance(getattr(penalty, "first", None), TraceNorm):
+        given = [False, False, True]  # it takes no other
     no_mean = isinstance(penalty, MeanRegularization) and penalty.alpha_mean == 0
     options = {
         "feature_weight": weight if given[0] else None,

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import L1, L21, Dirty, Gauge, InfimalSum, L1Linf, TraceNorm
+from mtlreg.penalties import (
+    L1,
+    L21,
+    Dirty,
+    Gauge,
+    InfimalSum,
+    L1Linf,
+    TraceNorm,
+    with_options,
+)
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.sequences.path import solve_path
 from mtlreg.solvers import FISTA
@@ -66,10 +75,13 @@ SUMS = {
     "both-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
     "both-dirty": InfimalSum(Dirty(1.5, 0.9), TraceNorm(1.1)),
 }
+SUMS |= {f"ridge-{k}": replace(SUMS[k], ridge=0.3) for k in ("trace", "both-trace")}
 CORNERS = {"trace": 0, "trace-second": 1, "trace-rows": 0, "trace-columns": 0}
 CORNERS |= {"l1": 1, "rows": 1, "columns": 1, "rows-l1": 0, "l1-rows": 1}
 every_sum = pytest.mark.parametrize("name", SUMS)
-every_corner = pytest.mark.parametrize("name", CORNERS)
+every_corner = pytest.mark.parametrize("name", list(CORNERS))
+# its certificate is not that of its block
+CORNERS |= {"ridge-trace": 0}
 
 
 def sum_case(name, loss, layout, fraction=0.1, d=5, n=30, **options):
@@ -81,12 +93,12 @@ def sum_case(name, loss, layout, fraction=0.1, d=5, n=30, **options):
 def plain(case):
     """The same case without Newton steps, both blocks moving from the first."""
     penalty = case.penalty
-    return replace(case, penalty=PlainSum(penalty.first, penalty.second))
+    return replace(case, penalty=PlainSum(*penalty.parts, penalty.ridge))
 
 
 def one_block(case, k):
-    penalty = case.penalty
-    return replace(case, penalty=(penalty.first, penalty.second)[k])
+    penalty = with_options(case.penalty.parts[k], ridge=case.penalty.ridge or None)
+    return replace(case, penalty=penalty)
 
 
 @every_loss

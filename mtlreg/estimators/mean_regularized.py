@@ -123,7 +123,8 @@ class _MeanRegularized(Stem):
         if self._shrinks_intercepts():
             # which are of the slopes alone
             d = len(read.feature_names)
-            for name, off in (("ridge", 0.0), ("feature_weight", 1.0)):
+            none = {"ridge": 0.0, "feature_weight": 1.0, "positive": False}
+            for name, off in none.items():
                 if (value := options[name]) is not None:
                     options[name] = np.append(np.broadcast_to(value, d), off)
         return options

@@ -142,8 +142,8 @@ class Positive(Derived):
         if free is not None and np.any(which & free):
             raise ValueError(
                 "positive is not for a feature without a penalty, of which no residual "
-                "gives a certificate: give it a small feature_weight in the place of "
-                "0, or positive=False"
+                "gives a certificate: give it a small feature_weight such as 1e-4 in "
+                "the place of 0, or positive=False"
             )
 
     def _check_penalty(self):
@@ -246,16 +246,21 @@ class PositiveMean(Positive):
     def _check_free(self, which):
         spread, mean = self.penalty.task_matrix
         sizes = {np.size(values) for values in (which, spread, mean)} - {1}
-        if len(sizes) > 1 or np.any(which & (spread == np.inf) & (mean < np.inf)):
+        if len(sizes) > 1:
             raise ValueError(
-                "positive needs finite strengths and intercepts that are free: set "
-                "alpha to less than inf and alpha_intercept=0"
+                f"positive of {type(self).__name__} has {np.size(which)} entries, but "
+                f"the strengths are of {np.size(spread)} and {np.size(mean)} features: "
+                f"give it one entry for every feature"
+            )
+        if np.any(which & (spread == np.inf) & (mean < np.inf)):
+            raise ValueError(
+                "positive needs deviations of finite strength: set alpha to less than "
+                "inf"
             )
         if np.any(which & (mean == 0)):
             raise ValueError(
-                "positive needs a mean that is penalised, and intercepts that are "
-                "free: set alpha_mean or ridge to more than 0, feature_weight too, and "
-                "alpha_intercept=0"
+                "positive needs a mean that is penalised: set alpha_mean or ridge to "
+                "more than 0, feature_weight too"
             )
 
     def absorb(self, option, value):
@@ -266,7 +271,7 @@ class PositiveMean(Positive):
     @property
     def _signed_row(self):
         strengths = self.penalty.task_matrix
-        if strengths.uniform:
+        if strengths.uniform and np.ndim(strengths.mean) == 0:
             return PositiveMeanRow(*strengths)
         both = np.broadcast_arrays(*strengths)
         return PositiveMeanRows(*map(np.ascontiguousarray, both))

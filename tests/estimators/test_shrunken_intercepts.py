@@ -61,6 +61,46 @@ def test_the_optimum_is_that_of_a_search(kind, strengths, solver):
 
 
 @every_kind
+@pytest.mark.parametrize("alpha_intercept", [0.02, 3.0, np.inf])
+@pytest.mark.parametrize("positive", [True, [True, False, True, False]])
+def test_signs_are_of_the_slopes_alone(kind, alpha_intercept, positive):
+    X, y, tasks = draw(kind)
+    X[:, :3] *= -1
+    # so that intercepts are negative
+    X, y = (X, y - 20.0) if kind == "regressor" else (-X, 1 - y)
+    strengths = 0.3, 0.05, alpha_intercept
+    own = dict(zip(("alpha", "alpha_mean", "alpha_intercept"), strengths, strict=True))
+    for given, weight in [(X, None), (sp.csr_array(X), [1.0, 2.0, 0.5, np.inf])]:
+        est = CLASSES[kind](**own, positive=positive, feature_weight=weight, tol=1e-9)
+        est.fit(given, y, tasks=tasks)
+        signed = np.broadcast_to(positive, 4)
+        assert est.coef_[:, signed].min() == 0
+        assert est.coef_[:, signed].any()
+        assert np.ptp(est.intercept_) > 0 or alpha_intercept == np.inf
+        assert est.intercept_.min() < 0
+        w = np.ones(4) if weight is None else np.where(np.isinf(weight), 0, weight)
+        size, n_tasks = est.coef_.size, len(est.intercept_)
+
+        scaled = X * np.divide(1, w, out=np.zeros(4), where=w > 0)
+        # one intercept costs nothing
+        costs = *strengths[:2], min(alpha_intercept, 1e9)
+
+        def value(point, X=scaled, costs=costs, size=size, n_tasks=n_tasks):
+            coef, b = point[:size].reshape(n_tasks, 4), point[size:]
+            b = np.broadcast_to(b, n_tasks)
+            return objective(kind, X, y, tasks, costs, coef, b)
+
+        b = est.intercept_[:1] if alpha_intercept == np.inf else est.intercept_
+        point = np.append((est.coef_ * w).ravel(), b)
+        bounds = [(0.0 if s else None, None) for s in np.tile(signed, n_tasks)]
+        bounds += [(None, None)] * len(b)
+        options = {"ftol": 1e-15, "gtol": 1e-9}
+        best = minimize(value, point, method="L-BFGS-B", bounds=bounds, options=options)
+        assert value(point) - best.fun <= est.dual_gap_ + 1e-13 * best.fun
+        assert est.dual_gap_ <= 1e-8 * best.fun
+
+
+@every_kind
 def test_the_ends_are_free_and_common_intercepts(kind):
     X, y, tasks = draw(kind)
     cls, names = CLASSES[kind], ("coef_", "intercept_")
@@ -193,6 +233,10 @@ def test_what_is_refused():
     est = MeanRegularizedRegressor(alpha_intercept=0.5, fit_intercept=False)
     with pytest.raises(ValueError, match=r"alpha_intercept=0\.5 shrinks intercepts"):
         est.fit(X, y, tasks=tasks)
+    for params, remedy in [({"alpha": np.inf}, "less than"), ({}, "set alpha_mean")]:
+        est = MeanRegularizedRegressor(alpha_mean=0.0, alpha_intercept=0.5)
+        with pytest.raises(ValueError, match=rf"positive needs .* {remedy}"):
+            est.set_params(positive=True, **params).fit(X, y, tasks=tasks)
     with pytest.raises(ValueError, match="no path from alpha=inf"):
         regularization_path(MeanRegularizedRegressor(np.inf), X, y, tasks=tasks)
 

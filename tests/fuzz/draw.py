@@ -227,7 +227,7 @@ def draw_options(rng, drawn):
         feature_weight=weight if weighted else None,
         positive=signs if signed else False,
     )
-    if mean and model.fit_intercept and not signed and rng.random() < 0.3:
+    if mean and model.fit_intercept and rng.random() < 0.3:
         model.set_params(alpha_intercept=float(10 ** rng.uniform(-2, 1)))
     if drawn.loss == "squared":
         double = drawn.matrix.astype(np.float32).astype(float) != drawn.matrix

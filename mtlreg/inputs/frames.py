@@ -77,9 +77,14 @@ def check_task_column(column):
     """Refuse what is neither a name nor a position."""
     is_bool = isinstance(column, (bool, np.bool_))
     if is_bool or not isinstance(column, (str, numbers.Integral)):
+        several = (
+            " Several columns of labels are for CrossedMeanRegularizedRegressor."
+            if isinstance(column, list | tuple | np.ndarray)
+            else ""
+        )
         raise TypeError(
             f"task_column={column!r} must be a column's name (str), its position (int) "
-            "or None."
+            f"or None.{several}"
         )
 
 

@@ -14,7 +14,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from mtlreg import CrossedMeanRegularizedRegressor, MeanRegularizedRegressor
+from mtlreg import (
+    CrossedMeanRegularizedRegressor,
+    GroupLassoClassifier,
+    MeanRegularizedRegressor,
+)
 from tests.estimators.test_docstrings import names_in, section
 
 DESIGNS = ["crossed", "nested", "three"]
@@ -450,6 +454,33 @@ def test_data_that_cannot_be(change, message):
     X, y, weight = change(*draw())
     with pytest.raises(ValueError, match=message):
         CrossedMeanRegularizedRegressor([0, -1]).fit(X, y, weight)
+
+
+@pytest.mark.parametrize("alpha_intercept", [0.1, [0.0, 0.1]])
+@pytest.mark.parametrize("labels", ["one", "those of the other", "one for every row"])
+def test_groupings_that_tell_little(labels, alpha_intercept):
+    """The minimum is that of the normal equations, which have many solutions then."""
+    table, y, weight = draw()
+    first = {"one": 3.0, "those of the other": table[:, 4]}
+    table[:, 0] = first.get(labels, np.arange(len(table)))
+    strengths = 0.1, 0.001, alpha_intercept, True
+    est = make(table, strengths, tol=0.0).fit(table, y, weight)
+    dense = Dense(table, y, weight, est)
+    found, gap = value_and_gap(dense, est, table)
+    assert found == pytest.approx(dense.solve()[0], rel=1e-12, abs=1e-15 * np.sum(y**2))
+    assert est.dual_gap_ == pytest.approx(gap, abs=1e-12 * np.var(y))
+    if labels == "one":
+        assert not est.coef_[0].any()
+        assert not est.intercept_[0].any()
+
+
+def test_several_columns_are_for_the_estimator_that_takes_them():
+    table, y, _ = draw()
+    for cls in (MeanRegularizedRegressor, GroupLassoClassifier):
+        with pytest.raises(TypeError, match="for CrossedMeanRegularizedRegressor"):
+            cls(task_column=[0, 4]).fit(table, y > 0)
+        with pytest.raises(TypeError, match=r"\(int\) or None\.$"):
+            cls(task_column=0.5).fit(table, y > 0)
 
 
 @pytest.mark.parametrize("scale", [1e-120, 1e120])

@@ -109,6 +109,31 @@ def test_searches_by_folds_of_statistics(cls, intercept):
     assert_alike(streamed, search)
 
 
+@pytest.mark.parametrize("intercept", [True, False])
+def test_tasks_in_one_fold_alone_are_trained_on(intercept):
+    X, y, tasks, weight = table()
+    rng = np.random.default_rng(0)
+    fold = rng.integers(4, size=len(y))
+    # tasks of one row, of two rows in one fold, and of two in different ones
+    tasks[:5], fold[:5] = [7, 8, 8, 9, 9], [0, 2, 2, 1, 3]
+    tested = np.where(np.isin(tasks, [7, 8]), -1, fold)
+    splits = [
+        (np.flatnonzero(tested != k), np.flatnonzero(tested == k)) for k in range(4)
+    ]
+    columns = {"tasks": tasks, "sample_weight": weight}
+    folds = [in_parts(X, y, [fold == k], **columns) for k in range(4)]
+    search = mtlreg.MeanRegularizedRegressorCV(
+        alphas=5, tol=EXACT, fit_intercept=intercept
+    )
+    streamed = clone(search).fit_statistics(folds)
+    search.set_params(cv=splits).fit(X, y, weight, tasks=tasks)
+    np.testing.assert_allclose(streamed.score_path_, search.score_path_, rtol=1e-7)
+    for_task = streamed.task_score_path_, search.task_score_path_
+    np.testing.assert_allclose(*for_task, rtol=1e-7)
+    assert np.isnan(streamed.task_score_path_[..., 5:7]).all()
+    assert_alike(streamed, search)
+
+
 @pytest.mark.parametrize("strength", [0.01, 1.0, np.inf])
 def test_shrunken_intercepts(strength):
     X, y, tasks, weight = table()
@@ -457,8 +482,8 @@ def test_statistics_that_cannot_be_fitted():
     search = mtlreg.GroupLassoRegressorCV(alphas=3)
     with pytest.raises(ValueError, match="two folds"):
         search.fit_statistics(stats)
-    alone = [stats.restrict(tasks=[0, 1]), stats.restrict(tasks=[1, 2])]
-    with pytest.raises(ValueError, match=r"\[0\] have rows in .* fold 0"):
+    alone = [stats.restrict(tasks=part) for part in ([0, 1], [1], [2])]
+    with pytest.raises(ValueError, match="fold 2 have no rows of a task"):
         search.fit_statistics(alone)
     with pytest.raises(ValueError, match="cv=5 is for rows"):
         clone(search).set_params(cv=5).fit_statistics([stats, stats])

@@ -44,8 +44,8 @@ from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.declarations import Search
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
-from mtlreg.inputs.frames import listed
 from mtlreg.problem.threads import held_threads
+from mtlreg.sequences.folds import with_untested
 from mtlreg.sequences.path import solve_path
 from mtlreg.statistics import TaskStatistics
 
@@ -377,7 +377,9 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
             parts = [part.with_targets_over(read.y_scale) for part in parts]
         if not self.fit_intercept:
             parts = [part.about_zero() for part in parts]
-        _check_training(read.tasks, parts)
+        n_folds = len(parts)
+        parts = with_untested(parts)
+        _check_tested(parts[:n_folds])
         self._forget()
         models = self._models(len(read.tasks))
         centred = self._of_centred_rows(models[0])
@@ -387,7 +389,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
             partial(
                 self._score_fold, fold, None, models, grid.factors, None, read.tasks
             )
-            for fold in statistics_folds(fit, parts, len(parts))
+            for fold in statistics_folds(fit, parts, n_folds)
         ]
         scores = self._run(jobs, grid.alphas.size, context, inputs)
         chosen = self._record(grid, scores)
@@ -425,14 +427,13 @@ def _checked_folds(stats):
     return folds
 
 
-def _check_training(tasks, parts):
-    """Raise ValueError where a task is in one part alone."""
-    for number in range(len(parts)):
-        rest = np.sum([p.weight for k, p in enumerate(parts) if k != number], axis=0)
-        if np.any(rest <= 0):
+def _check_tested(parts):
+    """Raise ValueError where nothing is tested in a fold."""
+    for number, part in enumerate(parts):
+        if not part.weight.any():
             raise ValueError(
-                f"task(s) {listed(tasks[rest <= 0])} have rows in the statistics of "
-                f"fold {number} only; spread the rows of every task over the folds"
+                f"the statistics of fold {number} have no rows of a task that has rows "
+                f"in another fold too; spread the rows of every task over the folds"
             )
 
 

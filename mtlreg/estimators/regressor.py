@@ -74,8 +74,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         ----------
         stats : mtlreg.statistics.TaskStatistics, or a sequence of these
             Made with the ``task_column`` of the estimator. A search takes those of each
-            fold, two at least and of all tasks in each training part; with
-            ``cv="reml"`` these or their sum.
+            fold, two at least; the rows of a task that has them in one fold alone are
+            always trained on and never tested. With ``cv="reml"`` these or their sum.
 
         Returns
         -------

@@ -403,6 +403,40 @@ def one_gram(data):
     return data.offsets is None and bool(np.all(data.weight == data.weight[:, :1]))
 
 
+def with_untested(parts):
+    """Return the parts of a table, and a last one of rows that are never tested.
+
+    These are the rows of a task that has them in one part alone, where the others have
+    nothing of it to be trained on.
+
+    Parameters
+    ----------
+    parts : list of PartStatistics
+        With an origin of 0.
+
+    Returns
+    -------
+    list of PartStatistics
+    """
+    places = np.array([part.weight > 0 for part in parts])
+    alone = np.count_nonzero(places, axis=0) == 1
+    if not alone.any():
+        return parts
+    tested, rest = [], None
+    for part, held in zip(parts, places & alone, strict=True):
+        if held.any():
+            rest = _merged(rest, _of_tasks(part, held))
+            part = _of_tasks(part, ~held)
+        tested.append(part)
+    return [*tested, rest]
+
+
+def _of_tasks(part, held):
+    """Return the statistics of some tasks, as if the others had no rows."""
+    places = np.flatnonzero(held)
+    return part.restrict(tasks=places).among(len(held), places)
+
+
 def training_statistics(parts, n_folds):
     """Return, for each of the first parts, a function that merges all the others.
 

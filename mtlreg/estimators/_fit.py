@@ -40,6 +40,8 @@ class Fit:
     problem : Problem
         Of the tasks that have an optimum, ``kept``.
     solver : Solver
+    totals : ndarray of shape (n_tasks,)
+        The weights W_t of the tasks.
     units : ndarray or None
         By which the columns of X are divided in the problem, and a last one of ones
         where the intercepts are shrunken.
@@ -57,7 +59,7 @@ class Fit:
         elif model.fit_intercept:
             self.kept &= loss.bounded(data.y, data.weight, data.cells)
         data = self.data
-        totals = data.cells.total(data.weight)
+        self.totals = totals = data.cells.total(data.weight)
         if not self.kept.all():
             self._tell_of_unbounded(loss)
             constants = loss.shrunken_constant(data.y, data.weight, data.cells)
@@ -71,7 +73,7 @@ class Fit:
         self._pose(model, penalty, problem)
 
     @classmethod
-    def of_statistics(cls, model, read, penalty, part):
+    def of_statistics(cls, model, read, penalty, part, origin=None):
         """Return the fit of the rows that statistics are of.
 
         Parameters
@@ -82,12 +84,14 @@ class Fit:
         penalty : Penalty
         part : PartStatistics
             About the means, in the units of the fit.
+        origin : float, optional
+            Where the penalty has intercepts at 0, by default the mean of all targets.
         """
         fit = cls.__new__(cls)
         fit.read, fit._place, fit._warn = read, "", True
         fit.kept, fit._dtype = np.ones(len(read.tasks), dtype=bool), np.float64
         part = part if model.fit_intercept else part.about_zero()
-        return fit.with_statistics(model, penalty, part)
+        return fit.with_statistics(model, penalty, part, origin)
 
     def _check_bounded(self, loss):
         """Raise ValueError where the mean of the intercepts has no optimum."""
@@ -134,7 +138,7 @@ class Fit:
         problem = self.problem.with_penalty(self._of_kept(penalty))
         return self._with_problem(model, penalty, problem)
 
-    def with_statistics(self, model, penalty, statistics):
+    def with_statistics(self, model, penalty, statistics, origin=None):
         """Return the fit of other rows of the same tasks.
 
         Parameters
@@ -142,17 +146,20 @@ class Fit:
         model : MultiTaskLinearModel
         penalty : Penalty
         statistics : PartStatistics
+        origin : float, optional
+            As in `of_statistics`.
         """
         other = copy.copy(self)
         other._in_A, other._origin = model._shrinks_intercepts(), 0.0
         other.units = model._units(self.read)
         if other._in_A:
-            other._origin = statistics.mean_target
-            statistics = statistics.with_ones()
+            other._origin = statistics.mean_target if origin is None else origin
+            statistics = statistics.with_ones(other._origin)
         if other.units is not None:
             statistics = statistics.in_units(other.units)
         every = np.ones(len(statistics.weight), dtype=bool)
-        scale = task_scale(model.task_weight, self.read.tasks, statistics.weight, every)
+        other.totals = statistics.weight
+        scale = task_scale(model.task_weight, self.read.tasks, other.totals, every)
         problem = statistics.problem(penalty, scale, self._dtype)
         other._pose(model, penalty, problem)
         return other

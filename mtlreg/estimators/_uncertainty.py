@@ -36,7 +36,7 @@ class WithUncertainty:
 
     def _solve(self, fit, start, context, inputs):
         super()._solve(fit, start, context, inputs)
-        self._posterior = _Later(lambda: None)
+        self._posterior = None
         if fit.read.data is not None and self._has_posterior():
             A = fit.variable(self.coef_.T[None], self.intercept_)
             free = fit.problem.term.fit_intercept
@@ -52,7 +52,7 @@ class WithUncertainty:
 
     def _known_posterior(self, error=AttributeError):
         check_is_fitted(self)
-        posterior = self._posterior.settle()
+        posterior = None if self._posterior is None else self._posterior.settle()
         if posterior is not None:
             return posterior
         if not self._has_posterior():
@@ -61,6 +61,8 @@ class WithUncertainty:
                 "penalty, and of targets in one unit: set normalize_y=False, "
                 "positive=False and feature_weight to numbers > 0"
             )
+        elif self._posterior is None:
+            why = "standard deviations need the rows of all tasks: use fit to have them"
         else:
             why = (
                 f"{type(self).__name__} keeps no covariances of {len(self.tasks_)} "

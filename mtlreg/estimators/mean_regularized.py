@@ -12,6 +12,7 @@ from sklearn.base import clone
 from mtlreg.estimators._checks import check_flag, check_real, check_strength
 from mtlreg.estimators._fit import Fit
 from mtlreg.estimators._uncertainty import WithUncertainty
+from mtlreg.estimators._updates import WithUpdates
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
@@ -59,7 +60,7 @@ class _MeanRegularized(Stem):
     Attributes
     ----------
     mean_coef_ : ndarray of shape (n_features,)
-        Mean of ``coef_`` over the tasks.
+        Mean of ``coef_`` over the tasks of the fit.
 
     References
     ----------
@@ -131,7 +132,9 @@ class _MeanRegularized(Stem):
 
 
 @estimator
-class MeanRegularizedRegressor(_MeanRegularized, WithUncertainty, MultiTaskRegressor):
+class MeanRegularizedRegressor(
+    _MeanRegularized, WithUncertainty, WithUpdates, MultiTaskRegressor
+):
     """Ridge regression of every task towards the mean of the tasks.
 
     Examples
@@ -202,7 +205,9 @@ class _SearchOfIntercepts:
 
 
 @estimator
-class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, RegressorCV):
+class MeanRegularizedRegressorCV(
+    _SearchOfIntercepts, WithUncertainty, WithUpdates, RegressorCV
+):
     """`MeanRegularizedRegressor` with strengths by cross-validation.
 
     With ``cv="loo"`` by exact leave-one-out, for little more than a fit for each
@@ -283,7 +288,8 @@ class MeanRegularizedRegressorCV(_SearchOfIntercepts, WithUncertainty, Regressor
         data = read.data
         observed = data.y[data.weight > 0]
         self._check_reml(read, np.all(observed == observed[0]))
-        origin = _origin(data) if self.fit_intercept else 0.0
+        mean = float(np.average(data.y, weights=data.weight))
+        origin = mean if self.fit_intercept else 0.0
         factors = TaskFactors.of_data(data, bool(self.fit_intercept), origin)
         chosen, penalty, *found = self._by_reml(read, factors, data.weight.sum())
         fit = Fit(chosen, read, penalty)
@@ -438,11 +444,6 @@ class MeanRegularizedClassifierCV(_SearchOfIntercepts, ClassifierCV):
 def _is_proportional(model):
     """Return whether every row counts the same."""
     return isinstance(model.task_weight, str) and model.task_weight == "proportional"
-
-
-def _origin(data):
-    """Return the mean of all targets."""
-    return float(np.average(data.y, weights=data.weight))
 
 
 def _start_of_reml(fit, coef, first, origin):

@@ -289,6 +289,26 @@ class PartStatistics:
             self.square + weight * targets**2,
         )
 
+    def around(self, slopes):
+        """Return the statistics of the targets less ``x . slopes``.
+
+        The squares of the targets are no smaller than they were, as their rounding is
+        not: values of the objective are good to that, and higher by as much.
+
+        Parameters
+        ----------
+        slopes : ndarray of shape (n_features,)
+        """
+        image = np.tensordot(slopes, self.gram, (0, 0))
+        image = image if image.ndim == 2 else image[:, None]
+        left = self.square + slopes @ (image - 2.0 * self.cross)
+        return replace(
+            self,
+            targets=self.targets - slopes @ self.means,
+            cross=self.cross - image,
+            square=np.maximum(left, self.square),
+        )
+
     @property
     def varies(self):
         """Whether the targets are more than one number and its rounding."""
@@ -321,13 +341,16 @@ class PartStatistics:
         """The weighted mean of all targets."""
         return float(np.average(self.targets + self.origin, weights=self.weight))
 
-    def with_ones(self):
+    def with_ones(self, origin):
         """Return the statistics with a last feature of ones, of rows not centred.
 
-        The targets are then those less `mean_target`.
+        Parameters
+        ----------
+        origin : float
+            What is taken off the targets.
         """
         d, n_tasks = self.means.shape
-        target = self.targets + self.origin - self.mean_target
+        target = self.targets + self.origin - origin
         means = np.concatenate([self.means, np.ones((1, n_tasks))])
         gram = self.gram if self.gram.ndim == 3 else self.gram[:, :, None]
         whole = self.weight * means[:, None] * means

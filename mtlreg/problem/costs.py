@@ -34,6 +34,7 @@ MOST_BYTES = 2**30  # of matrices that are made to save time: Gram matrices, a b
 KEPT_BYTES = 2**26  # of the matrices that a fitted model holds for its covariances
 DIRECT_BYTES = 2**31  # of the matrices of a direct solver; beyond, FISTA does without
 COPIED_BYTES = 2**28  # of columns that are written out for one Newton step
+STATISTICS_COPIES = 5  # of the sums of a table, which a fit of these holds at most
 
 # Sizes up to which compiled passes over all tasks beat a call of a library a task
 GRAMS_AT_ONCE = 64  # features, to multiply with each other

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import make_design
+from mtlreg.problem.memory import check_room
 from mtlreg.problem.problem import StatisticsProblem
 from mtlreg.problem.rows import CONSTANT, predict_rows, take_columns
 from mtlreg.problem.statistics import Statistics
@@ -147,6 +148,7 @@ class PartStatistics:
         weight, d = task_totals(data), data.X.shape[1]
         common = one_gram(data)
         held = np.flatnonzero(weight > 0)
+        check_room(1 if common else len(weight), d)
         means, cross = np.zeros((2, d, len(weight)))
         targets, square = np.zeros((2, len(weight)))
         gram = np.zeros((d, d) if common else (d, d, len(weight)))
@@ -262,6 +264,8 @@ class PartStatistics:
             Of the tasks among them.
         """
 
+        check_room(n_tasks, len(self.means))
+
         def spread(part):
             whole = np.zeros((*part.shape[:-1], n_tasks))
             whole[..., places] = part
@@ -292,21 +296,19 @@ class PartStatistics:
     def around(self, slopes):
         """Return the statistics of the targets less ``x . slopes``.
 
-        The squares of the targets are no smaller than they were, as their rounding is
-        not: values of the objective are good to that, and higher by as much.
+        Their squares are no smaller than they were, as their rounding is not.
 
         Parameters
         ----------
         slopes : ndarray of shape (n_features,)
         """
-        image = np.tensordot(slopes, self.gram, (0, 0))
-        image = image if image.ndim == 2 else image[:, None]
-        left = self.square + slopes @ (image - 2.0 * self.cross)
+        image = np.tensordot(slopes, self.gram, (0, 0)).reshape(len(slopes), -1)
+        change = slopes @ (image - 2.0 * self.cross)
         return replace(
             self,
             targets=self.targets - slopes @ self.means,
             cross=self.cross - image,
-            square=np.maximum(left, self.square),
+            square=self.square + np.maximum(change, 0.0),
         )
 
     @property
@@ -495,6 +497,4 @@ def _merged(first, second):
 def _tasks_with_rows(data, held):
     if data.offsets is None:
         return MultiTaskData(data.X, data.y[:, held], data.weight[:, held])
-    return MultiTaskData(
-        data.X, data.y, data.weight, np.append(data.offsets[held], data.offsets[-1])
-    )
+    return replace(data, offsets=np.append(data.offsets[held], data.offsets[-1]))

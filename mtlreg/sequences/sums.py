@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtlreg._numba import njit_sums
+from mtlreg.problem.memory import check_room
 from mtlreg.sequences.folds import PartStatistics
 
 _ROWS = 128  # that are multiplied with themselves at a time
@@ -97,7 +98,8 @@ class TaskSums:
 
     @classmethod
     def empty(cls, n_tasks, n_features):
-        """Return the sums of no rows."""
+        """Return the sums of no rows, or raise MemoryError."""
+        check_room(n_tasks, n_features)
         width = n_features + 1
         shapes = (n_tasks,), (n_tasks, width), (n_tasks, width, width), (2, n_tasks)
         return cls(*map(np.zeros, shapes))

@@ -7,58 +7,62 @@ from mtlreg.problem.memory import check_room
 from mtlreg.sequences.folds import PartStatistics
 
 _ROWS = 128  # that are multiplied with themselves at a time
+_FIRST_ROWS = 32  # whose mean the others are taken about
 _FEW_ROWS = 12  # of which loops are faster than a call of a library
 
 
 @njit_sums
 def _add(X, y, weight, rows, offsets, places, sums, block, gram, product):
     # z = (x, y) about its mean in the first rows of the task in this batch, to which
-    # it is moved from the first of these, so that a constant is exactly 0
+    # it is moved from the first of these, so that a constant is exactly 0; a last
+    # column of ones gives the sums of z
     total_of, means, squares, counts = sums
     d = X.shape[1]
     origin, shift, left = np.empty(d + 1), np.empty(d + 1), np.empty(d + 1)
     for batch in range(places.size):
         t, first, last = places[batch], offsets[batch], offsets[batch + 1]
-        origin[:d] = X[rows[first]]
-        origin[d] = y[rows[first]]
-        total, logarithms = 0.0, 0.0
+        i = rows[first]
+        for j in range(d):
+            origin[j] = X[i, j]
+        origin[d] = y[i]
         shift[:] = 0.0
+        part = 0.0
+        for k in range(first, min(first + _FIRST_ROWS, last)):
+            i = rows[k]
+            w = weight[i]
+            part += w
+            for j in range(d):
+                shift[j] += w * (X[i, j] - origin[j])
+            shift[d] += w * (y[i] - origin[d])
+        for j in range(d + 1):
+            origin[j] += shift[j] / part
+        total, logarithms = 0.0, 0.0
         left[:] = 0.0
         for start in range(first, last, _ROWS):
             n = min(_ROWS, last - start)
-            part = 0.0
             for k in range(n):
                 i = rows[start + k]
                 w = weight[i]
-                part += w
-                if w != 1.0:
-                    logarithms += np.log(w)
+                total += w
                 for j in range(d):
                     block[k, j] = X[i, j] - origin[j]
                 block[k, d] = y[i] - origin[d]
-                if start == first:
-                    for j in range(d + 1):
-                        shift[j] += w * block[k, j]
-            if start == first:
-                for j in range(d + 1):
-                    shift[j] /= part
-            total += part
-            for k in range(n):
-                w = weight[rows[start + k]]
-                root = np.sqrt(w)
-                for j in range(d + 1):
-                    z = block[k, j] - shift[j]
-                    left[j] += w * z
-                    block[k, j] = root * z
+                block[k, d + 1] = 1.0
+                if w != 1.0:
+                    logarithms += np.log(w)
+                    root = np.sqrt(w)
+                    for j in range(d + 2):
+                        block[k, j] *= root
             if n <= _FEW_ROWS:
                 product[:] = 0.0
                 for k in range(n):
-                    for j in range(d + 1):
+                    for j in range(d + 2):
                         for p in range(j + 1):
                             product[j, p] += block[k, j] * block[k, p]
             else:
                 np.dot(block[:n].T, block[:n], product)
             for j in range(d + 1):
+                left[j] += product[d + 1, j]
                 for p in range(j + 1):
                     if start == first:
                         gram[j, p] = product[j, p]
@@ -68,7 +72,7 @@ def _add(X, y, weight, rows, offsets, places, sums, block, gram, product):
         whole = total_of[t] + total
         share = total / whole
         for j in range(d + 1):
-            origin[j] += shift[j] + left[j] / total
+            origin[j] += left[j] / total
             shift[j] = origin[j] - means[t, j]
         for j in range(d + 1):
             for p in range(j + 1):
@@ -155,7 +159,7 @@ class TaskSums:
         places : ndarray of int
             The tasks of these.
         """
-        width = data.X.shape[1] + 1
+        width = data.X.shape[1] + 2
         buffers = np.empty((_ROWS, width)), *np.empty((2, width, width))
         y, weight = map(np.ascontiguousarray, (data.y, data.weight))
         _add(data.X, y, weight, rows, data.offsets, places, self._arrays, *buffers)

@@ -115,14 +115,15 @@ class TaskStatistics(BaseEstimator):
         ------
         ValueError
             If an argument is not as described, or is not like those before it.
+        MemoryError
+            If a fit of all tasks so far has no room on this machine.
         """
         if count_rows(X) == 0:
             return self
         part = TaskStatistics(task_column=self.task_column)
         vars(part).update({k: v for k, v in vars(self).items() if k in _COLUMNS})
-        read = read_fit_input(
-            part, X, y, sample_weight, tasks, classifier=False, part=True
-        )
+        given = X, y, sample_weight, tasks
+        read = read_fit_input(part, *given, classifier=False, part=True)
         data, labels, part._layout = read.data, read.tasks, read.layout
         if data.offsets is not None:
             held = np.diff(data.offsets) > 0
@@ -424,9 +425,8 @@ class TaskStatistics(BaseEstimator):
                 f"task(s) {listed(empty)} have no observed target of positive weight; "
                 f"leave them out by restrict(tasks=...)"
             )
-        return FitInput(
-            None, self._layout, self._tasks, None, self._names, np.arange(0)
-        )
+        rows = np.arange(0)
+        return FitInput(None, self._layout, self._tasks, None, self._names, rows)
 
     @property
     def is_empty(self):

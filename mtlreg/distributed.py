@@ -1,15 +1,22 @@
 """Tables in chunks, larger than memory or on a cluster: fits by Dask."""
 
+import contextlib
+import functools
+import inspect
 from numbers import Real
 
 import dask
 import numpy as np
 import scipy.sparse as sp
+from dask.base import get_scheduler
 from dask.delayed import Delayed
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
+from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.declarations import Search
+from mtlreg.inputs.parts import PartRows
+from mtlreg.sequences.chunks import answer
 from mtlreg.statistics import TaskStatistics
 
 __all__ = ["ChunkError", "fit"]
@@ -22,12 +29,21 @@ class ChunkError(ValueError):
 
 
 def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
-    """Fit a regressor to rows that are in chunks, in one pass over them.
+    """Fit rows that are in chunks, where they are.
 
-    Every chunk becomes `mtlreg.statistics.TaskStatistics` where it is, these are merged
-    as a tree, and the rest is solved here, without the rows: any penalty, and all
-    strengths and folds of a search. The scheduler is that of Dask: threads, or the
-    cluster of the current ``distributed.Client``. Rows of a task may be in any chunk.
+    With the squared loss in one pass: every chunk becomes
+    `mtlreg.statistics.TaskStatistics`, these are merged as a tree, and the rest is
+    solved here, without the rows: any penalty, and all strengths and folds of a search.
+
+    A classifier takes some ten passes, or rounds, see `mtlreg.sequences.chunks`: around
+    a point its loss is nearly a squared one, whose statistics are summed up in the same
+    way. Newton's method goes from one point to the next until the duality gap of all
+    rows is at most ``tol F0``; ``n_iter_`` is the number of its steps.
+
+    The scheduler is that of Dask: threads, or the cluster of the current
+    ``distributed.Client``. Rows of a task may be in any chunk. Between rounds a cluster
+    holds the rows, and makes anew what a lost worker held; in one process chunks are
+    computed in each round, unless they are persisted already.
 
     A search takes its folds from a hash of what identifies a row, whoever reads it: its
     label in a data frame with known divisions, its position in an array with known
@@ -35,9 +51,11 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
 
     Parameters
     ----------
-    estimator : regressor
-        With the squared loss; a search has neither ``cv`` nor ``scoring``. It is fitted
-        itself.
+    estimator : regressor or classifier
+        A regressor has the squared loss, and as a search neither ``cv`` nor
+        ``scoring``; a classifier is no search, and its penalty leaves no direction
+        free, as ``alpha_mean=0`` does. It is fitted itself; with ``warm_start=True``
+        from where it is.
     X : dask array, dask data frame or list of delayed
         Chunks of rows, each of which is what ``estimator.fit`` takes.
     y : like X
@@ -52,7 +70,7 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
     Returns
     -------
     estimator
-        Fitted as by ``fit_statistics``.
+        Fitted as by ``fit_statistics``, or ``fit`` of a classifier, in float64.
 
     Raises
     ------
@@ -81,12 +99,11 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
     >>> model.coef_.shape == data.coef.shape
     True
     """
-    if not hasattr(estimator, "fit_statistics"):
-        raise ValueError(
-            f"only regressors with the squared loss are fitted in chunks, got "
-            f"{type(estimator).__name__}; use its fit with rows that fit into memory"
-        )
-    estimator._check_for_statistics()
+    by_statistics = hasattr(estimator, "fit_statistics")
+    if by_statistics:
+        estimator._check_for_statistics()
+    else:
+        _check_for_rounds(estimator)
     by_folds = isinstance(estimator, Search) and not isinstance(estimator.cv, str)
     if by_folds and not (isinstance(n_folds, int | np.integer) and n_folds >= 2):
         raise ValueError(f"n_folds must be an integer >= 2, got {n_folds!r}")
@@ -100,18 +117,104 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
                 f"{name} has {len(found)} chunks and X has {n_chunks}; give both the "
                 f"same chunks of rows"
             )
-    of_chunk, merge = dask.delayed(_chunk_statistics), dask.delayed(_merge_statistics)
+    columns = [
+        [c[number] if isinstance(c, list) else c for c in chunks.values()]
+        for number in range(n_chunks)
+    ]
+    if not by_statistics:
+        rounds = _Rounds(estimator.task_column, columns)
+        return estimator._fit_chunks(rounds.labels(), rounds.asker(estimator))
     leaves = []
     for number, start in enumerate(_starts(X, n_chunks)):
-        columns = [c[number] if isinstance(c, list) else c for c in chunks.values()]
         how = number, start, n_folds if by_folds else 1, estimator.task_column
-        leaves.append(of_chunk(*how, *columns))
-    level = leaves
+        leaves.append(dask.delayed(_chunk_statistics)(*how, *columns[number]))
+    folds = _computed(_reduced(leaves), leaves)
+    return estimator.fit_statistics(folds if by_folds else folds[0])
+
+
+def _check_for_rounds(estimator):
+    """Raise ValueError where an estimator cannot be fitted in rounds."""
+    if not isinstance(estimator, MultiTaskClassifier):
+        raise ValueError(
+            f"only classifiers and regressors with the squared loss are fitted in "
+            f"chunks, got {type(estimator).__name__}; use its fit with rows that fit "
+            f"into memory"
+        )
+    if isinstance(estimator, Search):
+        raise ValueError(
+            f"{type(estimator).__name__} chooses strengths by folds, whose rows would "
+            f"be read for each strength and fold; fit the classifier at each strength "
+            f"with warm_start=True and score it on chunks that are left out, or use "
+            f"the search's fit with rows that fit into memory"
+        )
+    estimator._check_parameters()
+
+
+class _Rounds:
+    """Rows in chunks that stay where they are, and are asked in rounds.
+
+    A cluster holds them; in one process they are read in each round, so that they may
+    be more than there is memory.
+
+    Parameters
+    ----------
+    task_column : str or int or None
+    columns : list of list
+        X, y, tasks and weights of each chunk.
+    """
+
+    def __init__(self, task_column, columns):
+        read = dask.delayed(_read_chunk)
+        self._read = [read(k, task_column, *given) for k, given in enumerate(columns)]
+        self._held = self._read
+
+    def labels(self):
+        """Return the `mtlreg.inputs.parts.Labels` of all rows, by the first round."""
+        of_chunk = dask.delayed(_chunk_labels)
+        leaves = [of_chunk(k, part) for k, part in enumerate(self._read)]
+        whole = _reduced(leaves)
+        if _is_cluster():
+            whole, *self._held = dask.persist(whole, *self._read)
+        (found,) = _computed(whole, leaves)
+        if found is None:
+            raise ValueError("all chunks are empty; give them rows")
+        return found
+
+    def asker(self, estimator):
+        """Return what makes the function that asks the rows, see `ChunkedFit`."""
+        loss, centred = estimator._loss(), bool(estimator.fit_intercept)
+        return functools.partial(self._ask_of, loss, centred)
+
+    def _ask_of(self, loss, centred, read, shares):
+        read, shares = (dask.delayed(one, traverse=False) for one in (read, shares))
+        of_chunk, reply = dask.delayed(_chunk_data), dask.delayed(_chunk_answer)
+        data = [of_chunk(k, part, read, shares) for k, part in enumerate(self._held)]
+        if _is_cluster():
+            data = list(dask.persist(*data))
+        self._held = None
+
+        def ask(question):
+            sent = dask.delayed(question, traverse=False)
+            leaves = [
+                reply(k, part, loss, centred, sent) for k, part in enumerate(data)
+            ]
+            return _computed(_reduced(leaves), leaves, self._read)[0]
+
+        return ask
+
+
+def _is_cluster():
+    """Return whether Dask computes elsewhere, by the current client."""
+    return inspect.ismethod(get_scheduler())
+
+
+def _reduced(leaves):
+    """Return the tree that merges the numbered results of chunks."""
+    level, merge = leaves, dask.delayed(_merge)
     while len(level) > 1:
         groups = range(0, len(level), _MERGED)
         level = [merge(level[first : first + _MERGED]) for first in groups]
-    _, folds = _computed(level[0], leaves)
-    return estimator.fit_statistics(folds if by_folds else folds[0])
+    return level[0]
 
 
 def _chunks(name, values, X):
@@ -156,13 +259,11 @@ def _chunk_statistics(number, start, n_folds, task_column, X, y, tasks, sample_w
     """
     folds = [TaskStatistics(task_column=task_column) for _ in range(n_folds)]
     columns = {"X": X, "y": y, "tasks": tasks, "sample_weight": sample_weight}
-    try:
+    with _naming(number):
         if n_folds == 1:
             folds[0].update(**columns)
         else:
             _update_folds(folds, start, columns)
-    except Exception as error:
-        raise ChunkError(f"chunk {number}: {error}") from error
     return None if all(fold.is_empty for fold in folds) else number, folds
 
 
@@ -197,12 +298,43 @@ def _hashes(X, start):
     return z ^ (z >> np.uint64(31))
 
 
-def _merge_statistics(parts):
-    """Return what `_chunk_statistics` would of the rows of several chunks."""
+def _read_chunk(number, task_column, X, y, tasks, sample_weight):
+    """Return the `PartRows` of a chunk; like all below a function of the chunk."""
+    with _naming(number):
+        return PartRows(task_column=task_column).read(X, y, tasks, sample_weight)
+
+
+def _chunk_labels(number, part):
+    with _naming(number):
+        labels = part.labels()
+    return None if labels is None else number, [labels]
+
+
+def _chunk_data(number, part, read, shares):
+    with _naming(number):
+        return part.data(read, shares)
+
+
+def _chunk_answer(number, data, loss, centred, question):
+    with _naming(number):
+        return number, [answer(data, loss, centred, question)]
+
+
+@contextlib.contextmanager
+def _naming(number):
+    """Say in errors which chunk they are of."""
+    try:
+        yield
+    except Exception as error:
+        raise ChunkError(f"chunk {number}: {error}") from error
+
+
+def _merge(parts):
+    """Return the sums of the results of several chunks, each by its number."""
     first, whole = parts[0]
-    for number, folds in parts[1:]:
+    for number, found in parts[1:]:
         try:
-            whole = [one + other for one, other in zip(whole, folds, strict=True)]
+            whole = list(map(_sum, whole, found))
         except ValueError as error:
             raise ChunkError(
                 f"chunk {number} is not like chunk {first}: {error}"
@@ -211,28 +343,42 @@ def _merge_statistics(parts):
     return first, whole
 
 
-def _computed(whole, leaves):
-    """Return the result of the reduction, or raise an error that names the chunk."""
+def _sum(one, other):
+    return (one or other) if one is None or other is None else one + other
+
+
+def _computed(whole, leaves, origins=()):
+    """Return the sums of the reduction, or raise an error that names the chunk.
+
+    Parameters
+    ----------
+    whole : Delayed
+    leaves : list of Delayed
+        The results of the chunks.
+    origins : list of Delayed
+        What of the chunks is held.
+    """
     try:
-        return whole.compute()
+        return whole.compute()[1]
     except ChunkError:
         raise
     except Exception as error:
-        number = _failed(leaves, error)
+        number = _failed(leaves, origins, error)
         if number is None:
             raise
         raise ChunkError(f"chunk {number} cannot be computed: {error!r}") from error
 
 
-def _failed(leaves, error):
+def _failed(leaves, origins, error):
     """Return the number of the first chunk that cannot be computed, or None."""
     # what a worker had to do that died of it is not to be repeated
     task = getattr(error, "task", None)
-    for number, leaf in enumerate(leaves):
-        if task is not None:
-            if str(task) in map(str, leaf.__dask_graph__()):
+    if task is not None:
+        for number, one in (*enumerate(leaves), *enumerate(origins)):
+            if str(task) in map(str, one.__dask_graph__()):
                 return number
-            continue
+        return None
+    for number, leaf in enumerate(leaves):
         try:
             leaf.compute()
         except Exception:

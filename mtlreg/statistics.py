@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator
 
 from mtlreg.inputs.archive import read_archive, write_archive
 from mtlreg.inputs.frames import count_rows, listed
-from mtlreg.inputs.labels import encode, label_kind, unique_labels
+from mtlreg.inputs.labels import encode, unique_labels
+from mtlreg.inputs.parts import READ, check_alike
 from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
 from mtlreg.inputs.sums import read_sums
 from mtlreg.sequences.folds import PartStatistics
@@ -19,7 +20,6 @@ from mtlreg.sequences.sums import TaskSums
 __all__ = ["TaskStatistics"]
 
 _FORMAT, _VERSION = "mtlreg.TaskStatistics", 1
-_COLUMNS = "n_features_in_", "feature_names_in_"  # what reading X sets
 _ARRAYS = ("weight", "means", "targets", "gram", "cross", "square")
 
 
@@ -121,7 +121,7 @@ class TaskStatistics(BaseEstimator):
         if count_rows(X) == 0:
             return self
         part = TaskStatistics(task_column=self.task_column)
-        vars(part).update({k: v for k, v in vars(self).items() if k in _COLUMNS})
+        vars(part).update({k: v for k, v in vars(self).items() if k in READ})
         given = X, y, sample_weight, tasks
         read = read_fit_input(part, *given, classifier=False, part=True)
         data, labels, part._layout = read.data, read.tasks, read.layout
@@ -304,26 +304,8 @@ class TaskStatistics(BaseEstimator):
 
     def _check_alike(self, other):
         """Raise ValueError where the columns or the tasks are of another kind."""
-        if not np.array_equal(self._names, other._names):
-            raise ValueError(
-                f"the features here are {listed(other._names)}, but were "
-                f"{listed(self._names)} before; give the same columns in one order"
-            )
-        if self._layout != other._layout:
-            raise ValueError(
-                f"{_WORDS[other._layout]} here, but {_WORDS[self._layout]} before; "
-                f"name the tasks in one way"
-            )
-        if self._layout == "columns" and not np.array_equal(self._tasks, other._tasks):
-            raise ValueError(
-                f"the columns of y are {listed(other._tasks)} here, but were "
-                f"{listed(self._tasks)} before; give the same columns in one order"
-            )
-        if label_kind(self._tasks) != label_kind(other._tasks):
-            raise ValueError(
-                f"task labels are {label_kind(other._tasks)} here, but were "
-                f"{label_kind(self._tasks)} before; convert them to one type"
-            )
+        kinds = ((one._names, one._layout, one._tasks) for one in (other, self))
+        check_alike(*kinds)
 
     def restrict(self, *, features=None, tasks=None):
         """Return the statistics of some features, in this order, and of some tasks.
@@ -491,10 +473,3 @@ class TaskStatistics(BaseEstimator):
     @property
     def square_(self):
         return self.part.square
-
-
-_WORDS = {
-    "columns": "the columns of y are the tasks",
-    "rows": "rows have task labels",
-    "single": "there is one task",
-}

@@ -307,7 +307,7 @@ def test_arguments_that_are_refused():
     chunks = in_chunks(given, BOUNDS)
     model = mtlreg.GroupLassoRegressor()
     with pytest.raises(ValueError, match="squared loss are fitted in chunks"):
-        distributed.fit(mtlreg.GroupLassoClassifier(), **chunks)
+        distributed.fit(mtlreg.CrossedMeanRegularizedRegressor("a"), **chunks)
     with pytest.raises(ValueError, match="X must be a dask array"):
         distributed.fit(model, **given)
     with pytest.raises(ValueError, match="y has 4 chunks and X has 5"):

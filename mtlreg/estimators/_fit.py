@@ -68,9 +68,13 @@ class Fit:
         scale = task_scale(model.task_weight, read.tasks, totals, self.kept)
         held = self._of_kept(penalty)
         intercept = bool(model.fit_intercept) and not self._in_A
-        problem = Problem(data, loss, held, scale, intercept)
+        problem = self._problem(data, loss, held, scale, intercept)
         self._dtype = problem.dtype
         self._pose(model, penalty, problem)
+
+    def _problem(self, data, loss, penalty, scale, intercept):
+        """Return the problem of the data of the tasks that are kept."""
+        return Problem(data, loss, penalty, scale, intercept)
 
     @classmethod
     def of_statistics(cls, model, read, penalty, part, origin=None):

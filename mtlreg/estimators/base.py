@@ -22,11 +22,10 @@ from mtlreg.estimators._checks import (
 )
 from mtlreg.estimators._fit import Fit
 from mtlreg.estimators._options import check_options
+from mtlreg.inputs.parts import READ
 from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
-
-READ = "n_features_in_", "feature_names_in_"  # attributes that reading X has set
 
 
 def restores_on_failure(method):

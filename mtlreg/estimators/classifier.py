@@ -1,14 +1,17 @@
 """What the classifiers share: the logistic loss, decisions and probabilities."""
 
+import functools
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 
-from mtlreg.estimators.base import MultiTaskLinearModel
-from mtlreg.inputs.read import weigh_classes
-from mtlreg.inputs.targets import read_score_target
+from mtlreg.estimators._callbacks import with_callbacks
+from mtlreg.estimators._chunks import ChunkedFit
+from mtlreg.estimators.base import MultiTaskLinearModel, restores_on_failure
+from mtlreg.inputs.parts import READ
+from mtlreg.inputs.targets import read_score_target, weigh_classes
 from mtlreg.losses import Logistic
 
 
@@ -49,9 +52,48 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
             )
 
     def _read(self, X, y, sample_weight, tasks):
-        read = super()._read(X, y, sample_weight, tasks)
+        return self._weigh(super()._read(X, y, sample_weight, tasks))
+
+    def _weigh(self, read):
+        """Return a `FitInput` with the weights of the classes."""
         given = self.class_weight
         return read if given is None else weigh_classes(read, given)
+
+    @restores_on_failure
+    @with_callbacks
+    def _fit_chunks(self, labels, rounds):
+        """Fit rows that stay where they are, as `fit` would.
+
+        Parameters
+        ----------
+        labels : mtlreg.inputs.parts.Labels
+            Of all rows.
+        rounds : callable
+            ``rounds(read, shares)`` returns what asks the rows, see `ChunkedFit`; read
+            is the `FitInput` of the labels.
+
+        Returns
+        -------
+        self
+        """
+        context = self._init_callback_context(max_subtasks=None)
+        inputs = {"X": None, "y": None, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **inputs)
+        table = labels.read()
+        read = self._weigh(table)
+        for name in READ:
+            vars(self).pop(name, None)
+        vars(self).update(labels.known)
+        ask = functools.partial(rounds, table)
+        penalty = self._whole_penalty(read)
+        fit = ChunkedFit(self, read, penalty, table.data.weight, ask)
+        start = self._start(fit)
+        self._forget()
+        self._solve(fit, start, context, inputs)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=dict, **inputs
+        )
+        return self
 
     def decision_function(self, X, *, tasks=None):
         """Return the log-odds of the second class, or of every class.

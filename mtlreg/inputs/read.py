@@ -6,7 +6,6 @@ about them is raised here.
 
 import functools
 from dataclasses import dataclass, replace
-from numbers import Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -37,14 +36,17 @@ from mtlreg.problem.data import MultiTaskData
 
 __all__ = [
     "FitInput",
+    "by_columns",
+    "by_rows",
     "codes_in_fit",
     "keep_tasks",
     "normalise_targets",
+    "read_cells",
     "read_columns",
     "read_features",
     "read_fit_input",
     "read_predict_input",
-    "weigh_classes",
+    "read_rows",
 ]
 
 # what numpy says of strings, of other objects, and of dates beside numbers
@@ -121,17 +123,9 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier, part=Fa
             "the target y is None."
         )
     known = part and hasattr(estimator, "n_features_in_")
-    X, labels, names = _read_X(estimator, X, tasks, reset=not known)
-    y, observed, columns = (read_classes if classifier else read_numbers)(y)
-    check_rows(X.shape[0], y=y, tasks=labels)
-    if columns is not None and labels is not None:
-        used = "tasks=" if estimator.task_column is None else "task_column"
-        raise ValueError(
-            f"y of shape {y.shape} is 2-D and {used} is given: either the columns of y "
-            "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
-            f"column) or leave out {used}."
-        )
-    weight = read_weight(sample_weight, observed, part)
+    X, labels, names = read_rows(estimator, X, tasks, reset=not known)
+    given = y, sample_weight, X, labels
+    y, observed, columns, weight = read_cells(estimator, *given, classifier, part)
     classes = None
     if columns is not None:
         if not part:
@@ -147,20 +141,38 @@ def read_fit_input(estimator, X, y, sample_weight, tasks, *, classifier, part=Fa
     return FitInput(data, layout, tasks, classes, names, rows, labels)
 
 
+def read_cells(estimator, y, sample_weight, X, labels, classifier, part):
+    """Targets, where they are observed, names of columns and weights of checked rows.
+
+    The arguments are those of `read_fit_input`, X and labels as `read_rows` returns
+    them; y is returned as `read_classes` or `read_numbers` does.
+    """
+    y, observed, columns = (read_classes if classifier else read_numbers)(y)
+    check_rows(X.shape[0], y=y, tasks=labels)
+    if columns is not None and labels is not None:
+        used = "tasks=" if estimator.task_column is None else "task_column"
+        raise ValueError(
+            f"y of shape {y.shape} is 2-D and {used} is given: either the columns of y "
+            "are the tasks or the rows have labels. Pass y as 1-D (y.ravel() for one "
+            f"column) or leave out {used}."
+        )
+    return y, observed, columns, read_weight(sample_weight, observed, part)
+
+
 def _lay_out(X, y, weight, columns, labels, classes, sort):
     """Data with its rows, layout and tasks of checked input."""
     if columns is not None:
-        return _by_columns(X, y, weight), "columns", columns
+        return by_columns(X, y, weight), "columns", columns
     if labels is not None:
         tasks = unique_labels(labels)
         codes = encode(labels, tasks)
-        return _by_rows(X, y, weight, codes, tasks, sort), "rows", tasks
+        return by_rows(X, y, weight, codes, tasks, sort), "rows", tasks
     if y.ndim == 2:
         weight = np.repeat(weight[:, None], len(classes), axis=1)
-        return _by_columns(X, y, weight), "multiclass", classes
+        return by_columns(X, y, weight), "multiclass", classes
     tasks, codes = np.array([0]), np.zeros(len(y), dtype=np.intp)
     X = sparse.csr_array(X) if sparse.issparse(X) else X
-    return _by_rows(X, y, weight, codes, tasks, sort), "single", tasks
+    return by_rows(X, y, weight, codes, tasks, sort), "single", tasks
 
 
 def read_predict_input(estimator, X, tasks):
@@ -200,7 +212,7 @@ def read_predict_input(estimator, X, tasks):
             f"tasks= is given, but this {name} was fitted without it. Leave it out, or "
             "fit with tasks= too."
         )
-    X, labels, _ = _read_X(estimator, X, tasks, reset=False)
+    X, labels, _ = read_rows(estimator, X, tasks, reset=False)
     if labels is None:
         return X, None
     check_rows(X.shape[0], tasks=labels)
@@ -250,7 +262,7 @@ def read_features(estimator, X):
     -------
     C-contiguous ndarray or csr_array of shape (n_rows, n_features)
     """
-    X, _, _ = _read_X(estimator, X, None, reset=False)
+    X, _, _ = read_rows(estimator, X, None, reset=False)
     return X
 
 
@@ -281,66 +293,6 @@ def normalise_targets(read):
     )
 
 
-def weigh_classes(read, class_weight):
-    """Multiply the weights of the cells by those of their classes.
-
-    Parameters
-    ----------
-    read : FitInput
-        Of a classifier.
-    class_weight : dict or "balanced"
-        By class, 1 for those that are not named; or half the weight of a task over
-        that of the class in it.
-
-    Returns
-    -------
-    FitInput
-
-    Raises
-    ------
-    ValueError
-        If a class is not in y, or a weight is not finite and > 0.
-    """
-    data, cells = read.data, read.data.cells
-    positive = data.y > 0
-    if isinstance(class_weight, str):
-        totals = [cells.sum(data.weight * held) for held in (~positive, positive)]
-        weight = cells.sum(data.weight)
-        shares = [
-            np.divide(weight, 2 * total, out=np.ones_like(total), where=total > 0)
-            for total in totals
-        ]
-        factor = np.where(positive, *map(cells.spread, shares[::-1]))
-    else:
-        factor = _weights_of_classes(read, class_weight, positive)
-    return replace(read, data=replace(data, weight=data.weight * factor))
-
-
-def _weights_of_classes(read, class_weight, positive):
-    """Return what the weights of the cells are multiplied by, or raise ValueError."""
-    labels = read.classes.tolist()
-    pairs = labels if read.classes.ndim == 2 else [labels]
-    known = {label for pair in pairs for label in pair}
-    for label, value in class_weight.items():
-        if label not in known:
-            raise ValueError(
-                f"class_weight has the class {label!r}, which y has not; its classes "
-                f"are {sorted(known, key=str)[:10]}"
-            )
-        if not (isinstance(value, Real) and 0 < value < np.inf):
-            raise ValueError(
-                f"class_weight must be finite and > 0, got {value!r} for the class "
-                f"{label!r}"
-            )
-    values = [[float(class_weight.get(label, 1.0)) for label in pair] for pair in pairs]
-    if read.layout == "multiclass":
-        # a row counts alike in the tasks of all classes
-        of_rows = np.array(values[0])[np.argmax(positive, axis=1)]
-        return of_rows[:, None]
-    low, high = np.array(values).T
-    return np.where(positive, high, low)
-
-
 def keep_tasks(data, keep):
     """The sub-problem on some tasks.
 
@@ -355,14 +307,14 @@ def keep_tasks(data, keep):
         Without the other tasks and without rows that no kept task uses.
     """
     if data.offsets is None:
-        return _by_columns(data.X, data.y[:, keep], data.weight[:, keep])[0]
+        return by_columns(data.X, data.y[:, keep], data.weight[:, keep])[0]
     sizes = np.diff(data.offsets)
     rows = np.flatnonzero(np.repeat(keep, sizes))
     offsets = np.concatenate([[0], np.cumsum(sizes[keep])])
     return MultiTaskData(data.X[rows], data.y[rows], data.weight[rows], offsets)
 
 
-def _read_X(estimator, X, tasks, *, reset):
+def read_rows(estimator, X, tasks, *, reset):
     """Features, labels (or None) and names of the features."""
     column = estimator.task_column
     if column is not None and tasks is not None:
@@ -472,7 +424,7 @@ def _check_features(X, estimator, formats):
     return X
 
 
-def _by_rows(X, y, weight, codes, tasks, sort):
+def by_rows(X, y, weight, codes, tasks, sort):
     """Rows of positive weight, stably sorted by task, and their positions."""
     held = weight > 0
     complete = held.all()
@@ -488,7 +440,7 @@ def _by_rows(X, y, weight, codes, tasks, sort):
     return MultiTaskData(X, y, weight, offsets), rows
 
 
-def _by_columns(X, y, weight):
+def by_columns(X, y, weight):
     """Rows in which some task has a target of positive weight, and their positions."""
     held = weight > 0
     if held.all():

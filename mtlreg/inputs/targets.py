@@ -1,6 +1,7 @@
 """Targets and weights: checked once, they become plain arrays."""
 
 import numbers
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -166,3 +167,63 @@ def read_numbers(y):
     if missing.any():
         y = np.where(missing, 0.0, y)
     return y, ~missing, names
+
+
+def weigh_classes(read, class_weight):
+    """Multiply the weights of the cells by those of their classes.
+
+    Parameters
+    ----------
+    read : FitInput
+        Of a classifier.
+    class_weight : dict or "balanced"
+        By class, 1 for those that are not named; or half the weight of a task over
+        that of the class in it.
+
+    Returns
+    -------
+    FitInput
+
+    Raises
+    ------
+    ValueError
+        If a class is not in y, or a weight is not finite and > 0.
+    """
+    data, cells = read.data, read.data.cells
+    positive = data.y > 0
+    if isinstance(class_weight, str):
+        totals = [cells.sum(data.weight * held) for held in (~positive, positive)]
+        weight = cells.sum(data.weight)
+        shares = [
+            np.divide(weight, 2 * total, out=np.ones_like(total), where=total > 0)
+            for total in totals
+        ]
+        factor = np.where(positive, *map(cells.spread, shares[::-1]))
+    else:
+        factor = _weights_of_classes(read, class_weight, positive)
+    return replace(read, data=replace(data, weight=data.weight * factor))
+
+
+def _weights_of_classes(read, class_weight, positive):
+    """Return what the weights of the cells are multiplied by, or raise ValueError."""
+    labels = read.classes.tolist()
+    pairs = labels if read.classes.ndim == 2 else [labels]
+    known = {label for pair in pairs for label in pair}
+    for label, value in class_weight.items():
+        if label not in known:
+            raise ValueError(
+                f"class_weight has the class {label!r}, which y has not; its classes "
+                f"are {sorted(known, key=str)[:10]}"
+            )
+        if not (isinstance(value, numbers.Real) and 0 < value < np.inf):
+            raise ValueError(
+                f"class_weight must be finite and > 0, got {value!r} for the class "
+                f"{label!r}"
+            )
+    values = [[float(class_weight.get(label, 1.0)) for label in pair] for pair in pairs]
+    if read.layout == "multiclass":
+        # a row counts alike in the tasks of all classes
+        of_rows = np.array(values[0])[np.argmax(positive, axis=1)]
+        return of_rows[:, None]
+    low, high = np.array(values).T
+    return np.where(positive, high, low)

@@ -338,6 +338,22 @@ class PartStatistics:
             square=self.square / scale**2,
         )
 
+    def plus(self, A, b):
+        """Return the statistics with ``x . a_t + b_t`` added to the targets.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n_features, n_tasks)
+        b : ndarray of shape (n_tasks,)
+        """
+        image = Statistics(self.gram, self._multiples(), None).multiply(A)
+        return replace(
+            self,
+            targets=self.targets + np.sum(self.means * A, axis=0) + b,
+            cross=self.cross + image,
+            square=self.square + np.sum(A * (image + 2.0 * self.cross), axis=0),
+        )
+
     @property
     def mean_target(self):
         """The weighted mean of all targets."""

@@ -1,0 +1,368 @@
+"""Any loss of rows that are in chunks: what is asked of each, and Newton's method.
+
+A round asks every chunk the same and adds up the answers. Around a point with the
+predictions z the loss is nearly a weighted least squares::
+
+    sum v loss(z') ~ sum v loss(z) + sum g (z' - z) + 1/2 sum h (z' - z)^2
+
+with ``g = v loss'`` and ``h = v loss''``: that of the targets ``z - g / h`` with the
+weights h, whose statistics are all that Newton's method needs of the rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mtlreg.problem.certificate import Certificate
+from mtlreg.problem.free import NullModel
+from mtlreg.problem.problem import Problem
+from mtlreg.problem.rows import predict_rows
+from mtlreg.problem.threads import largest_product
+from mtlreg.sequences.folds import PartStatistics, take_rows
+from mtlreg.solvers import Solution, Solver, choose_solver
+
+_EPS = np.finfo(np.float64).eps
+_FLATTEST = 1e-8  # least h over |g|, so that targets of least squares stay numbers
+_SHARES = tuple(0.25**k for k in range(12))  # of a step, whose losses are asked at once
+_FALL = 1e-4  # of the objective over that of its linear model, for a step to be taken
+_ACCURACY = 1e-3  # of the model's optimum, as a share of the gap
+_PATIENCE = 5  # steps by which the objective falls no more than by rounding
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a round asks of the rows.
+
+    Attributes
+    ----------
+    coef, intercept : ndarray of shape (n_tasks, n_features) and (n_tasks,)
+        The point around which the loss is to be modelled.
+    start : (coef, intercept) or None
+        The point before it.
+    shares : tuple of float
+        Of the way from there, at which the loss is to be known.
+    dual : (ndarray of shape (n_tasks,), float) or None
+        A move e of the intercepts and a scale s: how far s times the slopes of the
+        point before, made linear and moved by e, are from the loss there.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    start: tuple | None = None
+    shares: tuple = (1.0,)
+    dual: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What some rows know of a `Question`; the answers of parts add up.
+
+    Attributes
+    ----------
+    losses : ndarray of shape (n_shares,)
+    divergence : float
+    model : PartStatistics or None
+        Of ``-g / h`` with the weights h; None without rows.
+    """
+
+    losses: np.ndarray
+    divergence: float
+    model: PartStatistics | None
+
+    def __add__(self, other):
+        model = self.model or other.model
+        if self.model is not None and other.model is not None:
+            model = self.model.merge(other.model)
+        losses = self.losses + other.losses
+        return Answer(losses, self.divergence + other.divergence, model)
+
+
+def answer(data, loss, centred, question):
+    """Return the `Answer` of the rows of a chunk.
+
+    Parameters
+    ----------
+    data : MultiTaskData or None
+        Of all tasks, some perhaps without rows; the weights are the v of the objective.
+    loss : Loss
+    centred : bool
+        Whether there are intercepts.
+    question : Question
+    """
+    if data is None or not len(data.y):
+        return Answer(np.zeros(len(question.shares)), 0.0, None)
+    data = replace(data, X=data.X.astype(np.float64, copy=False))
+    y, v, divergence = data.y, data.weight, 0.0
+    z = before = _predictions(data, question.coef, question.intercept)
+    if question.start is not None:
+        before = _predictions(data, *question.start)
+    losses = [loss.value(before + s * (z - before), y, v) for s in question.shares]
+    if question.dual is not None:
+        move, scale = question.dual
+        g, h = _derivatives(loss, before, y, v)
+        slopes = g + h * data.cells.spread(move)
+        divergence = loss.divergence(before, slopes, y, v, scale=scale)
+    g, h = _derivatives(loss, z, y, v)
+    targets = np.divide(-g, h, out=np.zeros_like(g), where=h > 0)
+    data = replace(data, y=targets, weight=h)
+    if data.offsets is not None and not h.all():
+        data = take_rows(data, h > 0)
+    model = PartStatistics.of_data(data, centred)
+    return Answer(np.array(losses), divergence, model)
+
+
+def _predictions(data, coef, intercept):
+    if data.offsets is None:
+        return data.X @ coef.T + intercept
+    codes = data.cells.spread(np.arange(len(intercept)))
+    return predict_rows(data.X, coef, intercept, codes)
+
+
+def _derivatives(loss, z, y, v):
+    """Return g, and h but for what is too small for its targets."""
+    g, h = loss.derivatives(z, y, v)
+    return g, np.maximum(h, _FLATTEST * np.abs(g))
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A point and what a round has found there, in the coordinates of the problem.
+
+    Attributes
+    ----------
+    A : ndarray
+        The variable.
+    intercept : ndarray of shape (n_tasks,)
+    value : float
+        The data term there.
+    part : PartStatistics
+        Of ``-g / h`` with the weights h.
+    """
+
+    A: np.ndarray
+    intercept: np.ndarray
+    value: float
+    part: PartStatistics
+
+
+class ChunkedProblem(Problem):
+    """The problem of rows that are elsewhere, and answer questions.
+
+    Parameters
+    ----------
+    ask : callable
+        ``ask(question)`` is a round: the sum of the `Answer` of all rows, of all tasks
+        and in the units of X.
+    classes : MultiTaskData
+        The targets, each once a task with the sum of its weights; X holds no more than
+        its width.
+    loss : Loss
+    penalty : Penalty
+    task_scale : ndarray of shape (n_tasks,)
+    fit_intercept : bool
+    units : ndarray of shape (n_features,) or None
+        What features are divided by.
+    kept : ndarray of bool
+        Which of all tasks are those of the problem.
+
+    Attributes
+    ----------
+    null : Visit
+        Of A = 0.
+    start_intercept : ndarray of shape (n_tasks,)
+        The intercepts of where a solver is told to start; those of A = 0 by default.
+    """
+
+    has_rows = False
+
+    def __init__(
+        self, ask, classes, loss, penalty, task_scale, fit_intercept, units, kept
+    ):
+        self.loss, self.dtype = loss, np.dtype(np.float64)
+        self._ask, self._units, self._kept = ask, units, kept
+        self._fit_intercept = fit_intercept
+        self._task_scale, self._origin, self._null_models = task_scale, 0.0, {}
+        cells = classes.cells
+        v = classes.weight * cells.spread(task_scale / cells.total(classes.weight))
+        zero = np.zeros(v.shape)
+        self.scale = loss.value(zero, classes.y, v)
+        self._constant = np.zeros(len(task_scale))
+        if fit_intercept:
+            self._constant = loss.fit_intercept(zero, classes.y, v, cells)
+        d = classes.X.shape[1]
+        self.start_intercept = self._constant
+        self.square_norms = np.zeros((d, len(task_scale)))
+        self.work = largest_product(d, d, len(task_scale))
+        self._certified = None, None
+        self._set_penalty(penalty)
+
+    def _null_model(self):
+        if self._moves.any():
+            raise ValueError(
+                "rows in chunks are fitted with penalties that leave no direction "
+                "free, unlike alpha_mean=0, alpha_intercept > 0 or a feature_weight of "
+                "0; set these to other values, or use fit with rows that fit into "
+                "memory"
+            )
+        A = np.zeros(self.shape)
+        self.null, _ = self._visit(A, self._constant)
+        self.square_norms = self.model_at(self.null).square_norms
+        return NullModel(self.null.value, self.null.part.cross, None, None, None)
+
+    def _in_all(self, A, intercept):
+        """Return coefficients and intercepts of all tasks in the units of X."""
+        matrix = self.penalty.combine(A)
+        if self._units is not None:
+            matrix = matrix / self._units[:, None]
+        coef, b = (np.zeros((len(self._kept), *s)) for s in ((len(matrix),), ()))
+        coef[self._kept], b[self._kept] = matrix.T, intercept
+        return coef, b
+
+    def _visit(self, A, intercept, start=None, shares=(1.0,), dual=None):
+        """Ask around a point; return its `Visit` and the `Answer`."""
+        if dual is not None:
+            move = np.zeros(len(self._kept))
+            move[self._kept] = dual[0]
+            dual = move, dual[1]
+        before = None if start is None else self._in_all(start.A, start.intercept)
+        point = self._in_all(A, intercept)
+        found = self._ask(Question(*point, before, shares, dual))
+        part = found.model
+        if not self._kept.all():
+            part = part.restrict(tasks=self._kept)
+        if self._units is not None:
+            part = part.in_units(self._units)
+        value = float(found.losses[shares.index(1.0)])
+        return Visit(A, intercept, value, part), found
+
+    def model_at(self, visit):
+        """Return the `StatisticsProblem` of the quadratic model around a point."""
+        matrix = self.penalty.combine(visit.A)
+        part = visit.part.plus(matrix, visit.intercept)
+        # a task that is so far on the right side that nothing pulls at it
+        part = replace(part, weight=np.where(part.weight > 0, part.weight, 1.0))
+        return part.problem(self.penalty, part.weight, self.dtype)
+
+    def advance(self, visit, A, intercept):
+        """Certify a point, and go from it to another one, or a part of the way.
+
+        Parameters
+        ----------
+        visit : Visit
+        A, intercept : ndarray
+            The other point.
+
+        Returns
+        -------
+        Certificate
+            Of the point of ``visit``.
+        Visit or None
+            Of where the objective is lower; None where that was not found.
+        """
+        part, penalty = visit.part, self.penalty
+        # slopes that are linear in the intercepts, at whose optimum they sum to 0
+        rest, scale, polars = self._penalty_gap(
+            visit.A, penalty.combine(visit.A), -part.cross
+        )
+        dual = part.targets, scale
+        ahead, found = self._visit(A, intercept, visit, _SHARES, dual)
+        gap = float(found.divergence) + rest
+        gap = gap if gap >= 0 else np.inf
+        certificate = Certificate(gap, visit.intercept, None, -part.cross, polars)
+        self._certified = visit.A, certificate
+        return certificate, self._lower(visit, ahead, found)
+
+    def value(self, visit):
+        """Return the objective at a point."""
+        return visit.value + self.penalty.value(visit.A)
+
+    def _lower(self, visit, ahead, found):
+        """Return the `Visit` of the longest share of a step that is taken, or None."""
+        part, value = visit.part, self.penalty.value(visit.A)
+        move, shift = ahead.A - visit.A, ahead.intercept - visit.intercept
+        matrix = self.penalty.combine(move)
+        slope = self.penalty.value(ahead.A) - value
+        slope -= float(np.vdot(part.cross, matrix))
+        shift_of_means = np.sum(part.means * matrix, axis=0) + shift
+        slope -= float((part.weight * part.targets) @ shift_of_means)
+        for share, loss in zip(_SHARES, found.losses, strict=True):
+            A = visit.A + share * move
+            change = loss - visit.value + self.penalty.value(A) - value
+            if change <= _FALL * share * slope + 4 * _EPS * self.scale:
+                if share == 1.0:
+                    return ahead
+                return self._visit(A, visit.intercept + share * shift)[0]
+        return None
+
+    def certificate(self, A, Z=None, value=None):
+        """Return the `Certificate` of A, in two rounds if it was not the last one."""
+        known, certificate = self._certified
+        if known is None or not np.array_equal(known, A):
+            visit = self.null
+            if np.any(A):
+                last = visit if known is None else certificate
+                visit, _ = self._visit(np.asarray(A), last.intercept)
+            certificate, _ = self.advance(visit, visit.A, visit.intercept)
+        return certificate
+
+    def on_statistics(self, n_products=100):
+        return None
+
+    def in_span(self, n_products=100):
+        return None
+
+
+@dataclass(frozen=True)
+class ProximalNewton(Solver):
+    """Newton's method with a penalty: quadratic models one after the other.
+
+    Each is solved on its statistics with the intercepts; its optimum is the next point,
+    or the objective falls on the way. A round certifies a point while it goes to the
+    next.
+
+    Parameters
+    ----------
+    inner : callable
+        ``inner(problem, max_iter, tol)`` is the solver of a model.
+
+    References
+    ----------
+    Lee, Sun, Saunders (2014), Proximal Newton-type methods for minimizing composite
+    functions, algorithm 1.
+    """
+
+    inner: Callable = choose_solver
+
+    def refuses(self, loss, penalty):
+        return None
+
+    def _solve(self, problem, init, image, monitor):
+        target, visit = problem.gap_target(self.tol), problem.null
+        history, idle = [], 0
+        for iteration in range(self.max_iter + 1):
+            if iteration == self.max_iter:
+                goal = visit.A, visit.intercept
+            elif iteration == 0 and init is not None:
+                goal = init, problem.start_intercept
+            else:
+                goal = self._optimum(problem, visit, target)
+            certificate, ahead = problem.advance(visit, *goal)
+            gap = certificate.gap
+            history.append((iteration, gap))
+            stopped = monitor is not None and monitor(iteration, visit.A, gap)
+            if stopped or gap <= target or ahead is None or idle == _PATIENCE:
+                break
+            fall = problem.value(visit) - problem.value(ahead)
+            idle = 0 if fall > 16 * _EPS * problem.scale else idle + 1
+            visit = ahead
+        iteration, converged = max(iteration, 1), bool(gap <= target)
+        return Solution(visit.A, visit.intercept, iteration, gap, converged, history)
+
+    def _optimum(self, problem, visit, target):
+        """Return the optimum of the model around a point, and its intercepts."""
+        model = problem.model_at(visit)
+        gap = max(_ACCURACY * model.certificate(visit.A).gap, 0.1 * target)
+        tol = gap / model.null_value if model.null_value > 0 else self.tol
+        solution = self.inner(model, self.max_iter, tol).solve(model, visit.A)
+        return solution.A, solution.intercept

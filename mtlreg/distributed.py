@@ -374,13 +374,24 @@ def _failed(leaves, origins, error):
     # what a worker had to do that died of it is not to be repeated
     task = getattr(error, "task", None)
     if task is not None:
-        for number, one in (*enumerate(leaves), *enumerate(origins)):
-            if str(task) in map(str, one.__dask_graph__()):
-                return number
-        return None
+        users = _users(str(task), leaves) or _users(str(task), list(origins))
+        return users[0] if len(users) == 1 else None
     for number, leaf in enumerate(leaves):
         try:
             leaf.compute()
         except Exception:
             return number
     return None
+
+
+def _users(task, parts):
+    """Return the numbers of the parts that need a task."""
+    needs = dask.delayed(list)(parts).__dask_graph__().get_all_dependencies()
+    used_by = dask.core.reverse_dict(needs)
+    found = {key for key in needs if str(key) == task}
+    waiting = list(found)
+    while waiting:
+        new = used_by[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return [number for number, part in enumerate(parts) if part.key in found]

@@ -16,7 +16,7 @@ import pandas as pd
 import psutil
 import pytest
 import scipy.sparse as sp
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 from sklearn.base import clone
 
 import mtlreg
@@ -33,17 +33,22 @@ NAMES = list("abcd")
 
 
 @pytest.fixture(scope="module")
-def processes():
+def processes(tmp_path_factory):
     """A client of two processes, which a test may kill."""
     options = {
         "distributed.scheduler.allowed-failures": 2,
         "distributed.scheduler.no-workers-timeout": "60s",
+        # a busy machine answers late, after which workers fail to start or are given up
+        "distributed.comm.timeouts.connect": "120s",
+        "distributed.comm.timeouts.tcp": "120s",
     }
     local = {"dashboard_address": ":0", "silence_logs": 50, "memory_limit": 0}
+    # not what other runs on the machine lock and purge
+    local["local_directory"] = str(tmp_path_factory.mktemp("workers"))
     with (
         dask.config.set(options),
         LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster,
-        Client(cluster, timeout=60) as client,
+        Client(cluster, timeout=120) as client,
     ):
         assert len(workers()) == 2
         yield client
@@ -395,6 +400,88 @@ def test_workers_may_die(cluster, tmp_path, n_deaths, victim):
         alone = distributed.fit(clone(search), **columns)
     np.testing.assert_allclose(found.coef_, alone.coef_, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.score_path_, alone.score_path_, rtol=1e-10)
+
+
+def test_a_task_that_kills_names_the_chunk_that_needs_it():
+    def named(key, parts, origins=()):
+        return distributed._failed(parts, origins, KilledWorker(key, None, 2))
+
+    # Dask has the chunks of an array in one graph
+    parts = da.zeros((240, 4), chunks=(60, 4)).to_delayed().ravel().tolist()
+    leaves = [dask.delayed(abs)(part) for part in parts]
+    assert [named(part.key, leaves) for part in parts] == [0, 1, 2, 3]
+    assert named(leaves[2].key, leaves) == 2
+    # what is held is made of tasks that are not in the graph of a round
+    held = [dask.delayed(0) for _ in parts]
+    assert named(parts[3].key, held, leaves) == 3
+    # what all chunks need is of none
+    shared = dask.delayed(1)
+    both = [dask.delayed(max)(part, shared) for part in parts]
+    assert named(shared.key, both) is None
+    assert named("unknown", both) is None
+
+
+class KillAt(WorkerPlugin):
+    """Kills workers that begin a task of a kind after some, so many times in all."""
+
+    def __init__(self, kind, after, n_deaths, folder):
+        self.kind, self.left, self.n_deaths, self.folder = kind, after, n_deaths, folder
+
+    def transition(self, key, start, finish, **_):
+        if finish != "executing" or not str(key).startswith(self.kind):
+            return
+        self.left -= 1
+        for death in range(self.n_deaths if self.left < 0 else 0):
+            try:
+                pathlib.Path(self.folder, f"death {death}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def load_classes(number, folder):
+    """A chunk, whose reading is noted."""
+    given = rows(n=60, seed=number)
+    pathlib.Path(folder, f"{number} {time.monotonic_ns()}").touch()
+    return given["X"], np.where(given["y"] > 2, "yes", "no"), given["tasks"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "after", "n_deaths"),
+    [
+        ("none", 0, 0),
+        ("_chunk_answer", 7, 1),
+        ("_chunk_answer", 7, 2),
+        ("_merge", 3, 1),
+    ],
+)
+def test_workers_may_die_between_rounds(cluster, tmp_path, kind, after, n_deaths):
+    read = dask.delayed(load_classes, nout=3)
+    folders = [tmp_path / name for name in ("cluster", "alone")]
+    models = [mtlreg.GroupLassoClassifier(0.02, tol=1e-9) for _ in folders]
+    for folder, model in zip(folders, models, strict=True):
+        folder.mkdir()
+        chunks = [read(number, str(folder)) for number in range(9)]
+        X, y, tasks = map(list, zip(*chunks, strict=True))
+        if folder.name == "alone":
+            with dask.config.set(scheduler="synchronous"):
+                distributed.fit(model, X, y, tasks=tasks)
+            continue
+        plugin = KillAt(kind, after, n_deaths, str(folder))
+        cluster.register_plugin(plugin, name="deaths")
+        try:
+            distributed.fit(model, X, y, tasks=tasks)
+        finally:
+            cluster.unregister_worker_plugin("deaths")
+    found, alone = models
+    np.testing.assert_allclose(found.coef_, alone.coef_, rtol=0, atol=1e-10)
+    assert found.n_iter_ == alone.n_iter_
+    noted = [path.name for path in folders[0].iterdir()]
+    assert sum(name.startswith("death") for name in noted) == n_deaths
+    # chunks are read once, and again where a lost worker held them
+    reads = len(noted) - n_deaths
+    assert reads == 9 if n_deaths == 0 else 9 < reads <= 9 * (1 + n_deaths)
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@
 3. Chunks on one and two processes of a cluster; from the seconds of a chunk, a merge
    and a task as measured, and the bytes of a reduction, the time on more of them, by a
    formula and by a simulation of the schedule.
+4. Classifiers of chunks: rounds until the duality gap is at most tol F0, bytes of what
+   a chunk answers, and the time that it takes over that of statistics.
 
 Times are those of the processor, of the third part those that pass.
 """
@@ -28,10 +30,23 @@ import time
 import dask
 import numpy as np
 import pandas as pd
+from dask.callbacks import Callback
 from distributed import Client, LocalCluster
+from sklearn.base import clone
 
-from mtlreg import GroupLassoRegressor, MeanRegularizedRegressor
+from mtlreg import (
+    DirtyModelClassifier,
+    GroupLassoClassifier,
+    GroupLassoRegressor,
+    MeanRegularizedClassifier,
+    MeanRegularizedRegressor,
+    TraceNormClassifier,
+    alpha_max,
+)
 from mtlreg.distributed import fit
+from mtlreg.inputs.parts import PartRows
+from mtlreg.losses import Logistic
+from mtlreg.sequences.chunks import Question, answer
 from mtlreg.statistics import TaskStatistics
 
 MERGED = 4  # statistics a task of the reduction merges, as in mtlreg.distributed
@@ -47,11 +62,14 @@ def main():
     parser.add_argument("--batch", type=int, default=250_000, help="rows of a batch")
     parser.add_argument("--tasks", type=int, default=1_000_000, help="of five rows")
     parser.add_argument("--chunks", type=int, default=64, help="0: no cluster")
+    parser.add_argument("--asked", type=int, default=4, help="chunks of classifiers")
     args = parser.parse_args()
     stream(args.rows, args.features, args.groups, args.batch)
     many_tasks(args.tasks)
     if args.chunks:
         cluster(args.chunks)
+    if args.asked:
+        classifiers(args.asked)
 
 
 def spent(job):
@@ -187,6 +205,72 @@ def cluster(n_chunks):
             f"{by_formula(*given):.1f} | {simulated(*given):.1f} | "
             f"{n * MERGED / (MERGED - 1) * size / 1e6:.0f} |"
         )
+
+
+class Rounds(Callback):
+    """Counts the passes over the chunks."""
+
+    def __init__(self):
+        super().__init__()
+        self.n = 0
+
+    def _start(self, graph):
+        self.n += 1
+
+
+def chunk_of_classes(number, n_rows=50_000, n_features=30, n_groups=200):
+    X, _, groups = chunk(number, n_rows, n_features, n_groups)
+    slopes = np.random.default_rng(0).standard_normal((n_groups, n_features))
+    slopes = np.where(np.arange(n_features) < 10, 0.5 + 0.3 * slopes, 0.0)
+    noise = np.random.default_rng([0, number]).logistic(size=n_rows)
+    return X, np.sum(X * slopes[groups], axis=1) + noise > 1, groups
+
+
+def classifiers(n_chunks):
+    part = PartRows().read(*chunk_of_classes(0))
+    read = part.labels().read()
+    shares = 1 / read.data.weight.sum(axis=0) + np.zeros((2, 1))
+    data, d = part.data(read, shares), len(read.feature_names)
+    null = np.zeros((len(read.tasks), d)), np.zeros(len(read.tasks))
+    end = np.full_like(null[0], 0.1), null[1]
+    asked = Question(*end, null, tuple(0.25**k for k in range(12)), (null[1], 1.0))
+    replied = answer(data, Logistic(), True, asked)
+    answering = passed(lambda: answer(data, Logistic(), True, asked))
+    X, y, groups = chunk_of_classes(0)
+    alone = passed(lambda: TaskStatistics().update(X, y + 0.0, tasks=groups))
+    print(
+        f"\nchunks of {len(y):,} rows x {d} features x {len(read.tasks)} tasks: an "
+        f"answer {answering:.3f} s and {len(pickle.dumps(replied)) / 1e6:.2f} MB, "
+        f"{answering / alone:.1f} times the statistics of the chunk"
+    )
+    parts = [chunk_of_classes(number) for number in range(n_chunks)]
+    columns = zip(*parts, strict=True)
+    whole = dict(zip(("X", "y", "tasks"), map(np.concatenate, columns), strict=True))
+    load = dask.delayed(chunk_of_classes, nout=3)
+    chunks = [load(number) for number in range(n_chunks)]
+    X, y, groups = map(list, zip(*chunks, strict=True))
+    print("\n| classifier | strength | rounds, tol 1e-4 | 1e-6 | 1e-8 |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for cls, share in itertools.product(
+        (GroupLassoClassifier, TraceNormClassifier, DirtyModelClassifier),
+        (10, 100, 1000),
+    ):
+        model = cls()
+        factor = alpha_max(model, **whole) / model._leading() / share
+        model.set_params(**model._at_factor(factor))
+        tell_rounds(model, f"alpha_max / {share}", X, y, groups)
+    for alpha in (1.0, 0.01):
+        model = MeanRegularizedClassifier(alpha)
+        tell_rounds(model, f"alpha {alpha}", X, y, groups)
+
+
+def tell_rounds(model, strength, X, y, groups):
+    found = []
+    for tol in (1e-4, 1e-6, 1e-8):
+        with dask.config.set(scheduler="threads"), Rounds() as rounds:
+            fit(clone(model).set_params(tol=tol), X, y, tasks=groups)
+        found.append(str(rounds.n))
+    print(f"| {type(model).__name__} | {strength} | {' | '.join(found)} |", flush=True)
 
 
 def by_formula(n_chunks, n_workers, chunk, merge, transfer, a_task):

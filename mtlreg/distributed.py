@@ -53,9 +53,8 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
     ----------
     estimator : regressor or classifier
         A regressor has the squared loss, and as a search neither ``cv`` nor
-        ``scoring``; a classifier is no search, and its penalty leaves no direction
-        free, as ``alpha_mean=0`` does. It is fitted itself; with ``warm_start=True``
-        from where it is.
+        ``scoring``; a classifier is no search. It is fitted itself; with
+        ``warm_start=True`` from where it is.
     X : dask array, dask data frame or list of delayed
         Chunks of rows, each of which is what ``estimator.fit`` takes.
     y : like X

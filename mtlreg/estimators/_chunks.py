@@ -34,7 +34,7 @@ class ChunkedFit(Fit):
         weight = self.read.data.weight[:, self.kept]
         shares[:, self.kept] = ratio(weight, self._totals[:, self.kept]) * share
         ask = self._rounds(shares)
-        how = scale, intercept, self.units, self.kept
+        how = scale, intercept, self.units, self.kept, self._in_A
         return ChunkedProblem(ask, data, loss, penalty, *how)
 
     def _solver(self):

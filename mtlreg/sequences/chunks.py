@@ -27,6 +27,7 @@ _FLATTEST = 1e-8  # least h over |g|, so that targets of least squares stay numb
 _SHARES = tuple(0.25**k for k in range(12))  # of a step, whose losses are asked at once
 _FALL = 1e-4  # of the objective over that of its linear model, for a step to be taken
 _ACCURACY = 1e-3  # of the model's optimum, as a share of the gap
+_MOST_STEPS = 50  # to the null model
 _PATIENCE = 5  # steps by which the objective falls no more than by rounding
 
 
@@ -42,9 +43,9 @@ class Question:
         The point before it.
     shares : tuple of float
         Of the way from there, at which the loss is to be known.
-    dual : (ndarray of shape (n_tasks,), float) or None
-        A move e of the intercepts and a scale s: how far s times the slopes of the
-        point before, made linear and moved by e, are from the loss there.
+    dual : (coef, intercept, float) or None
+        A move of the point before and a scale s: how far s times the slopes there, made
+        linear and moved, are from the loss.
     """
 
     coef: np.ndarray
@@ -99,9 +100,9 @@ def answer(data, loss, centred, question):
         before = _predictions(data, *question.start)
     losses = [loss.value(before + s * (z - before), y, v) for s in question.shares]
     if question.dual is not None:
-        move, scale = question.dual
+        *move, scale = question.dual
         g, h = _derivatives(loss, before, y, v)
-        slopes = g + h * data.cells.spread(move)
+        slopes = g + h * _predictions(data, *move)
         divergence = loss.divergence(before, slopes, y, v, scale=scale)
     g, h = _derivatives(loss, z, y, v)
     targets = np.divide(-g, h, out=np.zeros_like(g), where=h > 0)
@@ -165,6 +166,8 @@ class ChunkedProblem(Problem):
         What features are divided by.
     kept : ndarray of bool
         Which of all tasks are those of the problem.
+    ones : bool
+        Whether the last feature of the problem is one of ones, beside those of X.
 
     Attributes
     ----------
@@ -177,11 +180,10 @@ class ChunkedProblem(Problem):
     has_rows = False
 
     def __init__(
-        self, ask, classes, loss, penalty, task_scale, fit_intercept, units, kept
+        self, ask, classes, loss, penalty, task_scale, fit_intercept, units, kept, ones
     ):
         self.loss, self.dtype = loss, np.dtype(np.float64)
-        self._ask, self._units, self._kept = ask, units, kept
-        self._fit_intercept = fit_intercept
+        self._ask, self._units, self._kept, self._ones = ask, units, kept, ones
         self._task_scale, self._origin, self._null_models = task_scale, 0.0, {}
         cells = classes.cells
         v = classes.weight * cells.spread(task_scale / cells.total(classes.weight))
@@ -198,23 +200,51 @@ class ChunkedProblem(Problem):
         self._set_penalty(penalty)
 
     def _null_model(self):
-        if self._moves.any():
-            raise ValueError(
-                "rows in chunks are fitted with penalties that leave no direction "
-                "free, unlike alpha_mean=0, alpha_intercept > 0 or a feature_weight of "
-                "0; set these to other values, or use fit with rows that fit into "
-                "memory"
-            )
-        A = np.zeros(self.shape)
-        self.null, _ = self._visit(A, self._constant)
-        self.square_norms = self.model_at(self.null).square_norms
-        return NullModel(self.null.value, self.null.part.cross, None, None, None)
+        visit, _ = self._visit(np.zeros(self.shape), self._constant)
+        shift, free = None, self._moves.any()
+        # Newton's method over what nothing penalises, to rounding
+        for _ in range(_MOST_STEPS if free else 0):
+            model = self.model_at(visit)
+            A = model.null_point()
+            goal = A, model.certificate(A).intercept
+            ahead, found = self._visit(*goal, visit, _SHARES)
+            ahead = self._lower(visit, ahead, found)
+            if ahead is None:
+                break
+            fall, visit = self.value(visit) - self.value(ahead), ahead
+            shift = self.penalty.combine(visit.A)
+            if fall <= 16 * _EPS * self.scale:
+                break
+        model = self.model_at(visit)
+        self.null, self.square_norms = visit, model.square_norms
+        G = visit.part.cross - self._dual_move(visit, model)[1]
+        return NullModel(self.value(visit), G, shift, None, None)
+
+    def _dual_move(self, visit, model):
+        """Return the move to the optimum of a model over what nothing penalises.
+
+        Returns
+        -------
+        (ndarray, ndarray)
+            The move of A and of the intercepts, and that of the gradient by A.
+        ndarray of shape (n_features, n_tasks)
+        bool
+            Whether more than rounding is left of the gradient along such moves.
+        """
+        part, G = visit.part, visit.part.cross
+        if not self._moves.any() or self._moves.ridge:
+            return (np.zeros(G.shape), part.targets), np.zeros(G.shape), False
+        free = model._null.free
+        move, image = free.optimum(-G)
+        known = model.square_norms, model.null_value
+        left = free.leaves(image - G, self.penalty.combine(visit.A) + move, *known)
+        return (move, part.targets - np.sum(part.means * move, axis=0)), image, left
 
     def _in_all(self, A, intercept):
         """Return coefficients and intercepts of all tasks in the units of X."""
-        matrix = self.penalty.combine(A)
-        if self._units is not None:
-            matrix = matrix / self._units[:, None]
+        matrix = A if self._units is None else A / self._units[:, None]
+        if self._ones:
+            matrix, intercept = matrix[:-1], matrix[-1]
         coef, b = (np.zeros((len(self._kept), *s)) for s in ((len(matrix),), ()))
         coef[self._kept], b[self._kept] = matrix.T, intercept
         return coef, b
@@ -222,15 +252,16 @@ class ChunkedProblem(Problem):
     def _visit(self, A, intercept, start=None, shares=(1.0,), dual=None):
         """Ask around a point; return its `Visit` and the `Answer`."""
         if dual is not None:
-            move = np.zeros(len(self._kept))
-            move[self._kept] = dual[0]
-            dual = move, dual[1]
-        before = None if start is None else self._in_all(start.A, start.intercept)
-        point = self._in_all(A, intercept)
+            dual = *self._in_all(*dual[:2]), dual[2]
+        combine, before = self.penalty.combine, None
+        if start is not None:
+            before = self._in_all(combine(start.A), start.intercept)
+        point = self._in_all(combine(A), intercept)
         found = self._ask(Question(*point, before, shares, dual))
         part = found.model
         if not self._kept.all():
             part = part.restrict(tasks=self._kept)
+        part = part.with_ones(0.0) if self._ones else part
         if self._units is not None:
             part = part.in_units(self._units)
         value = float(found.losses[shares.index(1.0)])
@@ -260,16 +291,17 @@ class ChunkedProblem(Problem):
         Visit or None
             Of where the objective is lower; None where that was not found.
         """
-        part, penalty = visit.part, self.penalty
-        # slopes that are linear in the intercepts, at whose optimum they sum to 0
-        rest, scale, polars = self._penalty_gap(
-            visit.A, penalty.combine(visit.A), -part.cross
-        )
-        dual = part.targets, scale
-        ahead, found = self._visit(A, intercept, visit, _SHARES, dual)
+        # slopes that are linear in what nothing penalises, at its optimum
+        move, image, left = self._dual_move(visit, self.model_at(visit))
+        gradient = image - visit.part.cross
+        matrix = self.penalty.combine(visit.A)
+        rest, scale, polars = self._penalty_gap(visit.A, matrix, gradient)
+        ahead, found = self._visit(A, intercept, visit, _SHARES, (*move, scale))
         gap = float(found.divergence) + rest
-        gap = gap if gap >= 0 else np.inf
-        certificate = Certificate(gap, visit.intercept, None, -part.cross, polars)
+        # 0 is a dual point too, with which the gap is F
+        most = self.value(visit)
+        gap = min(gap, most) if gap >= 0 and not left else most
+        certificate = Certificate(gap, visit.intercept, None, gradient, polars)
         self._certified = visit.A, certificate
         return certificate, self._lower(visit, ahead, found)
 
@@ -300,7 +332,7 @@ class ChunkedProblem(Problem):
         known, certificate = self._certified
         if known is None or not np.array_equal(known, A):
             visit = self.null
-            if np.any(A):
+            if not np.array_equal(visit.A, A):
                 last = visit if known is None else certificate
                 visit, _ = self._visit(np.asarray(A), last.intercept)
             certificate, _ = self.advance(visit, visit.A, visit.intercept)

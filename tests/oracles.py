@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq, minimize_scalar, nnls
 from scipy.special import xlogy
 
 from mtlreg.losses import LOSSES
@@ -28,6 +28,7 @@ from mtlreg.penalties import (
     PositiveMean,
     Ridge,
     SparseGroup,
+    SquaredTraceNorm,
     TraceNorm,
 )
 
@@ -160,6 +161,14 @@ def _trace_polar(penalty, G):
     return np.linalg.svd(G, compute_uv=False)[0] / penalty.alpha
 
 
+def _squared_trace(penalty, A):
+    return penalty.alpha / 2 * cp.square(cp.normNuc(A))
+
+
+def _squared_trace_conjugate(penalty, G):
+    return np.linalg.svd(G, compute_uv=False)[0] ** 2 / (2 * penalty.alpha)
+
+
 def _held(constraints):
     """The indicator of constraints, of which there may be none."""
     return cp.transforms.indicator(constraints) if constraints else 0
@@ -268,8 +277,18 @@ def _ridge(penalty, A):
     return expression(penalty.penalty, A) + penalty.ridge / 2 * cp.sum_squares(A)
 
 
-def _ridge_polar(penalty, G):
-    return polar(penalty.penalty, G)
+def _ridge_dual(penalty, G):
+    """The polar, or of a squared trace norm the conjugate.
+
+    The best singular values s >= 0 have ``g's - alpha/2 (sum s)^2 - ridge/2 ||s||^2``.
+    """
+    if penalty.penalty.has_polar:
+        return polar(penalty.penalty, G)
+    g = np.linalg.svd(G, compute_uv=False)
+    Q = penalty.penalty.alpha + penalty.ridge * np.eye(len(g))
+    root = np.linalg.cholesky(Q).T
+    _, distance = nnls(root, target := np.linalg.solve(root.T, g))
+    return (target @ target - distance**2) / 2
 
 
 def _infimal_sum(penalty, blocks):
@@ -294,6 +313,11 @@ PENALTY_ORACLES = {
         },
     ),
     "trace": PenaltyOracle(_trace, _trace_polar, {"trace": TraceNorm(0.8)}),
+    "squared_trace": PenaltyOracle(
+        _squared_trace,
+        _squared_trace_conjugate,
+        {"squared-trace": SquaredTraceNorm(0.3)},
+    ),
     "mean": PenaltyOracle(
         _mean,
         _mean_conjugate,
@@ -323,12 +347,13 @@ PENALTY_ORACLES = {
     ),
     "ridge": PenaltyOracle(
         _ridge,
-        _ridge_polar,
+        _ridge_dual,
         {
             "ridge-l21": Ridge(L21(1.3), 0.4),
             "ridge-linf": Ridge(SparseGroup(1.2, 0.6, "linf"), 0.2),
             "ridge-dirty": Ridge(Dirty(1.2, 0.9, "l2"), 0.3),
             "ridge-trace": Ridge(TraceNorm(0.8), 0.5),
+            "ridge-squared": Ridge(SquaredTraceNorm(0.3), 0.2),
             "positive-ridge": Ridge(Positive(L1Linf(1.1)), 0.3),
         },
     ),

@@ -27,6 +27,12 @@ from mtlreg.estimators.penalized import (
     PenalizedRegressorCV,
 )
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
+from mtlreg.estimators.task_relationship import (
+    TaskRelationshipClassifier,
+    TaskRelationshipClassifierCV,
+    TaskRelationshipRegressor,
+    TaskRelationshipRegressorCV,
+)
 from mtlreg.estimators.trace_norm import (
     TraceNormClassifier,
     TraceNormClassifierCV,
@@ -60,6 +66,12 @@ STEMS = {
         DirtyModelRegressorCV,
         DirtyModelClassifierCV,
     ),
+    "TaskRelationship": (
+        TaskRelationshipRegressor,
+        TaskRelationshipClassifier,
+        TaskRelationshipRegressorCV,
+        TaskRelationshipClassifierCV,
+    ),
 }
 
 __all__ = [
@@ -82,6 +94,10 @@ __all__ = [
     "PenalizedRegressor",
     "PenalizedRegressorCV",
     "RegularizationPath",
+    "TaskRelationshipClassifier",
+    "TaskRelationshipClassifierCV",
+    "TaskRelationshipRegressor",
+    "TaskRelationshipRegressorCV",
     "TraceNormClassifier",
     "TraceNormClassifierCV",
     "TraceNormRegressor",

@@ -17,6 +17,8 @@ from mtlreg.penalties.options import with_options
 from mtlreg.penalties.positive import Positive, PositiveMean
 from mtlreg.penalties.ridge import Ridge
 from mtlreg.penalties.sparse_group import SparseGroup
+from mtlreg.penalties.squared import SquaredGauge
+from mtlreg.penalties.squared_trace import SquaredTraceNorm
 from mtlreg.penalties.trace import TraceNorm
 from mtlreg.penalties.weighted import Weighted
 
@@ -26,6 +28,7 @@ PENALTIES = {
     "l1linf": L1Linf,
     "sparse_group": SparseGroup,
     "trace": TraceNorm,
+    "squared_trace": SquaredTraceNorm,
     "mean": MeanRegularization,
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
@@ -52,6 +55,8 @@ __all__ = [
     "RowPenalty",
     "RowSeparable",
     "SparseGroup",
+    "SquaredGauge",
+    "SquaredTraceNorm",
     "TraceNorm",
     "Weighted",
     "with_options",

@@ -5,6 +5,24 @@ import numpy as np
 from mtlreg.penalties.factored import Factored
 
 
+def squared_level(sigma, tau):
+    """Return the threshold of ``argmin_p ||p - sigma||^2 / 2 + tau/2 (sum_i |p_i|)^2``.
+
+    With the k largest values above it, it is tau times their sum over ``1 + k tau``,
+    for the largest k of which that is less than the k-th.
+
+    Parameters
+    ----------
+    sigma : ndarray of shape (n,)
+        >= 0, in any order.
+    tau : float
+    """
+    falling = np.sort(sigma)[::-1]
+    levels = tau * np.cumsum(falling) / (1.0 + tau * np.arange(1, len(sigma) + 1))
+    held = int(np.count_nonzero(falling > levels))
+    return float(levels[held - 1]) if held else 0.0
+
+
 class FixedRank:
     """The prox of ``alpha ||.||_*`` at a matrix W, and the space it moves in.
 
@@ -46,8 +64,8 @@ class FixedRank:
         tall = W.T if self._wide else W
         eigenvalues, V = np.linalg.eigh(tall.T @ tall)
         sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
+        self._alpha = alpha = self._strength(sigma, step, alpha)
         kept = sigma > step * alpha
-        self._alpha = alpha
         self._kept, self._gamma = sigma[kept] - step * alpha, sigma[~kept] / step
         self._V, self._others = V[:, kept], V[:, ~kept]
         self._U = (tall @ self._V) / sigma[kept]
@@ -59,6 +77,10 @@ class FixedRank:
         self.A = self.iterate.array
         self.subgradient = W - self.A
         self.subgradient /= step
+
+    def _strength(self, sigma, step, alpha):
+        """Return the alpha of the norm whose prox it is, for the values of W."""
+        return alpha
 
     def coordinates(self, B):
         """Return the coordinates of the projection of B onto the tangent space."""
@@ -107,5 +129,35 @@ class FixedRank:
             across = weight * (dual.T @ outer + s * x[d:])
             above = U @ inner + (f / s) * (outer + dual @ across)
             return np.concatenate([above, f * across]).ravel() / sigma
+
+        return apply
+
+
+class FixedRankOfSquare(FixedRank):
+    """The same of ``alpha/2 ||.||_*^2``.
+
+    It is the prox of ``alpha S ||.||_*`` with S the norm at the result, where the
+    Hessian has the part ``alpha U_r V_r' (U_r V_r')'`` beside that of this norm, which
+    is 0 along ``U_r V_r'``.
+    """
+
+    def __init__(self, W, step, alpha):
+        super().__init__(W, step, alpha)
+        self.value *= 0.5
+        self._square = alpha
+
+    def _strength(self, sigma, step, alpha):
+        return squared_level(sigma, step * alpha) / step
+
+    def resolvent(self, sigma):
+        """Return x -> ``(sigma + N)^-1 x`` in coordinates, by the rank-one update."""
+        inner, share = super().resolvent(sigma), self._square / sigma
+        share /= sigma + self._square * self.rank
+        # of U_r V_r', whose square is the rank
+        rest = np.zeros(self._others.shape[1] * self.rank)
+        unit = np.concatenate([self._U.ravel(), rest])
+
+        def apply(x):
+            return inner(x) - (share * np.vdot(unit, x)) * unit
 
         return apply

@@ -9,6 +9,7 @@ from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import PenaltyGap, check_number
 from mtlreg.penalties.derived import Derived
 from mtlreg.penalties.factored import square
+from mtlreg.penalties.squared import SquaredGauge
 
 
 class RidgeRow(NamedTuple):
@@ -36,14 +37,15 @@ def _solve_row(params, j, z, curvature, row, scratch):
 
 @dataclass(frozen=True)
 class Ridge(Derived):
-    """``penalty(A) + ridge/2 ||A||_F^2``, of a gauge on one block.
+    """``penalty(A) + ridge/2 ||A||_F^2``, of a gauge or its square on one block.
 
     The ridge is no strength: `scaled` leaves it as it is, and so does a path.
 
     Parameters
     ----------
     penalty : Penalty
-        A gauge on one block; mean regularisation has a ``ridge`` of its own.
+        A gauge on one block, or a `SquaredGauge`; mean regularisation has a ``ridge``
+        of its own.
     ridge : float
         > 0.
 
@@ -66,8 +68,10 @@ class Ridge(Derived):
     strictly_convex = True
 
     def __post_init__(self):
-        super().__post_init__()
-        if not self.penalty.is_gauge:
+        squared = isinstance(self.penalty, SquaredGauge)
+        if not squared:
+            super().__post_init__()
+        if not (squared or self.penalty.is_gauge):
             raise ValueError(f"Ridge takes a gauge, got {self.penalty}")
         check_number(self, "ridge")
 
@@ -114,6 +118,13 @@ class Ridge(Derived):
         """As `RowPenalty.row_polars`, of rows that are 0."""
         return self.penalty.row_polars(G)
 
+    def conjugate(self, G):
+        P = self.penalty.prox(G / self.ridge, 1.0 / self.ridge)
+        found = self._half_square(P)
+        if not self.has_polar:
+            found += self.penalty.conjugate(G - self.ridge * P)
+        return found
+
     def gap(self, A, G, value=None):
         # with rA as the dual point of the ridge, it is scaled along with G, and leaves
         # r/2 (1 - s)^2 ||A||^2 beside the gap of the gauge at A and G - rA; with that
@@ -130,7 +141,11 @@ class Ridge(Derived):
             scaled += float(np.vdot(left, left)) / (2 * r) - (1 - s) ** 2 * bent_free
         with np.errstate(over="ignore", invalid="ignore"):
             P = self.penalty.prox(G / r, 1.0 / r)
-            rest = level - float(np.vdot(A, G - r * P)) + self._half_square(A - P)
+            D = G - r * P
+            rest = level - float(np.vdot(A, D)) + self._half_square(A - P)
+            if not self.has_polar:
+                # that of a gauge is 0
+                rest += self.penalty.conjugate(D)
         size, whole = inner.size + bent, rest < scaled
         rest, scale = (rest, 1.0) if whole else (scaled, inner.scale)
         return PenaltyGap(rest, size, scale, inner.polars)

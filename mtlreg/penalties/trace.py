@@ -49,13 +49,7 @@ class TraceNorm(Gauge):
         return FixedRank(A, step, self.alpha)
 
     def value(self, A):
-        if isinstance(A, Factored):
-            # |A|_* <= sum_k |l_k| |r_k| of the columns of the factors, and no less
-            # where both are orthogonal, as those of a prox are
-            lengths = (np.linalg.norm(factor, axis=0) for factor in A)
-            return self.alpha * float(np.dot(*lengths))
-        sigma = np.linalg.svd(np.asarray(A, dtype=np.float64), compute_uv=False)
-        return self.alpha * float(np.sum(sigma))
+        return self.alpha * trace_norm(A)
 
     def prox(self, A, step, out=None):
         result = self.factored_prox(A, step).array
@@ -65,18 +59,7 @@ class TraceNorm(Gauge):
         return out
 
     def factored_prox(self, A, step):
-        exact = np.asarray(A, dtype=np.float64)
-        gram, wide = _smaller_gram(exact)
-        eigenvalues, vectors = np.linalg.eigh(gram)
-        sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
-        level = step * self.alpha
-        kept = sigma > level
-        V = vectors[:, kept]
-        # sum over the kept directions of (1 - level / sigma) times the projection of A
-        shrunk = V * (1.0 - level / sigma[kept])
-        factors = (shrunk, exact.T @ V) if wide else (exact @ shrunk, V)
-        dtype = np.result_type(A, np.float32)
-        return Factored(*(factor.astype(dtype, copy=False) for factor in factors))
+        return thresholded(A, lambda sigma: step * self.alpha)
 
     def attributes(self, A, blocks):
         _, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
@@ -92,10 +75,49 @@ class TraceNorm(Gauge):
         }
 
     def polar(self, G):
-        gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))
-        if gram.size == 0:
-            return 0.0
-        return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0))) / self.alpha
+        return spectral_norm(G) / self.alpha
+
+
+def trace_norm(A):
+    """Return the sum of the singular values of a matrix or of `Factored`."""
+    if isinstance(A, Factored):
+        # |A|_* <= sum_k |l_k| |r_k| of the columns of the factors, and no less where
+        # both are orthogonal, as those of a prox are
+        lengths = (np.linalg.norm(factor, axis=0) for factor in A)
+        return float(np.dot(*lengths))
+    sigma = np.linalg.svd(np.asarray(A, dtype=np.float64), compute_uv=False)
+    return float(np.sum(sigma))
+
+
+def spectral_norm(G):
+    """Return the largest singular value."""
+    gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))
+    if gram.size == 0:
+        return 0.0
+    return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
+
+
+def thresholded(A, level_of):
+    """Return `Factored` of A with a level taken off its singular values.
+
+    Parameters
+    ----------
+    A : ndarray
+    level_of : callable
+        Of the singular values, those of no more than the level become 0.
+    """
+    exact = np.asarray(A, dtype=np.float64)
+    gram, wide = _smaller_gram(exact)
+    eigenvalues, vectors = np.linalg.eigh(gram)
+    sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
+    level = level_of(sigma)
+    kept = sigma > level
+    V = vectors[:, kept]
+    # sum over the kept directions of (1 - level / sigma) times the projection of A
+    shrunk = V * (1.0 - level / sigma[kept])
+    factors = (shrunk, exact.T @ V) if wide else (exact @ shrunk, V)
+    dtype = np.result_type(A, np.float32)
+    return Factored(*(factor.astype(dtype, copy=False) for factor in factors))
 
 
 def _smaller_gram(A):

@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtlreg.penalties import L1, L21, Dirty, L1Linf, MeanRegularization, TraceNorm
+from mtlreg.penalties import (
+    L1,
+    L21,
+    Dirty,
+    L1Linf,
+    MeanRegularization,
+    SquaredTraceNorm,
+    TraceNorm,
+)
 from mtlreg.penalties.sparse_group import SparseGroup
 
 NOT_STRENGTHS = [-1.0, np.nan, np.inf, -np.inf, "a", "0.1", None, 1j, [0.1], True]
@@ -115,6 +123,12 @@ STEM_ORACLES = {
         parameters="alpha=0.1",
         attributes="rank_ components_",
         cases={"trace": {}},
+    ),
+    "TaskRelationship": StemOracle(
+        penalty=lambda est: SquaredTraceNorm(est.alpha),
+        parameters="alpha=0.1",
+        attributes="task_covariance_ task_correlation_",
+        cases={"squared-trace": {}},
     ),
     "DirtyModel": StemOracle(
         penalty=lambda est: Dirty(est.alpha_shared, est.alpha_specific, est.norm),

@@ -366,7 +366,7 @@ def test_generated_structures(cls, structure):
         random_state=3,
     )
     splits = list(KFold(3, shuffle=True, random_state=0).split(data.X))
-    search = search_of(cls, cv=splits, tol=1e-10)
+    search = search_of(cls, cv=splits, tol=1e-12)
     # the certificate is of the sum over tasks: a single one may be sqrt(2 tol F0) off
     given = data.X, data.y, None, data.tasks, splits
     assert_is_loop(search, *given, task_rtol=1e-4)

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from mtlreg import MeanRegularizedClassifier, regularization_path
-from tests.estimators.cases import GAUGES, KINDS, PENALTIES, draw, make, scaled
+from tests.estimators.cases import (
+    GAUGES,
+    KINDS,
+    PENALTIES,
+    draw,
+    is_gauge,
+    make,
+    scaled,
+)
 from tests.estimators.naive import NaiveProblem
 
 # the squares of the first two and the last two are beyond float64
@@ -127,7 +135,7 @@ def test_scales_that_can_be_fitted(penalty, kind, scale):
     # by the scaling laws the fit is that of X, whatever the unit of X
     X, y, tasks = draw(kind)
     unit = make(penalty, kind, 0.3, tol=1e-10).fit(X, y, tasks=tasks)
-    strength = 0.3 * (scale if penalty != "mean" else scale**2)
+    strength = 0.3 * (scale if is_gauge(penalty) else scale**2)
     est = make(penalty, kind, strength, tol=1e-10).fit(scale * X, y, tasks=tasks)
     naive = NaiveProblem(unit, X, y, None, tasks)
     found = naive.objective(est.coef_ * scale, est.intercept_)
@@ -148,7 +156,7 @@ def test_units_are_refused_or_do_not_matter(penalty, kind, x):
     for u in UNITS if kind == "regressor" else [1.0]:
         # in steps, as x u may underflow
         est = scaled(make(penalty, kind, 0.3, tol=1e-10), x)
-        est = scaled(est, x if penalty == "mean" else u)
+        est = scaled(est, u if is_gauge(penalty) else x)
         target = u * y if kind == "regressor" else y
         try:
             fit_quietly(est, x * X, target, tasks=tasks)

@@ -16,6 +16,8 @@ CASES = ROW_GAUGES | {
     "sum-linf": PENALTY_CASES["sum-linf"],
     "sum-trace": PENALTY_CASES["sum-trace"],
     "ridge-trace": PENALTY_CASES["ridge-trace"],
+    "squared-trace": PENALTY_CASES["squared-trace"],
+    "ridge-squared": PENALTY_CASES["ridge-squared"],
     "sum-first-0": InfimalSum(TraceNorm(90.0), L21(0.7)),
     "sum-second-0": InfimalSum(Dirty(2.5, 1.0, "l2"), L1(90.0)),
 }

@@ -13,8 +13,8 @@ from mtlreg.inputs.labels import encode, unique_labels
 from mtlreg.inputs.parts import READ, check_alike
 from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
 from mtlreg.inputs.sums import read_sums
-from mtlreg.sequences.folds import PartStatistics
 from mtlreg.sequences.mixed_model import counts_of
+from mtlreg.sequences.parts import PartStatistics
 from mtlreg.sequences.sums import TaskSums
 
 __all__ = ["TaskStatistics"]

@@ -13,13 +13,8 @@ from mtlreg.inputs.frames import listed
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.model_selection import TaskKFold
 from mtlreg.problem.statistics import statistics_pay
-from mtlreg.sequences.folds import (
-    HeldOutRows,
-    PartStatistics,
-    take_rows,
-    task_totals,
-    training_statistics,
-)
+from mtlreg.sequences.folds import HeldOutRows, take_rows, task_totals
+from mtlreg.sequences.parts import PartStatistics, training_statistics
 from mtlreg.sequences.path import CHECKS_A_POINT
 
 _DEFAULT_FOLDS = 5

@@ -45,7 +45,7 @@ from mtlreg.estimators.declarations import Search
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
 from mtlreg.problem.threads import held_threads
-from mtlreg.sequences.folds import with_untested
+from mtlreg.sequences.parts import with_untested
 from mtlreg.sequences.path import solve_path
 from mtlreg.statistics import TaskStatistics
 

@@ -19,7 +19,8 @@ from mtlreg.problem.free import NullModel
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.rows import predict_rows
 from mtlreg.problem.threads import largest_product
-from mtlreg.sequences.folds import PartStatistics, take_rows
+from mtlreg.sequences.folds import take_rows
+from mtlreg.sequences.parts import PartStatistics
 from mtlreg.solvers import Solution, Solver, choose_solver
 
 _EPS = np.finfo(np.float64).eps

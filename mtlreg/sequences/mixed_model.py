@@ -7,7 +7,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from mtlreg._numba import njit_sums
 from mtlreg.problem import costs
-from mtlreg.sequences.folds import PartStatistics
+from mtlreg.sequences.parts import PartStatistics
 from mtlreg.solvers.components import reduce_tasks, triangles
 
 _LANES = 32  # tasks in step, so that arithmetic is vectorised over them

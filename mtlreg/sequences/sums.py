@@ -4,7 +4,7 @@ import numpy as np
 
 from mtlreg._numba import njit_sums
 from mtlreg.problem.memory import check_room
-from mtlreg.sequences.folds import PartStatistics
+from mtlreg.sequences.parts import PartStatistics
 
 _ROWS = 128  # that are multiplied with themselves at a time
 _FIRST_ROWS = 32  # whose mean the others are taken about

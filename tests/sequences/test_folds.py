@@ -9,14 +9,8 @@ import scipy.sparse as sp
 from mtlreg.losses import LOSSES
 from mtlreg.problem import Problem
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.sequences.folds import (
-    HeldOutRows,
-    PartStatistics,
-    one_gram,
-    take_rows,
-    task_totals,
-    training_statistics,
-)
+from mtlreg.sequences.folds import HeldOutRows, take_rows, task_totals
+from mtlreg.sequences.parts import PartStatistics, one_gram, training_statistics
 from tests import oracles
 from tests.problems import LAYOUTS, PENALTY_CASES, random_data
 

@@ -182,8 +182,14 @@ def test_what_does_not_go_with_them():
     X, y, tasks = draw(d=5)
     for positive in (True, FREE):
         est = GroupLassoRegressor(feature_weight=WEIGHT, positive=positive)
-        with pytest.raises(ValueError, match="a small feature_weight in the place"):
+        with pytest.raises(ValueError, match="such as 1e-4 in the place of 0"):
             est.fit(X, y, tasks=tasks)
+        # what is told to do instead converges
+        small = np.where(FREE, 1e-4, WEIGHT)
+        est.set_params(feature_weight=small, tol=1e-8).fit(X, y, tasks=tasks)
+        assert est.dual_gap_ <= 1e-6
+        assert est.coef_[:, FREE].min() >= 0
+        est.set_params(feature_weight=WEIGHT)
     est.set_params(positive=~FREE, tol=1e-8).fit(X, y, tasks=tasks)
     assert est.dual_gap_ <= 1e-6
     mean = MeanRegularizedRegressor(feature_weight=WEIGHT).fit(X, y, tasks=tasks)

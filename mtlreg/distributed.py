@@ -170,11 +170,10 @@ class _Rounds:
     def labels(self):
         """Return the `mtlreg.inputs.parts.Labels` of all rows, by the first round."""
         of_chunk = dask.delayed(_chunk_labels)
-        leaves = [of_chunk(k, part) for k, part in enumerate(self._read)]
-        whole = _reduced(leaves)
         if _is_cluster():
-            whole, *self._held = dask.persist(whole, *self._read)
-        (found,) = _computed(whole, leaves)
+            self._held = list(dask.persist(*self._read))
+        leaves = [of_chunk(k, part) for k, part in enumerate(self._held)]
+        (found,) = _computed(_reduced(leaves), leaves, self._read)
         if found is None:
             raise ValueError("all chunks are empty; give them rows")
         return found

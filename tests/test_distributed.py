@@ -1,6 +1,7 @@
 """Fits of chunks by Dask: as in memory, whatever happens to workers and chunks."""
 
 import copy
+import gc
 import itertools
 import os
 import pathlib
@@ -419,6 +420,29 @@ def test_a_task_that_kills_names_the_chunk_that_needs_it():
     both = [dask.delayed(max)(part, shared) for part in parts]
     assert named(shared.key, both) is None
     assert named("unknown", both) is None
+
+
+def known_tasks(client):
+    return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+
+
+@pytest.mark.slow
+def test_rows_are_held_no_longer_than_a_fit_lasts(cluster):
+    given = rows()
+    given["y"] = given["X"][:, 0] > given["X"][:, 1]
+    chunks, before = in_chunks(given, BOUNDS), known_tasks(cluster)
+    model = mtlreg.GroupLassoClassifier(0.02)
+    distributed.fit(model, **chunks)
+    chunks["X"][3] = dask.delayed(given["X"][51:160] * np.nan)
+    with pytest.raises(ChunkError, match=r"chunk 3: .*NaN"):
+        distributed.fit(model, **chunks)
+    for _ in range(50):
+        # an error refers to the frames that it went through, and these to it
+        gc.collect()
+        if known_tasks(cluster) <= before:
+            break
+        time.sleep(0.2)
+    assert known_tasks(cluster) <= before
 
 
 class KillAt(WorkerPlugin):

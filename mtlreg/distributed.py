@@ -35,10 +35,10 @@ def fit(estimator, X, y, *, tasks=None, sample_weight=None, n_folds=5):
     `mtlreg.statistics.TaskStatistics`, these are merged as a tree, and the rest is
     solved here, without the rows: any penalty, and all strengths and folds of a search.
 
-    A classifier takes some ten passes, or rounds, see `mtlreg.sequences.chunks`: around
-    a point its loss is nearly a squared one, whose statistics are summed up in the same
-    way. Newton's method goes from one point to the next until the duality gap of all
-    rows is at most ``tol F0``; ``n_iter_`` is the number of its steps.
+    A classifier takes some ten passes, or rounds: around a point its loss is nearly a
+    squared one, whose statistics are summed up in the same way. Newton's method goes
+    from one point to the next until the duality gap of all rows is at most ``tol F0``;
+    ``n_iter_`` is the number of its steps.
 
     The scheduler is that of Dask: threads, or the cluster of the current
     ``distributed.Client``. Rows of a task may be in any chunk. Between rounds a cluster

@@ -367,3 +367,21 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match=r"task\(s\) \[1\] have no observed target"):
         distributed.fit(model, **chunks | in_chunks({"sample_weight": none}))
     assert not hasattr(model, "coef_")
+
+
+def test_callbacks_see_certified_points_and_may_stop():
+    pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+    from tests.estimators.test_callbacks import Recorder
+
+    given = rows()
+    chunks, recorder = in_chunks(given), Recorder()
+    model = mtlreg.GroupLassoClassifier(0.02, tol=1e-8)
+    exact = clone(model).set_params(tol=EXACT).fit(**given)
+    distributed.fit(model.set_callbacks(recorder), **chunks)
+    assert [one.n_iter_ for one in recorder.models][-1] == model.n_iter_ >= 4
+    for one in recorder.models:
+        assert excess(one, exact, given)[0] <= one.dual_gap_ + 1e-14
+    # no warning of a fit that was told to stop
+    recorder = Recorder(stop=2)
+    distributed.fit(clone(model).set_callbacks(recorder), **chunks)
+    assert len(recorder.models) == 2

@@ -475,7 +475,6 @@ def load_classes(number, folder):
     ("kind", "after", "n_deaths"),
     [
         ("none", 0, 0),
-        ("_chunk_answer", 7, 1),
         ("_chunk_answer", 7, 2),
         ("_merge", 3, 1),
     ],

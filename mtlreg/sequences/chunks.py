@@ -185,7 +185,7 @@ class ChunkedProblem(Problem):
     ):
         self.loss, self.dtype = loss, np.dtype(np.float64)
         self._ask, self._units, self._kept, self._ones = ask, units, kept, ones
-        self._task_scale, self._origin, self._null_models = task_scale, 0.0, {}
+        self._task_scale, self._origin = task_scale, 0.0
         cells = classes.cells
         v = classes.weight * cells.spread(task_scale / cells.total(classes.weight))
         zero = np.zeros(v.shape)
@@ -197,8 +197,12 @@ class ChunkedProblem(Problem):
         self.start_intercept = self._constant
         self.square_norms = np.zeros((d, len(task_scale)))
         self.work = largest_product(d, d, len(task_scale))
-        self._certified = None, None
         self._set_penalty(penalty)
+
+    def _set_penalty(self, penalty):
+        # the null model is a variable of the penalty, and a round finds it
+        self._null_models, self._certified = {}, (None, None)
+        super()._set_penalty(penalty)
 
     def _null_model(self):
         visit, _ = self._visit(np.zeros(self.shape), self._constant)

@@ -118,6 +118,18 @@ def follow(seen):
     return lambda _, A, gap: seen.append((A, gap))
 
 
+def test_another_penalty_of_the_same_rows():
+    data = draw()
+    problem, _ = chunked(data, L21(0.03))
+    solver = ProximalNewton(100, 1e-9)
+    solver.solve(problem)
+    penalty = InfimalSum(TraceNorm(0.05), L1(0.03))
+    other = solver.solve(problem.with_penalty(penalty))
+    fresh = solver.solve(chunked(data, penalty)[0])
+    np.testing.assert_array_equal(other.A, fresh.A)
+    assert other.gap == fresh.gap
+
+
 def test_answers_are_sums_over_chunks():
     data = draw()
     penalty = L21(0.03)

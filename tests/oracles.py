@@ -20,6 +20,7 @@ from mtlreg.penalties import (
     L1,
     L21,
     PENALTIES,
+    ColumnL2,
     Dirty,
     InfimalSum,
     L1Linf,
@@ -167,6 +168,14 @@ def _squared_trace(penalty, A):
 
 def _squared_trace_conjugate(penalty, G):
     return np.linalg.svd(G, compute_uv=False)[0] ** 2 / (2 * penalty.alpha)
+
+
+def _column_l2(penalty, A):
+    return penalty.alpha * sum(cp.norm2(A[:, t]) for t in range(A.shape[1]))
+
+
+def _column_l2_polar(penalty, G):
+    return max(np.linalg.norm(column) for column in G.T) / penalty.alpha
 
 
 def _held(constraints):
@@ -318,6 +327,9 @@ PENALTY_ORACLES = {
         _squared_trace_conjugate,
         {"squared-trace": SquaredTraceNorm(0.3)},
     ),
+    "column_l2": PenaltyOracle(
+        _column_l2, _column_l2_polar, {"columns": ColumnL2(1.1)}
+    ),
     "mean": PenaltyOracle(
         _mean,
         _mean_conjugate,
@@ -341,6 +353,7 @@ PENALTY_ORACLES = {
         {
             "sum-linf": InfimalSum(L1Linf(1.5), L1(0.9)),
             "sum-trace": InfimalSum(TraceNorm(1.0), L1(0.6)),
+            "sum-columns": InfimalSum(TraceNorm(1.0), ColumnL2(0.7)),
             "positive-sum": InfimalSum(Positive(L1Linf(1.5)), Positive(L1(0.9))),
             "ridge-sum": InfimalSum(TraceNorm(1.0), L1(0.6), ridge=0.4),
         },

@@ -26,6 +26,12 @@ from mtlreg.estimators.penalized import (
     PenalizedRegressor,
     PenalizedRegressorCV,
 )
+from mtlreg.estimators.robust_low_rank import (
+    RobustLowRankClassifier,
+    RobustLowRankClassifierCV,
+    RobustLowRankRegressor,
+    RobustLowRankRegressorCV,
+)
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
 from mtlreg.estimators.task_relationship import (
     TaskRelationshipClassifier,
@@ -72,6 +78,12 @@ STEMS = {
         TaskRelationshipRegressorCV,
         TaskRelationshipClassifierCV,
     ),
+    "RobustLowRank": (
+        RobustLowRankRegressor,
+        RobustLowRankClassifier,
+        RobustLowRankRegressorCV,
+        RobustLowRankClassifierCV,
+    ),
 }
 
 __all__ = [
@@ -94,6 +106,10 @@ __all__ = [
     "PenalizedRegressor",
     "PenalizedRegressorCV",
     "RegularizationPath",
+    "RobustLowRankClassifier",
+    "RobustLowRankClassifierCV",
+    "RobustLowRankRegressor",
+    "RobustLowRankRegressorCV",
     "TaskRelationshipClassifier",
     "TaskRelationshipClassifierCV",
     "TaskRelationshipRegressor",

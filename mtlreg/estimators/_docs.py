@@ -53,7 +53,8 @@ def compose(cls, model, stem):
     if searched:
         read.append({"Attributes": _chosen(stem)})
         read.append(_sections(model))
-        read.append({"Parameters": of_stem.get("Search parameters", "")})
+        for base in reversed(stem.__mro__):
+            read.append({"Parameters": _sections(base).get("Search parameters", "")})
     read.append(own)
     parameters, attributes = {}, {}
     for sections in read:

@@ -27,6 +27,8 @@ class Grid:
         Beyond which there is nothing to gain.
     smaller : str
         What makes the smallest strength smaller.
+    shape : tuple of int
+        Of A, (n_features, n_tasks).
     """
 
     models: list
@@ -34,6 +36,7 @@ class Grid:
     alphas: np.ndarray
     tops: np.ndarray
     smaller: str
+    shape: tuple
 
     @property
     def factors(self):
@@ -121,7 +124,7 @@ class Scores:
         )
         if ratios[0] is not None:
             remedies = (f"extend {model._ratio}",) * 2
-            limits = model._ratio_limits(self.tasks.shape[3])
+            limits = model._ratio_limits(grid.shape)
             _warn_of_end("ratio", ratios, np.asarray(ratios)[rows], limits, remedies)
 
     @property

@@ -68,17 +68,17 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         leading = self._model_class._strengths[:1]
         return self._model_class(**own | dict.fromkeys(leading, 1.0))
 
-    def _ratio_grid(self, n_tasks):
+    def _ratio_grid(self, shape):
         """Return the ratios of strengths to try; [None] where there is one strength."""
         name = self._model_class._ratio
         if name is None:
             return [None]
-        return self._model()._ratio_grid(getattr(self, name), n_tasks)
+        return self._model()._ratio_grid(getattr(self, name), shape)
 
-    def _models(self, n_tasks):
+    def _models(self, shape):
         """Return a model with a leading strength of 1 for every ratio."""
         models = []
-        for ratio in self._ratio_grid(n_tasks):
+        for ratio in self._ratio_grid(shape):
             model = self._model()
             if ratio is not None:
                 model.set_params(**model._at_ratio(float(ratio)))
@@ -86,7 +86,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         return models
 
     def _check_parameters(self):
-        for model in self._models(2):
+        for model in self._models((2, 2)):
             model._check_parameters()
         if np.ndim(self.alphas):
             check_grid(self.alphas, "alphas")
@@ -149,7 +149,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         The start is None or a variable of the solver.
         """
         plan = self._plan(given, read)
-        models = self._models(len(read.tasks))
+        models = self._models(_shape(read))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
             grid, jobs = self._prepare(plan, read, models)
             scores = self._run(jobs, grid.alphas.size, context, inputs)
@@ -203,7 +203,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         below = map(self._strengths_below, tops, fits)
         automatic = not np.ndim(self.alphas) and fits[0].problem.penalty.has_polar
         smaller = f"decrease eps={self.eps:g}" if automatic else "extend alphas"
-        return Grid(models, units[:, None], np.stack(list(below)), tops, smaller)
+        alphas, shape = np.stack(list(below)), _shape(whole.read)
+        return Grid(models, units[:, None], alphas, tops, smaller, shape)
 
     def _of_centred_rows(self, model):
         """Return the model whose grid a model has: that with free intercepts."""
@@ -333,7 +334,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         ratio, index = scores.select(self.selection)
         for name, value in grid.found(ratio, index).items():
             setattr(self, f"{name}_", value)
-        ratios = self._ratio_grid(scores.tasks.shape[3])
+        ratios = self._ratio_grid(grid.shape)
         if ratios[0] is not None:
             self.ratios_ = np.asarray(ratios, dtype=np.float64)
             # the models of all ratios may come several times
@@ -381,7 +382,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         parts = with_untested(parts)
         _check_tested(parts[:n_folds])
         self._forget()
-        models = self._models(len(read.tasks))
+        models = self._models(_shape(read))
         centred = self._of_centred_rows(models[0])
         fit = Fit.of_statistics(centred, read, centred._whole_penalty(read), whole)
         grid = self._grid(fit, models)
@@ -462,3 +463,8 @@ def _batch_size(fit):
     """Return how many points may wait, an eighth of the data at most."""
     n_tasks = len(fit.read.tasks)
     return int(np.clip(fit.read.rows.size // (8 * n_tasks), 1, _BATCH))
+
+
+def _shape(read):
+    """Return that of A, (n_features, n_tasks)."""
+    return len(read.feature_names), len(read.tasks)

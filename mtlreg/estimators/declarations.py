@@ -83,6 +83,8 @@ class Stem:
     _ratio: ClassVar[str | None] = None
     # its default where it is no option
     _default_ratios: ClassVar[Any] = None
+    # of searches, where they are not those of `Search`; "Search parameters" say so
+    _search_defaults: ClassVar[dict[str, Any]] = {}
 
     def _whole_penalty(self, read):
         """Return the penalty with the options that all stems have.
@@ -155,13 +157,27 @@ class Stem:
             raise ValueError(f"ratios must be None: {type(self).__name__} has no ratio")
         return {self._ratio: ratio}
 
-    def _ratio_grid(self, ratios, n_tasks):
-        """Return the ratios that a search tries; an option may be a single one."""
+    def _ratio_grid(self, ratios, shape):
+        """Return the ratios that a search tries; an option may be a single one.
+
+        Parameters
+        ----------
+        ratios : object
+            As the search has them.
+        shape : tuple of int
+            That of A, (n_features, n_tasks).
+        """
         single = hasattr(self, self._ratio) and np.ndim(ratios) == 0
         return check_ratios([ratios] if single else ratios, self._ratio)
 
-    def _ratio_limits(self, n_tasks):
-        """Return the ratios below and above which the model hardly changes."""
+    def _ratio_limits(self, shape):
+        """Return the ratios below and above which the model hardly changes.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            As `_ratio_grid` takes it.
+        """
         return 0.0, np.inf
 
 
@@ -253,7 +269,7 @@ def estimator(cls):
         if stem._ratio is not None:
             own = {stem._ratio: own.get(stem._ratio, stem._default_ratios)} | own
         own |= {name: vars(cls)[name] for name in inspect.get_annotations(cls)}
-        own |= _defaults(Search)
+        own |= _defaults(Search) | stem._search_defaults
         del common["warm_start"]
         positional -= set(stem._strengths)
     # a dataclass's __init__ stores what it is given, and errors name the parameters

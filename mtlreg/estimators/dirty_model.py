@@ -8,14 +8,15 @@ import numpy as np
 from mtlreg.estimators._checks import check_choice
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
-from mtlreg.estimators.declarations import Stem, estimator
+from mtlreg.estimators.declarations import estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
+from mtlreg.estimators.two_parts import TwoParts
 from mtlreg.penalties import Dirty
 from mtlreg.penalties.sparse_group import NORMS
 
 
 @dataclass(eq=False, repr=False)
-class _DirtyModel(Stem):
+class _DirtyModel(TwoParts):
     """The penalty on A = ``coef_.T``, split into B + S, is::
 
         min over B + S = A of  alpha_shared sum_j ||B_j||_q + alpha_specific ||S||_1
@@ -58,30 +59,14 @@ class _DirtyModel(Stem):
     norm: str = "linf"
 
     _strengths: ClassVar = ("alpha_shared", "alpha_specific")
-    _ratio: ClassVar = "ratios"
 
     def _check_strengths(self):
         super()._check_strengths()
         check_choice(self.norm, "norm", list(NORMS))
 
-    def _at_ratio(self, ratio):
-        if ratio <= 0:
-            raise ValueError(f"ratios of the dirty model must be > 0, got {ratio}")
-        return {"alpha_specific": self.alpha_shared / ratio}
-
-    def _ratio_grid(self, ratios, n_tasks):
-        if ratios is None:
-            return self._both_blocks(n_tasks)
-        return super()._ratio_grid(ratios, n_tasks)
-
-    def _ratio_limits(self, n_tasks):
-        # one step from the models with one block
-        return self._both_blocks(n_tasks)[[0, -1]]
-
-    def _both_blocks(self, n_tasks):
-        # from the ratio where S is zero to the one where B is
-        largest = n_tasks if self.norm == "linf" else np.sqrt(n_tasks)
-        return np.geomspace(1.0, largest, 5)[1:-1] if n_tasks > 1 else np.ones(1)
+    def _ends(self, shape):
+        n_tasks = shape[1]
+        return 1.0, n_tasks if self.norm == "linf" else np.sqrt(n_tasks)
 
     def _penalty(self, read):
         return Dirty(self.alpha_shared, self.alpha_specific, self.norm)

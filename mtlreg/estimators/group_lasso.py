@@ -61,7 +61,7 @@ class _GroupLasso(Stem):
             raise ValueError(f"l1_ratio must be at most 1, got {self.l1_ratio!r}")
         check_choice(self.norm, "norm", list(NORMS))
 
-    def _ratio_limits(self, n_tasks):
+    def _ratio_limits(self, shape):
         return 0.0, 1.0
 
     def _penalty(self, read):

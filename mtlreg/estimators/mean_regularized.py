@@ -106,7 +106,7 @@ class _MeanRegularized(Stem):
     def _at_ratio(self, ratio):
         return {"alpha_mean": self.alpha * ratio}
 
-    def _ratio_limits(self, n_tasks):
+    def _ratio_limits(self, shape):
         # the mean as good as free, and every task on its own
         return 0.001, 1.0
 
@@ -183,10 +183,10 @@ class _SearchOfIntercepts:
         The one of ``intercept_ratios`` that was chosen.
     """
 
-    def _models(self, n_tasks):
-        models = super()._models(n_tasks)
+    def _models(self, shape):
+        models = super()._models(shape)
         ratios = check_ratios(self.intercept_ratios, "intercept_ratios")
-        if n_tasks == 1 or not self.fit_intercept:
+        if shape[1] == 1 or not self.fit_intercept:
             # no intercept has another to differ from
             return models
         return [

@@ -7,6 +7,7 @@ from mtlreg.penalties.base import (
     RowPenalty,
     RowSeparable,
 )
+from mtlreg.penalties.columns import ColumnL2
 from mtlreg.penalties.dirty import Dirty
 from mtlreg.penalties.infimal import InfimalSum
 from mtlreg.penalties.l1 import L1
@@ -29,6 +30,7 @@ PENALTIES = {
     "sparse_group": SparseGroup,
     "trace": TraceNorm,
     "squared_trace": SquaredTraceNorm,
+    "column_l2": ColumnL2,
     "mean": MeanRegularization,
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
@@ -42,6 +44,7 @@ __all__ = [
     "L1",
     "L21",
     "PENALTIES",
+    "ColumnL2",
     "Dirty",
     "Gauge",
     "InfimalSum",

@@ -7,7 +7,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from mtlreg._numba import njit_part, prox_row, solve_row
-from mtlreg.penalties.base import RowPenalty, check_strengths, sorted_magnitudes
+from mtlreg.penalties.base import (
+    RowPenalty,
+    check_strengths,
+    coefficients_of,
+    sorted_magnitudes,
+)
 from mtlreg.penalties.face import linear_face, norm_face, tied_face
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
@@ -288,11 +293,7 @@ class Dirty(RowPenalty):
         return np.maximum(shared.row_polars(G), specific.row_polars(G))
 
     def attributes(self, A, blocks):
-        shared, specific = blocks
-        return {
-            "shared_coef_": np.ascontiguousarray(shared.T),
-            "specific_coef_": np.ascontiguousarray(specific.T),
-        }
+        return coefficients_of(blocks)
 
     def split(self, A):
         """Return (B, S): ``B = clip(A_j, -tau_j, tau_j)`` with the smallest such tau.

@@ -5,10 +5,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from mtlreg.penalties.base import Gauge, Penalty, PenaltyGap, check_number
+from mtlreg.penalties.base import (
+    Gauge,
+    Penalty,
+    PenaltyGap,
+    check_number,
+    coefficients_of,
+)
 from mtlreg.penalties.factored import Blocks, as_array, square
 from mtlreg.penalties.options import with_options
 from mtlreg.penalties.ridge import Ridge
+
+_EVEN = 1 + 16 * np.finfo(np.float64).eps  # a ratio of polars that are the same
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,9 @@ class InfimalSum(Gauge):
     where the other block is 0 at the optimum since its norm is nowhere below. Then both
     move: Newton steps go along the spaces that their penalties know of; a block whose
     penalty knows of none has to be 0 for them.
+
+    Estimators report the blocks as ``shared_coef_`` and ``specific_coef_``, and of each
+    what its penalty says of it, but for the ``support_`` of the second one.
 
     Parameters
     ----------
@@ -168,7 +179,7 @@ class InfimalSum(Gauge):
         for k, (part, other) in enumerate([self.parts, self.parts[::-1]]):
             if other.free_rows is None and not A[1 - k].any():
                 level = other.polar(D)
-                if level <= 1 or level <= part.polar(D):
+                if level <= 1 or level <= _EVEN * part.polar(D):
                     return k
         return None
 
@@ -182,6 +193,13 @@ class InfimalSum(Gauge):
         blocks = [np.zeros(block.shape, block.dtype)] * 2
         blocks[k] = block
         return Blocks(*blocks)
+
+    def attributes(self, A, blocks):
+        pairs = zip(self.parts, blocks, strict=True)
+        shared, specific = (part.attributes(block, [block]) for part, block in pairs)
+        # which features are used is asked of the first block alone
+        specific.pop("support_", None)
+        return specific | shared | coefficients_of(blocks)
 
     def scaled(self, factor):
         first, second = (part.scaled(factor) for part in self.parts)

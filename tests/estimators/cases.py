@@ -81,7 +81,23 @@ def is_classifier(estimator):
     return hasattr(estimator, "predict_proba")
 
 
+def by_rows(name):
+    """Whether it is a sum over features, which may have no weight or a sign."""
+    return penalty_of(make(name, "regressor")).row_separable
+
+
+def has_one_block(name):
+    """Whether the variable is A, not two blocks of which it is the sum."""
+    return penalty_of(make(name, "regressor")).n_blocks == 1
+
+
+def has_ridge(cls):
+    """Whether it takes a ridge, as those of one block do."""
+    return penalty_of(cls()).n_blocks == 1
+
+
 GAUGES = [name for name in PENALTIES if is_gauge(name)]
+ONE_BLOCK = [name for name in GAUGES if has_one_block(name)]
 
 
 def draw(kind="regressor", n=60, d=4, n_tasks=3, layout="rows", seed=0):

@@ -81,12 +81,18 @@ class NaiveProblem:
 
     def objective(self, coef=None, intercept=None):
         """F, by default at the fitted coefficients."""
-        coef = self.estimator.coef_ if coef is None else coef
-        intercept = self.estimator.intercept_ if intercept is None else intercept
-        A = coef[self.kept].T.astype(float)
-        penalty = oracles.value(penalty_of(self.estimator), A)
-        penalty += self.estimator.ridge / 2 * np.sum(A**2)
-        return self.loss(coef, intercept) + penalty
+        est, penalty = self.estimator, penalty_of(self.estimator)
+        held = est.coef_ if coef is None else coef
+        intercept = est.intercept_ if intercept is None else intercept
+        A = held[self.kept].T.astype(float)
+        if penalty.n_blocks == 1:
+            cost = oracles.value(penalty, A)
+        elif coef is None:
+            blocks = est.blocks_[:, self.kept].astype(float)
+            cost = oracles.value(penalty, blocks.swapaxes(1, 2))
+        else:
+            cost = oracles.infimum(penalty, A)
+        return self.loss(held, intercept) + cost + est.ridge / 2 * np.sum(A**2)
 
     def null_value(self):
         """F(0, best intercept)."""

@@ -10,7 +10,9 @@ import numpy as np
 from mtlreg.penalties import (
     L1,
     L21,
+    ColumnL2,
     Dirty,
+    InfimalSum,
     L1Linf,
     MeanRegularization,
     SquaredTraceNorm,
@@ -45,6 +47,8 @@ class StemOracle(NamedTuple):
         What a search of a few points takes.
     one_ratio : dict
         And of one ratio only, at which the norms of a row of one task are one.
+    eps : float
+        The default of its searches.
     at : callable
         The parameters at a strength and a ratio, None where there is none.
     """
@@ -59,6 +63,7 @@ class StemOracle(NamedTuple):
     chosen: str = "alpha_"
     points: dict = {}  # noqa: RUF012
     one_ratio: dict = {}  # noqa: RUF012
+    eps: float = 0.001
     at: object = lambda alpha, ratio: {"alpha": alpha}
 
 
@@ -68,6 +73,27 @@ def _group_lasso(est):
     if est.l1_ratio > 0:
         return SparseGroup(est.alpha, est.l1_ratio, est.norm)
     return {"l2": L21, "linf": L1Linf}[est.norm](est.alpha)
+
+
+def _two_blocks(first, second, name, attributes, ratios):
+    """Of a sum of two blocks: a penalty, the name of its strength and the default."""
+    (shared, lead, default), (specific, other, other_default) = first, second
+
+    def penalty(est):
+        return InfimalSum(shared(getattr(est, lead)), specific(getattr(est, other)))
+
+    return StemOracle(
+        penalty=penalty,
+        parameters=f"{lead}={default}, *, {other}={other_default}",
+        attributes=f"shared_coef_ specific_coef_ blocks_ {attributes}".strip(),
+        cases={name: {}},
+        search_parameters="ratios=None",
+        chosen=f"{lead}_ {other}_ ratio_ ratios_",
+        points={"ratios": ratios},
+        one_ratio={"ratios": [1.0]},
+        eps=0.01,
+        at=lambda alpha, ratio: {lead: alpha, other: alpha / ratio},
+    )
 
 
 STEM_ORACLES = {
@@ -145,5 +171,12 @@ STEM_ORACLES = {
             "alpha_shared": alpha,
             "alpha_specific": alpha / ratio,
         },
+    ),
+    "RobustLowRank": _two_blocks(
+        (TraceNorm, "alpha_shared", 0.12),
+        (ColumnL2, "alpha_outlier", 0.1),
+        name="low-rank-columns",
+        attributes="rank_ components_ outlier_tasks_",
+        ratios=[1.5, 1.2],
     ),
 }

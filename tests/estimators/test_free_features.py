@@ -16,12 +16,12 @@ from mtlreg.losses import Squared
 from mtlreg.penalties import L1, L21, InfimalSum, with_options
 from mtlreg.problem import Problem
 from mtlreg.problem.data import MultiTaskData
-from tests.estimators.cases import GAUGES, KINDS, draw, make
+from tests.estimators.cases import GAUGES, KINDS, by_rows, draw, make
 from tests.problems import counted
 
 WEIGHT = np.array([0.0, 1.0, 0.0, 2.0, 1.0])
 FREE = WEIGHT == 0
-ROW_GAUGES = [name for name in GAUGES if name != "trace"]
+ROW_GAUGES = [name for name in GAUGES if by_rows(name)]
 every_penalty = pytest.mark.parametrize("penalty", [*ROW_GAUGES, "mean"])
 
 

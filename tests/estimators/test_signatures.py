@@ -47,7 +47,8 @@ def signature_of(cls):
     oracle = oracle_of(cls)
     of_kind = "class_weight=None" if is_classifier(cls) else "normalize_y=False"
     if cls in CV_ESTIMATORS:
-        own = [oracle.search_parameters, OF_ITS_OWN.get(cls), CV_OPTIONS, of_kind]
+        options = CV_OPTIONS.replace("eps=0.001", f"eps={oracle.eps}")
+        own = [oracle.search_parameters, OF_ITS_OWN.get(cls), options, of_kind]
         return f"(*, {', '.join(filter(None, own))})"
     own, options = oracle.parameters, f"{OPTIONS}, {of_kind}"
     return f"({own}, {options})" if "*" in own else f"({own}, *, {options})"

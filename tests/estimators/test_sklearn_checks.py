@@ -1,12 +1,21 @@
 """scikit-learn's own checks: all of them, none expected to fail."""
 
+import warnings
+
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import (
+    check_class_weight_classifiers,
     check_supervised_y_2d,
     parametrize_with_checks,
 )
 
-from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS
+from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS, has_ridge
+
+
+def of_two_blocks(estimator):
+    plain = getattr(estimator, "_model_class", type(estimator))
+    return not has_ridge(plain)
 
 
 @parametrize_with_checks(
@@ -15,7 +24,11 @@ from tests.estimators.cases import CV_ESTIMATORS, ESTIMATORS
     + [cls(alphas=5, cv=3) for cls in CV_ESTIMATORS]
 )
 def test_sklearn_check(estimator, check):
-    check(estimator)
+    with warnings.catch_warnings():
+        if check.func is check_class_weight_classifiers and of_two_blocks(estimator):
+            # weights of 1e3 and 1e-4, for which it sets max_iter=1000
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
 
 
 @pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__name__)

@@ -15,6 +15,8 @@ from tests.problems import PENALTY_CASES
 CASES = ROW_GAUGES | {
     "sum-linf": PENALTY_CASES["sum-linf"],
     "sum-trace": PENALTY_CASES["sum-trace"],
+    "columns": PENALTY_CASES["columns"],
+    "sum-columns": PENALTY_CASES["sum-columns"],
     "ridge-trace": PENALTY_CASES["ridge-trace"],
     "squared-trace": PENALTY_CASES["squared-trace"],
     "ridge-squared": PENALTY_CASES["ridge-squared"],

@@ -1,5 +1,6 @@
 """The linear map from task parameters to predictions."""
 
+import copy
 from abc import ABC, abstractmethod
 from functools import cached_property
 
@@ -79,6 +80,7 @@ class Design(ABC):
         self.X, means, shift, squares = self._centre(data)
         self.shift = None if shift is None else np.broadcast_to(shift, shape)
         self._narrow_shift = shift
+        self._given = None
         if promotes(self.X, means):  # the rows as given, and what centres the copy
             centre = means if shift is None else means - shift
             centre = centre[:, :1] if self.cells.offsets is None else centre
@@ -173,6 +175,14 @@ class Design(ABC):
         if len(centre) > 1:
             centre = np.repeat(centre, np.diff(self.cells.offsets), axis=0)
         return X - centre
+
+    def exact(self):
+        """Return the design with `exact_rows`, for what has to be true in float64."""
+        if self.X.dtype == np.float64 or sp.issparse(self.X) or self._given is None:
+            return self
+        other = copy.copy(self)
+        other.X, other._given = self.exact_rows(), None
+        return other
 
     @cached_property
     def columns(self):

@@ -83,6 +83,7 @@ class Statistics:
     @classmethod
     def of_design(cls, design, moments):
         """Return the statistics of the rows of a design, given the q_t."""
+        design = design.exact()
         if design.same_rows:
             return cls(
                 design.gram(0) / design.task_weights[0], design.task_weights, moments

@@ -73,6 +73,7 @@ class PartStatistics:
             rest = part.y - part.cells.spread(targets[held])
             cross[:, held] = design.adjoint(part.weight * rest)
             square[held] = part.cells.sum(part.weight * rest**2)
+            design = design.exact()
             if common:
                 gram[:] = design.gram(0)
             else:

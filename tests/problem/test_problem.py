@@ -213,6 +213,24 @@ FREE_PENALTIES = {
 }
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["l21", "mean"])
+def test_statistics_of_float32_rows_see_no_rounding_of_their_centred_copy(
+    layout, weighted, name
+):
+    case = random_case(
+        "squared", name, layout, d=6, n=60, weighted=weighted, dtype=np.float32
+    )
+    problem, rng = case.problem(), np.random.default_rng(0)
+    statistics = problem.on_statistics(10_000)
+    for scale in [0.1, 1.0, 10.0]:
+        A = scale * rng.normal(size=problem.shape)
+        expected = problem.certificate(A).gap
+        assert statistics.certificate(A).gap == pytest.approx(expected, rel=1e-11)
+
+
+
 @pytest.mark.parametrize("name", FREE_PENALTIES)
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])

@@ -8,7 +8,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from mtlreg import RobustLowRankRegressor
+from mtlreg import RobustLowRankRegressor, SparseLowRankRegressor
 from tests import oracles
 
 
@@ -16,9 +16,15 @@ def columns(S):
     return sum(cp.norm2(S[:, t]) for t in range(S.shape[1]))
 
 
+def entries(S):
+    return cp.sum(cp.abs(S))
+
+
 # the model, and MALSAR's penalty of both parts at strengths of 1
 SUMS = {
     "Least_RMTL": (RobustLowRankRegressor, cp.normNuc, columns),
+    # of which MALSAR bounds the trace norm: by that of our optimum
+    "Least_SparseTrace": (SparseLowRankRegressor, cp.normNuc, entries),
 }
 
 
@@ -33,6 +39,11 @@ def problem_of(seed):
     return Xs, [
         X @ a + 0.3 * rng.normal(size=len(X)) for X, a in zip(Xs, A.T, strict=True)
     ]
+
+
+def bounded(first, bound):
+    """The indicator of a norm of at most a bound."""
+    return lambda P: cp.transforms.indicator([first(P) <= bound])
 
 
 def stated_optimum(Xs, ys, first, second, rho):
@@ -64,5 +75,9 @@ def test_sums_of_two_parts(name, seed):
     parts = model.shared_coef_.T, model.specific_coef_.T
     for strength, penalty, part in zip(rho, (first, second), parts, strict=True):
         found += strength * penalty(cp.Constant(part)).value
+    if name == "Least_SparseTrace":
+        norm = first(cp.Constant(parts[0])).value
+        found -= rho[0] * norm
+        first = bounded(first, norm)
     best = stated_optimum(Xs, ys, first, second, rho)
     assert found == pytest.approx(best, rel=1e-6)

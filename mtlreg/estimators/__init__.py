@@ -32,6 +32,12 @@ from mtlreg.estimators.robust_low_rank import (
     RobustLowRankRegressor,
     RobustLowRankRegressorCV,
 )
+from mtlreg.estimators.sparse_low_rank import (
+    SparseLowRankClassifier,
+    SparseLowRankClassifierCV,
+    SparseLowRankRegressor,
+    SparseLowRankRegressorCV,
+)
 from mtlreg.estimators.strengths import alpha_grid, alpha_max
 from mtlreg.estimators.task_relationship import (
     TaskRelationshipClassifier,
@@ -84,6 +90,12 @@ STEMS = {
         RobustLowRankRegressorCV,
         RobustLowRankClassifierCV,
     ),
+    "SparseLowRank": (
+        SparseLowRankRegressor,
+        SparseLowRankClassifier,
+        SparseLowRankRegressorCV,
+        SparseLowRankClassifierCV,
+    ),
 }
 
 __all__ = [
@@ -110,6 +122,10 @@ __all__ = [
     "RobustLowRankClassifierCV",
     "RobustLowRankRegressor",
     "RobustLowRankRegressorCV",
+    "SparseLowRankClassifier",
+    "SparseLowRankClassifierCV",
+    "SparseLowRankRegressor",
+    "SparseLowRankRegressorCV",
     "TaskRelationshipClassifier",
     "TaskRelationshipClassifierCV",
     "TaskRelationshipRegressor",

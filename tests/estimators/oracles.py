@@ -179,4 +179,11 @@ STEM_ORACLES = {
         attributes="rank_ components_ outlier_tasks_",
         ratios=[1.5, 1.2],
     ),
+    "SparseLowRank": _two_blocks(
+        (TraceNorm, "alpha_low_rank", 0.15),
+        (L1, "alpha_sparse", 0.1),
+        name="low-rank-entries",
+        attributes="rank_ components_",
+        ratios=[2.0, 1.5],
+    ),
 }

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from mtlreg import (
+    GroupLassoRegressor,
     RobustLowRankRegressor,
     RobustLowRankRegressorCV,
+    SparseLowRankRegressor,
+    SparseLowRankRegressorCV,
     TraceNormRegressor,
 )
 from mtlreg.datasets import make_multitask_regression
@@ -20,6 +23,16 @@ CORNERS = {
         RobustLowRankRegressor(0.1, alpha_outlier=0.1001),
         TraceNormRegressor(0.1),
         "specific_coef_",
+    ),
+    "low rank of entries": (
+        SparseLowRankRegressor(0.1, alpha_sparse=0.1001),
+        TraceNormRegressor(0.1),
+        "specific_coef_",
+    ),
+    "entries": (
+        SparseLowRankRegressor(0.1001 * np.sqrt(12), alpha_sparse=0.1),
+        GroupLassoRegressor(0.1, l1_ratio=1.0),
+        "shared_coef_",
     ),
 }
 
@@ -62,7 +75,11 @@ def test_an_outlier_is_found_and_the_others_keep_their_subspace():
 
 
 @pytest.mark.parametrize(
-    ("cls", "ends"), [(RobustLowRankRegressorCV, (1.0, np.sqrt(N_TASKS)))]
+    ("cls", "ends"),
+    [
+        (RobustLowRankRegressorCV, (1.0, np.sqrt(N_TASKS))),
+        (SparseLowRankRegressorCV, (1.0, np.sqrt(N_FEATURES * N_TASKS))),
+    ],
 )
 def test_default_ratios_use_both_parts(cls, ends):
     X, y, tasks = draw()
@@ -70,3 +87,14 @@ def test_default_ratios_use_both_parts(cls, ends):
     np.testing.assert_allclose(search.ratios_, np.geomspace(*ends, 5)[1:-1])
     with pytest.raises(ValueError, match=r"ratios of .* must be > 0, got 0"):
         cls(ratios=[0.0]).fit(X, y, tasks=tasks)
+
+
+def test_entries_beside_a_subspace_are_found():
+    X, _, tasks = with_an_outlier()
+    data = make_multitask_regression(
+        n_tasks=10, structure="low_rank", rank=2, random_state=0
+    )
+    y = data.y + np.where(tasks == 3, 20 * X[:, 0], 0)
+    model = SparseLowRankRegressor(2.0, alpha_sparse=1.0).fit(X, y, tasks=tasks)
+    assert np.argwhere(model.specific_coef_).tolist() == [[3, 0]]
+    assert model.rank_ == 2

@@ -230,7 +230,6 @@ def test_statistics_of_float32_rows_see_no_rounding_of_their_centred_copy(
         assert statistics.certificate(A).gap == pytest.approx(expected, rel=1e-11)
 
 
-
 @pytest.mark.parametrize("name", FREE_PENALTIES)
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("layout", ["shared-dense", "stacked-dense"])

@@ -8,7 +8,11 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from mtlreg import RobustLowRankRegressor, SparseLowRankRegressor
+from mtlreg import (
+    RobustGroupLassoRegressor,
+    RobustLowRankRegressor,
+    SparseLowRankRegressor,
+)
 from tests import oracles
 
 
@@ -20,9 +24,14 @@ def entries(S):
     return cp.sum(cp.abs(S))
 
 
+def rows(P):
+    return sum(cp.norm2(P[j]) for j in range(P.shape[0]))
+
+
 # the model, and MALSAR's penalty of both parts at strengths of 1
 SUMS = {
     "Least_RMTL": (RobustLowRankRegressor, cp.normNuc, columns),
+    "Least_rMTFL": (RobustGroupLassoRegressor, rows, columns),
     # of which MALSAR bounds the trace norm: by that of our optimum
     "Least_SparseTrace": (SparseLowRankRegressor, cp.normNuc, entries),
 }

@@ -26,6 +26,12 @@ from mtlreg.estimators.penalized import (
     PenalizedRegressor,
     PenalizedRegressorCV,
 )
+from mtlreg.estimators.robust_group_lasso import (
+    RobustGroupLassoClassifier,
+    RobustGroupLassoClassifierCV,
+    RobustGroupLassoRegressor,
+    RobustGroupLassoRegressorCV,
+)
 from mtlreg.estimators.robust_low_rank import (
     RobustLowRankClassifier,
     RobustLowRankClassifierCV,
@@ -96,6 +102,12 @@ STEMS = {
         SparseLowRankRegressorCV,
         SparseLowRankClassifierCV,
     ),
+    "RobustGroupLasso": (
+        RobustGroupLassoRegressor,
+        RobustGroupLassoClassifier,
+        RobustGroupLassoRegressorCV,
+        RobustGroupLassoClassifierCV,
+    ),
 }
 
 __all__ = [
@@ -118,6 +130,10 @@ __all__ = [
     "PenalizedRegressor",
     "PenalizedRegressorCV",
     "RegularizationPath",
+    "RobustGroupLassoClassifier",
+    "RobustGroupLassoClassifierCV",
+    "RobustGroupLassoRegressor",
+    "RobustGroupLassoRegressorCV",
     "RobustLowRankClassifier",
     "RobustLowRankClassifierCV",
     "RobustLowRankRegressor",

@@ -186,4 +186,11 @@ STEM_ORACLES = {
         attributes="rank_ components_",
         ratios=[2.0, 1.5],
     ),
+    "RobustGroupLasso": _two_blocks(
+        (L21, "alpha_shared", 0.1),
+        (ColumnL2, "alpha_outlier", 0.12),
+        name="rows-columns",
+        attributes="support_ outlier_tasks_",
+        ratios=[1.2, 0.8],
+    ),
 }

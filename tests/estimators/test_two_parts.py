@@ -5,6 +5,8 @@ import pytest
 
 from mtlreg import (
     GroupLassoRegressor,
+    RobustGroupLassoRegressor,
+    RobustGroupLassoRegressorCV,
     RobustLowRankRegressor,
     RobustLowRankRegressorCV,
     SparseLowRankRegressor,
@@ -29,6 +31,11 @@ CORNERS = {
         TraceNormRegressor(0.1),
         "specific_coef_",
     ),
+    "rows": (
+        RobustGroupLassoRegressor(0.1, alpha_outlier=0.1001 * np.sqrt(N_FEATURES)),
+        GroupLassoRegressor(0.1),
+        "specific_coef_",
+    ),
     "entries": (
         SparseLowRankRegressor(0.1001 * np.sqrt(12), alpha_sparse=0.1),
         GroupLassoRegressor(0.1, l1_ratio=1.0),
@@ -47,12 +54,14 @@ def test_a_part_that_costs_too_much_is_0(name):
     np.testing.assert_allclose(model.coef_, other.coef_, rtol=0, atol=1e-4)
 
 
-def test_columns_alone_where_the_low_rank_costs_too_much():
+@pytest.mark.parametrize("cls", [RobustLowRankRegressor, RobustGroupLassoRegressor])
+def test_columns_alone_where_what_is_shared_costs_too_much(cls):
     X, y, tasks = draw()
-    model = RobustLowRankRegressor(0.1 * np.sqrt(N_TASKS) * 1.001, alpha_outlier=0.1)
+    model = cls(0.1001 * np.sqrt(N_TASKS), alpha_outlier=0.1)
     model.fit(X, y, tasks=tasks)
     assert not model.shared_coef_.any()
-    assert model.rank_ == 0
+    assert not getattr(model, "rank_", 0)
+    assert not np.any(getattr(model, "support_", False))
     assert model.outlier_tasks_.all()
 
 
@@ -78,6 +87,7 @@ def test_an_outlier_is_found_and_the_others_keep_their_subspace():
     ("cls", "ends"),
     [
         (RobustLowRankRegressorCV, (1.0, np.sqrt(N_TASKS))),
+        (RobustGroupLassoRegressorCV, (1 / np.sqrt(N_FEATURES), np.sqrt(N_TASKS))),
         (SparseLowRankRegressorCV, (1.0, np.sqrt(N_FEATURES * N_TASKS))),
     ],
 )
@@ -98,3 +108,14 @@ def test_entries_beside_a_subspace_are_found():
     model = SparseLowRankRegressor(2.0, alpha_sparse=1.0).fit(X, y, tasks=tasks)
     assert np.argwhere(model.specific_coef_).tolist() == [[3, 0]]
     assert model.rank_ == 2
+
+
+def test_an_outlier_is_found_and_the_others_keep_their_features():
+    data = make_multitask_regression(n_tasks=10, n_informative=3, random_state=0)
+    outlier = data.tasks == 3
+    y = np.where(outlier, 5 * data.X.sum(axis=1), data.y)
+    model = RobustGroupLassoRegressor(1.0, alpha_outlier=2.0)
+    model.fit(data.X, y, tasks=data.tasks)
+    assert model.tasks_[model.outlier_tasks_].tolist() == [3]
+    used = np.any(data.coef[np.arange(10) != 3] != 0, axis=0)
+    np.testing.assert_array_equal(model.support_, used)

@@ -23,11 +23,9 @@ def wide_case(loss, layout, penalty="trace", n=12, d=200, **options):
 @pytest.mark.parametrize("name", PENALTY_CASES)
 def test_what_ignores_the_basis(name):
     penalty, rng = PENALTY_CASES[name], np.random.default_rng(0)
-    if penalty.n_blocks > 1:
-        assert not penalty.ignores_basis
-        return
+    blocks = (penalty.n_blocks,) if penalty.n_blocks > 1 else ()
     # positive, where signs are asked for
-    B, A = np.abs(rng.normal(size=(4, 3))), rng.normal(size=(9, 3))
+    B, A = np.abs(rng.normal(size=(*blocks, 4, 3))), rng.normal(size=(*blocks, 9, 3))
     Q = np.linalg.qr(rng.normal(size=(9, 4)))[0]
     same = penalty.value(Q @ B) == pytest.approx(penalty.value(B), rel=1e-12)
     assert same == penalty.ignores_basis

@@ -27,7 +27,7 @@ from mtlreg.losses import Squared
 from mtlreg.penalties import L21
 from mtlreg.statistics import TaskStatistics
 from tests.datafiles import load_data
-from tests.estimators.cases import CV_REGRESSORS, REGRESSORS
+from tests.estimators.cases import CV_REGRESSORS, REGRESSORS, one_of_a_kind
 from tests.test_statistics import EXACT, assert_alike, table
 
 NAMES = list("abcd")
@@ -105,7 +105,7 @@ def rows(**options):
 BOUNDS = [0, 50, 50, 51, 160, 240]  # one without rows, one with a single one
 
 
-@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(REGRESSORS), ids=lambda c: c.__name__)
 def test_lists_of_chunks(cls):
     given = rows()
     model = cls(tol=EXACT)
@@ -201,7 +201,7 @@ def folds_of(given, n_folds, index=None):
     return np.array(folds)
 
 
-@pytest.mark.parametrize("cls", CV_REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(CV_REGRESSORS), ids=lambda c: c.__name__)
 def test_searches(cls):
     given = rows()
     folds = folds_of(given, 4)

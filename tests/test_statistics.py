@@ -13,7 +13,12 @@ import mtlreg
 from mtlreg.model_selection import TaskKFold
 from mtlreg.statistics import TaskStatistics
 from tests.datafiles import load_data
-from tests.estimators.cases import CV_REGRESSORS, REGRESSORS, has_ridge
+from tests.estimators.cases import (
+    CV_REGRESSORS,
+    REGRESSORS,
+    has_ridge,
+    one_of_a_kind,
+)
 
 EXACT = 1e-12  # the tolerance of fits that are to be equal to 1e-8
 
@@ -55,7 +60,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
-@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(REGRESSORS), ids=lambda c: c.__name__)
 def test_fits_are_those_of_the_rows(cls, options):
     if "ridge" in options and not has_ridge(cls):
         return
@@ -73,7 +78,7 @@ def test_fits_are_those_of_the_rows(cls, options):
     assert streamed.dual_gap_ <= 10 * EXACT * np.sum(y**2)
 
 
-@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(REGRESSORS), ids=lambda c: c.__name__)
 def test_parts_one_after_the_other(cls):
     X, y, tasks, weight = table()
     model, whole = cls(tol=EXACT), cls(tol=EXACT)
@@ -97,7 +102,7 @@ def test_parts_one_after_the_other(cls):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("cls", CV_REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(CV_REGRESSORS), ids=lambda c: c.__name__)
 def test_searches_by_folds_of_statistics(cls, intercept):
     X, y, tasks, weight = table()
     splits = list(TaskKFold(4, random_state=0).split(X, y, groups=tasks))

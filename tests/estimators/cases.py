@@ -55,6 +55,15 @@ def penalty_of(estimator):
     return oracle_of(estimator).penalty(estimator)
 
 
+def one_of_a_kind(classes):
+    """The first class of each kind of penalty, for what no other stem can change."""
+    kinds = {}
+    for cls in classes:
+        kind = type(penalty_of(plain_of(cls)() if cls in CV_ESTIMATORS else cls()))
+        kinds.setdefault((kind, is_classifier(cls)), cls)
+    return list(kinds.values())
+
+
 def plain_of(cls):
     """The class without cross-validation of one with it."""
     return STEMS[STEM_OF[cls]][is_classifier(cls)]

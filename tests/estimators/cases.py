@@ -107,6 +107,9 @@ def has_ridge(cls):
 
 GAUGES = [name for name in PENALTIES if is_gauge(name)]
 ONE_BLOCK = [name for name in GAUGES if has_one_block(name)]
+# one sum of two blocks for all, where it is the kind that counts
+ONE_SUM = [name for name in PENALTIES if not has_one_block(name)][:1]
+EACH_KIND = [name for name in PENALTIES if has_one_block(name)] + ONE_SUM
 
 
 def draw(kind="regressor", n=60, d=4, n_tasks=3, layout="rows", seed=0):

@@ -16,8 +16,8 @@ from mtlreg import (
     regularization_path,
 )
 from tests.estimators.cases import (
+    EACH_KIND,
     KINDS,
-    PENALTIES,
     draw,
     make,
     penalty_of,
@@ -54,7 +54,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_every_gap_check_is_reported(penalty, kind):
     X, y, tasks = draw(kind)
     plain = make(penalty, kind, 0.1, solver="fista").fit(X, y, tasks=tasks)
@@ -83,7 +83,7 @@ def test_every_gap_check_is_reported(penalty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_early_stop(penalty, kind):
     X, y, tasks = draw(kind)
     est = make(penalty, kind, 0.1, solver="fista", tol=1e-12)

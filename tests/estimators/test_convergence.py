@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mtlreg import GroupLassoRegressor, MeanRegularizedRegressor
 from tests.estimators.cases import (
+    EACH_KIND,
     ESTIMATORS,
     KINDS,
-    PENALTIES,
     draw,
     is_classifier,
     make,
@@ -21,7 +21,7 @@ from tests.estimators.naive import NaiveProblem
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_warm_start_takes_fewer_iterations(penalty, kind):
     X, y, tasks = draw(kind, n=90, d=8)
     options = {"solver": "fista", "tol": 1e-8}
@@ -44,7 +44,7 @@ def test_warm_start_takes_fewer_iterations(penalty, kind):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_a_warm_start_that_is_not_finite_is_cold(penalty, kind, value):
     X, y, tasks = draw(kind)
     warm = make(penalty, kind, 0.1, warm_start=True).fit(X, y, tasks=tasks)
@@ -95,7 +95,7 @@ def test_warm_start_of_other_rows_of_the_same_tasks():
     np.testing.assert_allclose(warm.coef_, cold.coef_, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_warm_start_with_a_task_of_one_class(penalty):
     X, y, tasks = draw("classifier")
     one = y.copy()

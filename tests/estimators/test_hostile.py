@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mtlreg import MeanRegularizedClassifier, regularization_path
 from tests.estimators.cases import (
+    EACH_KIND,
     GAUGES,
     KINDS,
-    PENALTIES,
     draw,
     is_gauge,
     make,
@@ -94,7 +94,7 @@ STRENGTHS = st.sampled_from([1e-200, 1e-6, 1e-2, 1.0, 1e6, 1e200, 1e307])
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 @settings(max_examples=25)
 @given(table=tables(), strength=STRENGTHS, fit_intercept=st.booleans())
 def test_never_nan(penalty, kind, layout, table, strength, fit_intercept):
@@ -102,7 +102,7 @@ def test_never_nan(penalty, kind, layout, table, strength, fit_intercept):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 @settings(max_examples=15)
 @given(table=tables(), strength=STRENGTHS)
 def test_never_nan_by_fista(penalty, kind, table, strength):
@@ -122,7 +122,7 @@ def test_overflow_is_an_error(penalty, kind, layout, scale):
 
 @pytest.mark.parametrize("scale", [1e80, 1e120, 1e150])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_units_just_below_overflow(penalty, kind, scale):
     X, y, tasks = draw(kind)
     check(penalty, kind, 1.0, (scale * X, y, None, tasks))
@@ -130,7 +130,7 @@ def test_units_just_below_overflow(penalty, kind, scale):
 
 @pytest.mark.parametrize("scale", [1e-60, 1e-8, 1e8, 1e60])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_scales_that_can_be_fitted(penalty, kind, scale):
     # by the scaling laws the fit is that of X, whatever the unit of X
     X, y, tasks = draw(kind)
@@ -147,7 +147,7 @@ UNITS = [1e-170, 1e-120, 1e-70, 1.0, 1e70, 1e120, 1e170]
 
 @pytest.mark.parametrize("x", UNITS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_units_are_refused_or_do_not_matter(penalty, kind, x):
     X, y, tasks = draw(kind)
     unit = make(penalty, kind, 0.3, tol=1e-10).fit(X, y, tasks=tasks)
@@ -185,7 +185,7 @@ def test_paths_in_any_unit(penalty, scale):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_one_row_in_a_task(penalty, kind):
     X, y, tasks = draw(kind)
     tasks[0] = 7
@@ -198,7 +198,7 @@ def test_one_row_in_a_task(penalty, kind):
         np.testing.assert_allclose(found, y[:1], rtol=1e-10)
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_one_row_in_every_task(penalty):
     X, y, _ = draw(n=8)
     est = make(penalty, "regressor", 0.3).fit(X, y, tasks=np.arange(8))
@@ -207,7 +207,7 @@ def test_one_row_in_every_task(penalty):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_columns_that_carry_nothing(penalty, kind):
     X, y, tasks = draw(kind)
     within = np.choose(tasks, [0.1, -3.3, 1e6])  # constant within a task

@@ -10,10 +10,10 @@ from scipy import sparse
 
 from mtlreg import GroupLassoRegressor
 from tests.estimators.cases import (
+    EACH_KIND,
     FEATURES,
     GAUGES,
     KINDS,
-    PENALTIES,
     draw,
     has_one_block,
     make,
@@ -22,7 +22,7 @@ from tests.estimators.naive import TOL, NaiveProblem, assert_as_good
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_all_three_forms_agree(penalty, kind):
     X, Y, _ = draw(kind, layout="columns")
     shared = make(penalty, kind, 0.3, tol=TOL).fit(X, Y)
@@ -39,7 +39,7 @@ def test_all_three_forms_agree(penalty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_missing_cells_are_missing_rows(penalty, kind):
     X, Y, _ = draw(kind, layout="columns")
     hidden = np.random.default_rng(0).uniform(size=Y.shape) < 0.3
@@ -52,7 +52,7 @@ def test_missing_cells_are_missing_rows(penalty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_order_and_names_of_tasks_do_not_matter(penalty, kind):
     X, y, tasks = draw(kind)
     est = make(penalty, kind, 0.3, tol=TOL).fit(X, y, tasks=tasks)
@@ -70,7 +70,7 @@ def test_order_and_names_of_tasks_do_not_matter(penalty, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_columns_and_features_in_another_order(penalty, kind):
     X, Y, _ = draw(kind, layout="columns")
     est = make(penalty, kind, 0.3, tol=TOL).fit(X, Y)
@@ -82,7 +82,7 @@ def test_columns_and_features_in_another_order(penalty, kind):
 @pytest.mark.parametrize("rule", ["equal", "proportional"])
 @pytest.mark.parametrize("layout", ["rows", "columns", "single"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_weight_k_is_k_copies(penalty, kind, layout, rule):
     X, y, tasks = draw(kind, n=40, layout=layout)
     weight = np.random.default_rng(0).integers(0, 4, size=40)
@@ -139,7 +139,7 @@ def test_weights_of_cells(penalty, kind):
 @pytest.mark.parametrize("fit_intercept", [False, True])
 @pytest.mark.parametrize("layout", ["rows", "columns"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_dense_is_sparse(penalty, kind, layout, fit_intercept):
     X, y, tasks = draw(kind, n=80, d=6, layout=layout)
     X[np.abs(X) < 0.7] = 0.0
@@ -156,7 +156,7 @@ def test_dense_is_sparse(penalty, kind, layout, fit_intercept):
 @pytest.mark.parametrize("mean", [1e2, 1e4, 1e8])
 @pytest.mark.parametrize("layout", ["rows", "columns", "missing"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_shift_of_sparse_columns(penalty, kind, layout, mean):
     X, y, tasks = draw(kind, d=6, layout="columns" if layout == "missing" else layout)
     if layout == "missing":
@@ -196,7 +196,7 @@ def test_every_sparse_format(kind):
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_float32_is_float64_to_its_tolerance(penalty, kind, layout):
     X, y, tasks = draw(kind, n=80, layout=layout)
     X = X.astype(np.float32)
@@ -209,7 +209,7 @@ def test_float32_is_float64_to_its_tolerance(penalty, kind, layout):
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e4])
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_scale_of_y(penalty, scale):
     X, y, tasks = draw()
     one = make(penalty, "regressor", 0.3, tol=TOL).fit(X, y, tasks=tasks)
@@ -224,7 +224,7 @@ def test_scale_of_y(penalty, scale):
 
 @pytest.mark.parametrize("scale", [1e-3, 1e4])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_scale_of_X(penalty, kind, scale):
     X, y, tasks = draw(kind)
     one = make(penalty, kind, 0.3, tol=TOL).fit(X, y, tasks=tasks)
@@ -235,7 +235,7 @@ def test_scale_of_X(penalty, kind, scale):
 
 @pytest.mark.parametrize("layout", ["rows", "columns"])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_shift_of_X(penalty, kind, layout):
     X, y, tasks = draw(kind, layout=layout)
     one = make(penalty, kind, 0.3, tol=TOL).fit(X, y, tasks=tasks)
@@ -250,7 +250,7 @@ def test_shift_of_X(penalty, kind, layout):
 # such as seconds since 1970
 @pytest.mark.parametrize("offset", [1e8, -1.7e9])
 @pytest.mark.parametrize("layout", ["rows", "columns", "missing", "sparse"])
-@pytest.mark.parametrize("penalty", [*PENALTIES, "mean-free"])
+@pytest.mark.parametrize("penalty", [*EACH_KIND, "mean-free"])
 def test_shift_of_y(penalty, layout, offset):
     X, y, tasks = draw(layout="columns" if layout == "missing" else layout[:7])
     if layout == "missing":
@@ -275,7 +275,7 @@ def test_shift_of_y(penalty, layout, offset):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_task_weights_scale_with_the_strengths(penalty, kind):
     X, y, tasks = draw(kind)
     c = np.array([0.5, 1.0, 3.0])

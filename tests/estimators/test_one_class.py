@@ -7,7 +7,7 @@ import pytest
 from scipy.special import logit
 
 from mtlreg import MeanRegularizedClassifier
-from tests.estimators.cases import CLASSIFIERS, PENALTIES, draw, make
+from tests.estimators.cases import CLASSIFIERS, EACH_KIND, draw, make
 from tests.estimators.naive import NaiveProblem
 
 WARNING = r"one class only in the tasks \['n'\]"
@@ -23,7 +23,7 @@ def rows_with_one_class(value=1.0):
 
 
 @pytest.mark.parametrize("rule", ["equal", "proportional"])
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_left_out_of_the_problem(penalty, rule):
     X, y, tasks = rows_with_one_class()
     est = make(penalty, "classifier", 0.3, task_weight=rule)
@@ -42,7 +42,7 @@ def test_left_out_of_the_problem(penalty, rule):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_slopes_and_intercept(penalty, value):
     X, y, tasks = rows_with_one_class(value)
     weight = np.random.default_rng(0).uniform(0.1, 2.0, size=len(y))
@@ -78,7 +78,7 @@ def test_only_rows_of_positive_weight_count(cls):
     np.testing.assert_array_equal(est.intercept_, dropped.intercept_)
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_nothing_special_without_intercept(penalty):
     X, y, tasks = rows_with_one_class()
     est = make(penalty, "classifier", 0.1, fit_intercept=False, tol=1e-4)

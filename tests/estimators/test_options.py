@@ -16,7 +16,7 @@ from mtlreg import (
 )
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
 from mtlreg.penalties import L1, InfimalSum, TraceNorm
-from tests.estimators.cases import CLASSIFIERS, PENALTIES, REGRESSORS, make
+from tests.estimators.cases import CLASSIFIERS, EACH_KIND, REGRESSORS, make
 
 UNITS = np.array([1.0, 1e3, 1e-4])
 LEVELS = np.array([0.0, 5e4, -1.0])
@@ -46,7 +46,7 @@ def standardised(y, tasks, weight=None):
     return y / scale[codes], scale
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_normalize_y_is_a_fit_of_standardised_targets(penalty, table):
     X, y, tasks = table
     weight = np.random.default_rng(0).integers(1, 4, len(y)).astype(float)
@@ -62,7 +62,7 @@ def test_normalize_y_is_a_fit_of_standardised_targets(penalty, table):
     assert np.allclose(model.predict(X, tasks=tasks), expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_units_do_not_count_with_normalize_y(penalty, table):
     X, y, tasks = table
     codes = spread(tasks)
@@ -191,7 +191,7 @@ def classes():
     return data.X[keep], y[keep], data.tasks[keep]
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("penalty", EACH_KIND)
 def test_class_weights_multiply_those_of_rows(penalty, classes):
     X, y, tasks = classes
     weight = np.random.default_rng(0).integers(1, 3, len(y)).astype(float)

@@ -47,7 +47,7 @@ class _RobustGroupLasso(TwoBlocks):
 
     References
     ----------
-    Gong, Ye, Zhang (2012), Robust multi-task feature learning, eq. 1, there with the
+    Gong, Ye, Zhang (2012), Robust multi-task feature learning, there with the
     sum of squared errors.
     """
 

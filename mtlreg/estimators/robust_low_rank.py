@@ -47,7 +47,7 @@ class _RobustLowRank(TwoBlocks):
     References
     ----------
     Chen, Zhou, Ye (2011), Integrating low-rank and group-sparse structures for robust
-    multi-task learning, eq. 1, there with the sum of squared errors.
+    multi-task learning, there with the sum of squared errors.
     """
 
     alpha_shared: float = 0.12

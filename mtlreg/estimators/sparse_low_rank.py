@@ -45,7 +45,7 @@ class _SparseLowRank(TwoBlocks):
     References
     ----------
     Chen, Liu, Ye (2010), Learning incoherent sparse and low-rank patterns from multiple
-    tasks, eq. 2, there with a bound on the trace norm in place of its strength.
+    tasks, there with a bound on the trace norm in place of its strength.
     """
 
     alpha_low_rank: float = 0.15

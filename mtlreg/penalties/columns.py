@@ -23,7 +23,7 @@ class ColumnL2(Gauge):
     References
     ----------
     Chen, Zhou, Ye (2011), Integrating low-rank and group-sparse structures for robust
-    multi-task learning, eq. 1, of the block S.
+    multi-task learning, of the block S.
 
     Examples
     --------

@@ -16,7 +16,6 @@ from tests.datafiles import load_data
 from tests.estimators.cases import (
     CV_REGRESSORS,
     REGRESSORS,
-    has_ridge,
     one_of_a_kind,
 )
 
@@ -62,8 +61,6 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
 @pytest.mark.parametrize("cls", one_of_a_kind(REGRESSORS), ids=lambda c: c.__name__)
 def test_fits_are_those_of_the_rows(cls, options):
-    if "ridge" in options and not has_ridge(cls):
-        return
     X, y, tasks, weight = table()
     order = np.random.default_rng(1).permutation(len(y))
     columns = {"tasks": tasks, "sample_weight": weight}

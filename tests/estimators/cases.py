@@ -100,13 +100,7 @@ def has_one_block(name):
     return penalty_of(make(name, "regressor")).n_blocks == 1
 
 
-def has_ridge(cls):
-    """Whether it takes a ridge, as those of one block do."""
-    return penalty_of(cls()).n_blocks == 1
-
-
 GAUGES = [name for name in PENALTIES if is_gauge(name)]
-ONE_BLOCK = [name for name in GAUGES if has_one_block(name)]
 # one sum of two blocks for all, where it is the kind that counts
 ONE_SUM = [name for name in PENALTIES if not has_one_block(name)][:1]
 EACH_KIND = [name for name in PENALTIES if has_one_block(name)] + ONE_SUM

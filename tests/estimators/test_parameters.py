@@ -9,7 +9,6 @@ from tests.estimators.cases import (
     CV_ESTIMATORS,
     ESTIMATORS,
     draw,
-    has_ridge,
     is_classifier,
     oracle_of,
 )
@@ -127,10 +126,6 @@ def test_refused(cls, name, value):
 
 @pytest.mark.parametrize(("cls", "name", "value"), pairs("accepted", ACCEPTED))
 def test_accepted(cls, name, value):
-    if name == "ridge" and value and not has_ridge(cls):
-        with pytest.raises(ValueError, match="set ridge=0"):
-            fit(cls, ridge=value)
-        return
     est = fit(cls, **{name: value})
     assert getattr(est, name) is value
     assert np.isfinite(est.coef_).all()

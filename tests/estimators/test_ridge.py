@@ -37,7 +37,6 @@ from mtlreg.penalties import (
 from tests.estimators.cases import (
     GAUGES,
     KINDS,
-    ONE_BLOCK,
     by_rows,
     draw,
     make,
@@ -124,7 +123,7 @@ def test_mean_regularisation_with_a_ridge(solver):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("penalty", ONE_BLOCK)
+@pytest.mark.parametrize("penalty", GAUGES)
 def test_alpha_max_is_that_without_a_ridge(penalty, kind):
     X, y, tasks = draw(kind, n=120)
     plain, est = make(penalty, kind), make(penalty, kind, ridge=0.7)
@@ -529,7 +528,7 @@ def test_what_does_not_go_with_weights():
         search.fit(X, y, tasks=tasks)
 
 
-@pytest.mark.parametrize("penalty", [*ONE_BLOCK, "mean"])
+@pytest.mark.parametrize("penalty", [*GAUGES, "mean"])
 def test_a_strength_of_0_is_refused_and_the_option_named(penalty):
     X, y, tasks = draw()
     est = make(penalty, "regressor")

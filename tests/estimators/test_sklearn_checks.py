@@ -13,14 +13,14 @@ from sklearn.utils.estimator_checks import (
 from tests.estimators.cases import (
     CV_ESTIMATORS,
     ESTIMATORS,
-    has_ridge,
     one_of_a_kind,
+    penalty_of,
 )
 
 
 def of_two_blocks(estimator):
     plain = getattr(estimator, "_model_class", type(estimator))
-    return not has_ridge(plain)
+    return penalty_of(plain()).n_blocks == 2
 
 
 @parametrize_with_checks(

@@ -263,12 +263,12 @@ class TaskStatistics(BaseEstimator):
             return self
         self._check_alike(other)
         tasks = self._all_tasks(other)
-        parts = [one.aligned(tasks) for one in (self, other)]
+        places = [one._places(tasks) for one in (self, other)]
         counts = np.zeros((2, len(tasks)))
-        for one in (self, other):
-            counts[:, one._places(tasks)] += one.counts
-        self._tasks, self._counts, self._sums = tasks, counts, None
-        self._part = parts[0].merge(parts[1])
+        for one, held in zip((self, other), places, strict=True):
+            counts[:, held] += one.counts
+        part = self.part.merge(other.part, len(tasks), places)
+        self._tasks, self._counts, self._part, self._sums = tasks, counts, part, None
         return self
 
     def _all_tasks(self, other):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -310,6 +311,27 @@ def test_merges_and_sums():
     for part, kept in zip(parts, before, strict=True):
         np.testing.assert_array_equal(part.tasks_, kept.tasks_)
         np.testing.assert_array_equal(part.gram_, kept.gram_)
+
+
+def peak_of(job):
+    """Return the bytes that a job takes beside what there is, and what it returns."""
+    tracemalloc.start()
+    try:
+        found = job()
+        return tracemalloc.get_traced_memory()[1], found
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shift", [0, 20, 40])
+def test_a_merge_holds_nothing_twice(shift):
+    X, y, tasks, _ = table(n=1600, d=30, n_tasks=40)
+    parts = [TaskStatistics().update(X, y, tasks=tasks + k) for k in (0, shift)]
+    sizes = [part.gram_.nbytes for part in parts]
+    peak, whole = peak_of(lambda: parts[0] + parts[1])
+    # beside the result matrices without one of the axes of features
+    assert whole.gram_.nbytes == sizes[0] * (40 + shift) // 40
+    assert peak <= 1.25 * whole.gram_.nbytes
 
 
 def test_rows_without_weight_and_no_rows_are_none():

@@ -85,6 +85,14 @@ class PartStatistics:
         return cls(weight, means, targets, gram, cross, square, origin)
 
     @classmethod
+    def empty(cls, n_tasks, n_features, origin=0.0):
+        """Return the statistics of no rows, or raise MemoryError."""
+        check_room(n_tasks, n_features)
+        both, gram = (n_features, n_tasks), (n_features, n_features, n_tasks)
+        shapes = n_tasks, both, n_tasks, gram, both, n_tasks
+        return cls(*map(np.zeros, shapes), origin)
+
+    @classmethod
     def of_sums(cls, weight, sums, products, shift):
         """Return the statistics of sums about any point of z = (x, y).
 
@@ -122,31 +130,51 @@ class PartStatistics:
             and all(part.shape == (n_tasks,) for part in of_tasks)
         )
 
-    def merge(self, other):
-        """Return the statistics of both parts together."""
-        weight = self.weight + other.weight
-        share = np.divide(
-            other.weight, weight, out=np.zeros_like(weight), where=weight > 0
-        )
-        # where one part is empty nothing is to be added
-        between = self.weight * share
-        moved, lifted = other.means - self.means, other.targets - self.targets
-        grams = self.gram, other.gram
-        if all(gram.ndim == 2 for gram in grams):
-            apart = between[0] * np.outer(moved[:, 0], moved[:, 0])
-        else:
-            # one matrix is that of every task
-            grams = [g if g.ndim == 3 else g[:, :, None] for g in grams]
-            apart = between * moved[:, None] * moved
-        return PartStatistics(
-            weight,
-            self.means + share * moved,
-            self.targets + share * lifted,
-            grams[0] + grams[1] + apart,
-            self.cross + other.cross + between * moved * lifted,
-            self.square + other.square + between * lifted**2,
-            self.origin,
-        )
+    def merge(self, other, n_tasks=None, places=(slice(None), slice(None))):
+        """Return the statistics of both parts together, perhaps among more tasks.
+
+        Beside the parts and what is returned there is nothing of the size of these.
+
+        Parameters
+        ----------
+        other : PartStatistics
+        n_tasks : int, optional
+        places : tuple of ndarray of int, optional
+            Of the tasks of both parts among those of the result.
+        """
+        if self.gram.ndim == other.gram.ndim == 2:
+            share = _share(self.weight, other.weight)
+            between = self.weight * share
+            moved, lifted = other.means - self.means, other.targets - self.targets
+            return PartStatistics(
+                self.weight + other.weight,
+                self.means + share * moved,
+                self.targets + share * lifted,
+                self.gram + other.gram + between[0] * np.outer(*2 * [moved[:, 0]]),
+                self.cross + other.cross + between * moved * lifted,
+                self.square + other.square + between * lifted**2,
+                self.origin,
+            )
+        n_tasks = len(self.weight) if n_tasks is None else n_tasks
+        whole = PartStatistics.empty(n_tasks, len(self.means), self.origin)
+        for part, held in zip((self, other), places, strict=True):
+            whole._add(part, held)
+        return whole
+
+    def _add(self, part, held):
+        """Add a part in place, of the tasks at some places."""
+        share = _share(self.weight[held], part.weight)
+        between = self.weight[held] * share
+        moved = part.means - self.means[:, held]
+        lifted = part.targets - self.targets[held]
+        gram = part.gram if part.gram.ndim == 3 else part.gram[:, :, None]
+        for j in range(len(moved)):
+            self.gram[j][:, held] += gram[j] + between * moved[j] * moved
+        self.weight[held] += part.weight
+        self.means[:, held] += share * moved
+        self.targets[held] += share * lifted
+        self.cross[:, held] += part.cross + between * moved * lifted
+        self.square[held] += part.square + between * lifted**2
 
     def restrict(self, features=None, tasks=None):
         """Return the statistics of some features and tasks.
@@ -344,6 +372,12 @@ class PartStatistics:
 
     def _multiples(self):
         return np.ones(len(self.weight)) if self.gram.ndim == 2 else None
+
+
+def _share(weight, other):
+    """Return the shares of other weights in the sums, 0 where both are."""
+    whole = weight + other
+    return np.divide(other, whole, out=np.zeros_like(whole), where=whole > 0)
 
 
 def one_gram(data):

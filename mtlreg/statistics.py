@@ -9,18 +9,17 @@ from sklearn.base import BaseEstimator
 
 from mtlreg.inputs.archive import read_archive, write_archive
 from mtlreg.inputs.frames import count_rows, listed
-from mtlreg.inputs.labels import encode, unique_labels
+from mtlreg.inputs.kept import of_some_tasks
+from mtlreg.inputs.labels import encode
 from mtlreg.inputs.parts import READ, check_alike
-from mtlreg.inputs.read import FitInput, keep_tasks, read_fit_input
+from mtlreg.inputs.read import FitInput, read_fit_input
+from mtlreg.inputs.store import TaskStore
 from mtlreg.inputs.sums import read_sums
-from mtlreg.sequences.mixed_model import counts_of
 from mtlreg.sequences.parts import PartStatistics
-from mtlreg.sequences.sums import TaskSums
 
 __all__ = ["TaskStatistics"]
 
-_FORMAT, _VERSION = "mtlreg.TaskStatistics", 1
-_ARRAYS = ("weight", "means", "targets", "gram", "cross", "square")
+_FORMAT, _VERSION = "mtlreg.TaskStatistics", 2  # 1: of sums alone
 
 
 class TaskStatistics(BaseEstimator):
@@ -33,7 +32,9 @@ class TaskStatistics(BaseEstimator):
 
     Parts are merged about their means, in float64 whatever the precision of X, so that
     features with a mean of 1e6 deviations lose no more digits than in one piece. Where
-    all tasks have the same rows and weights there is one H.
+    all tasks have the same rows and weights there is one H. Of tasks with fewer rows
+    than features the rows are kept where these take less than half of the memory; their
+    sums are then made for who asks for an attribute that has them.
 
     Parameters
     ----------
@@ -86,9 +87,7 @@ class TaskStatistics(BaseEstimator):
     """
 
     # nothing so far
-    _layout = _names = _tasks = _part = _counts = None
-    # what rows are added to in place, of this object alone; newer than _part
-    _sums = None
+    _layout = _names = _store = None
 
     def __init__(self, *, task_column=None):
         self.task_column = task_column
@@ -124,39 +123,24 @@ class TaskStatistics(BaseEstimator):
         vars(part).update({k: v for k, v in vars(self).items() if k in READ})
         given = X, y, sample_weight, tasks
         read = read_fit_input(part, *given, classifier=False, part=True)
-        data, labels, part._layout = read.data, read.tasks, read.layout
+        part._layout, part._names = read.layout, read.feature_names
+        data, labels, rows = read.data, read.tasks, read.rows
         if data.offsets is not None:
             held = np.diff(data.offsets) > 0
-            labels = labels[held]
+            rows = np.arange(len(data.y)) if issparse(data.X) else rows
+            labels, (data, rows) = labels[held], of_some_tasks(data, rows, held)
         if not len(labels):
             return self
-        part._names, part._tasks = read.feature_names, labels
+        if not self.is_empty:
+            self._check_alike(part, labels)
+        store = TaskStore() if self.is_empty else self._store
         if data.offsets is None or issparse(data.X):
-            data = keep_tasks(data, held) if len(labels) < len(read.tasks) else data
             data = replace(data, X=data.X.astype(np.float64, copy=False))
-            part._part = PartStatistics.of_data(data, centred=True)
-            part._counts = np.stack(counts_of(data))
-            return self._take(part)
-        offsets = np.append(data.offsets[:-1][held], data.offsets[-1])
-        return self._add(part, replace(data, offsets=offsets), read.rows)
-
-    def _add(self, part, data, rows):
-        """Add dense rows, of the tasks and columns of ``part``, in place."""
-        tasks, sums = part._tasks, self._sums
-        if self.is_empty:
-            sums, places = TaskSums.empty(len(tasks), data.X.shape[1]), slice(None)
+        if data.offsets is None:
+            store.merge(TaskStore.of_data(labels, data))
         else:
-            self._check_alike(part)
-            tasks = self._tasks
-            places = encode(part._tasks, tasks)
-            sums = sums or TaskSums.of_part(self._part, self._counts)
-            if np.any(places < 0):
-                tasks = self._all_tasks(part)
-                sums = sums.among(len(tasks), encode(self._tasks, tasks))
-                places = encode(part._tasks, tasks)
-        sums.add(data, rows, np.arange(len(tasks))[places])
-        vars(self).update(vars(part))
-        self._tasks, self._sums, self._part = tasks, sums, None
+            store.add(labels, data, rows)
+        vars(self).update(vars(part) | {"_store": store})
         return self
 
     @classmethod
@@ -208,10 +192,11 @@ class TaskStatistics(BaseEstimator):
         """
         stats = cls(task_column=task_column)
         stats._layout = "rows"
-        stats._tasks, stats._counts, arrays = read_sums(
+        tasks, counts, arrays = read_sums(
             tasks, n_rows, sums, products, shift, weight, log_weight
         )
-        stats._part = part = PartStatistics.of_sums(**arrays)
+        part = PartStatistics.of_sums(**arrays)
+        stats._store = TaskStore(tasks, part, counts)
         names = feature_names
         if names is None:
             names = [f"x{j}" for j in range(len(part.means))]
@@ -252,60 +237,25 @@ class TaskStatistics(BaseEstimator):
                 f"task_column is {self.task_column!r} here and {other.task_column!r} "
                 f"there; make both in the same way"
             )
-        return self if other.is_empty else self._take(other)
+        if self.is_empty or other.is_empty:
+            vars(self).update({} if other.is_empty else other.__getstate__())
+            return self
+        self._check_alike(other, other._store.labels)
+        self._store.merge(other._store)
+        return self
 
     def __add__(self, other):
         return TaskStatistics(task_column=self.task_column).merge(self).merge(other)
 
-    def _take(self, other):
-        if self.is_empty:
-            vars(self).update(other.__getstate__())
-            return self
-        self._check_alike(other)
-        tasks = self._all_tasks(other)
-        places = [one._places(tasks) for one in (self, other)]
-        counts = np.zeros((2, len(tasks)))
-        for one, held in zip((self, other), places, strict=True):
-            counts[:, held] += one.counts
-        part = self.part.merge(other.part, len(tasks), places)
-        self._tasks, self._counts, self._part, self._sums = tasks, counts, part, None
-        return self
-
-    def _all_tasks(self, other):
-        if np.array_equal(self._tasks, other._tasks):
-            return self._tasks
-        return unique_labels(np.concatenate([self._tasks, other._tasks]))
-
     def __getstate__(self):
         # of a copy, whose rows are its own
-        _ = None if self.is_empty else self._made
         state = super().__getstate__().copy()
-        state.pop("_sums", None)
-        return state
+        return state if self.is_empty else state | {"_store": copy.copy(self._store)}
 
-    def aligned(self, tasks):
-        """Return the `PartStatistics` of these tasks, some perhaps without rows.
-
-        Parameters
-        ----------
-        tasks : ndarray of shape (n_tasks,)
-            Sorted labels, ``tasks_`` among them.
-        """
-        places = self._places(tasks)
-        if isinstance(places, slice):
-            return self.part
-        return self.part.among(len(tasks), places)
-
-    def _places(self, tasks):
-        """Return where the tasks are among sorted ones, or in the same order."""
-        if np.array_equal(self.tasks_, tasks):
-            return slice(None)
-        return encode(self.tasks_, tasks)
-
-    def _check_alike(self, other):
+    def _check_alike(self, other, tasks):
         """Raise ValueError where the columns or the tasks are of another kind."""
-        kinds = ((one._names, one._layout, one._tasks) for one in (other, self))
-        check_alike(*kinds)
+        here = other._names, other._layout, tasks
+        check_alike(here, (self._names, self._layout, self._store.labels))
 
     def restrict(self, *, features=None, tasks=None):
         """Return the statistics of some features, in this order, and of some tasks.
@@ -326,25 +276,28 @@ class TaskStatistics(BaseEstimator):
         ValueError
             For a task that is not there.
         """
-        places = np.arange(len(self.tasks_))
+        every = self.tasks_
+        held = np.full(len(every), tasks is None)
         if tasks is not None:
             # columns may have any order, in which objects are found
             kind = object if self._layout == "columns" else None
-            places = np.unique(encode(np.asarray(tasks, dtype=kind), self._tasks))
+            places = encode(np.asarray(tasks, dtype=kind), every)
+            held[places] = True
             if np.any(places < 0):
                 raise ValueError(
                     f"tasks={tasks!r} names tasks that are not there; there are "
-                    f"{listed(self._tasks)}"
+                    f"{listed(every)}"
                 )
+        if not held.any():
+            raise ValueError("tasks is empty; name one task at least")
         found = copy.copy(self)
-        found._tasks, found._counts = self._tasks[places], self.counts[:, places]
         if features is not None:
             features = np.asarray(features)
             found._names, found.task_column = self._names[features], None
             found.n_features_in_ = len(found._names)
             if hasattr(self, "feature_names_in_"):
                 found.feature_names_in_ = found._names
-        found._part = self.part.restrict(features, places)
+        found._store = self._store.restrict(features, held)
         return found
 
     def save(self, path):
@@ -354,14 +307,12 @@ class TaskStatistics(BaseEstimator):
         ----------
         path : str or path
         """
-        arrays = {name: getattr(self.part, name) for name in _ARRAYS} | {
+        arrays = self._made.arrays(len(self.feature_names_)) | {
             "layout": self._layout,
-            "tasks": self._tasks,
             "names": list(map(str, self._names)),
             "columns": np.array(getattr(self, "feature_names_in_", []), dtype=str),
             "n_columns": self.n_features_in_,
             "task_column": [] if self.task_column is None else [self.task_column],
-            "counts": self.counts,
         }
         write_archive(path, _FORMAT, _VERSION, arrays)
 
@@ -389,10 +340,9 @@ class TaskStatistics(BaseEstimator):
         if arrays["columns"].size:
             stats.feature_names_in_ = arrays["columns"]
         stats._layout = str(arrays["layout"])
-        stats._names, stats._tasks = arrays["names"], arrays["tasks"]
-        stats._counts = arrays["counts"]
-        stats._part = PartStatistics(*(arrays[name] for name in _ARRAYS))
-        if not stats._part.is_of(len(stats._names), len(stats._tasks)):
+        stats._names = arrays["names"]
+        stats._store = TaskStore.of_arrays(arrays, len(stats._names))
+        if stats.is_empty:
             raise ValueError(
                 f"{path} holds no TaskStatistics, or is damaged (arrays of unlike "
                 f"shapes); write it again by TaskStatistics.save"
@@ -401,29 +351,48 @@ class TaskStatistics(BaseEstimator):
 
     def fit_input(self):
         """Return what an estimator reads: a `FitInput` without rows."""
-        empty = self.tasks_[self.part.weight <= 0]
+        empty = self._made.unweighted
         if empty.size:
             raise ValueError(
                 f"task(s) {listed(empty)} have no observed target of positive weight; "
                 f"leave them out by restrict(tasks=...)"
             )
         rows = np.arange(0)
-        return FitInput(None, self._layout, self._tasks, None, self._names, rows)
+        return FitInput(None, self._layout, self.tasks_, None, self._names, rows)
 
     @property
     def is_empty(self):
         """Whether there are no rows so far."""
-        return self._part is None and self._sums is None
+        return self._store is None
+
+    @property
+    def has_rows(self):
+        """Whether rows of some tasks are kept, which have no sums."""
+        return self._made.has_rows
+
+    def rows(self):
+        """Return the `KeptRows` of all tasks, of sums such with the same sums."""
+        return self._made.rows()
+
+    def aligned(self, tasks):
+        """Return the `PartStatistics` of these tasks, some perhaps without rows.
+
+        Parameters
+        ----------
+        tasks : ndarray of shape (n_tasks,)
+            Sorted labels, ``tasks_`` among them.
+        """
+        return self._made.aligned(tasks)
 
     @property
     def part(self):
         """The `PartStatistics` of all tasks."""
-        return self._made._part
+        return self._made.part
 
     @property
     def counts(self):
         """Rows of positive weight and sums of logarithms of these, (2, n_tasks)."""
-        return self._made._counts
+        return self._made.counts
 
     @property
     def _made(self):
@@ -431,17 +400,16 @@ class TaskStatistics(BaseEstimator):
             raise ValueError(
                 "these TaskStatistics are empty; give them rows by update(X, y)"
             )
-        if self._part is None:
-            self._part, self._counts = self._sums.part()
-        return self
+        return self._store
 
     @property
     def tasks_(self):
-        return self._made._tasks
+        return self._made.tasks
 
     @property
     def feature_names_(self):
-        return self._made._names
+        _ = self._made
+        return self._names
 
     @property
     def n_rows_(self):

@@ -44,6 +44,7 @@ from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.declarations import Search
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.strengths import check_grid, grid_below, largest_strength
+from mtlreg.inputs.kept import stack_rows
 from mtlreg.problem.threads import held_threads
 from mtlreg.sequences.parts import with_untested
 from mtlreg.sequences.path import solve_path
@@ -148,14 +149,17 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
 
         The start is None or a variable of the solver.
         """
-        plan = self._plan(given, read)
+        chosen = self._search(self._plan(given, read), read, context, inputs)
+        return Fit(chosen, read, chosen._whole_penalty(read), warn=False), None
+
+    def _search(self, plan, read, context, inputs):
+        """Return the model with the strengths to choose, and record their scores."""
         models = self._models(_shape(read))
         with held_threads(read.data.work, effective_n_jobs(self.n_jobs)):
             grid, jobs = self._prepare(plan, read, models)
             scores = self._run(jobs, grid.alphas.size, context, inputs)
             del jobs  # which may hold all rows
-        chosen = self._record(grid, scores)
-        return Fit(chosen, read, chosen._whole_penalty(read), warn=False), None
+        return self._record(grid, scores)
 
     def _strengths_below(self, largest, fit):
         """Return the strengths to try, largest first."""
@@ -372,7 +376,11 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
 
     def _fit_of_statistics(self, stats, context, inputs):
         stats = _checked_folds(stats)
-        read, whole = self._read_statistics(functools.reduce(operator.add, stats))
+        whole = functools.reduce(operator.add, stats)
+        self._check_statistics(whole)
+        if whole.has_rows:
+            return self._fit_of_folds(stats, whole, context, inputs), None
+        read, whole = self._read_statistics(whole)
         parts = [one.aligned(read.tasks) for one in stats]
         if read.y_scale is not None:
             parts = [part.with_targets_over(read.y_scale) for part in parts]
@@ -380,7 +388,7 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
             parts = [part.about_zero() for part in parts]
         n_folds = len(parts)
         parts = with_untested(parts)
-        _check_tested(parts[:n_folds])
+        _check_tested([part.weight.any() for part in parts[:n_folds]])
         self._forget()
         models = self._models(_shape(read))
         centred = self._of_centred_rows(models[0])
@@ -396,6 +404,22 @@ class RegressorCV(CrossValidatedModel, MultiTaskRegressor):
         chosen = self._record(grid, scores)
         penalty = chosen._whole_penalty(read)
         return Fit.of_statistics(chosen, read, penalty, whole), None
+
+    def _fit_of_folds(self, stats, whole, context, inputs):
+        """Return the fit of statistics that keep rows, with the folds as masks."""
+        rows, fold = stack_rows([one.rows() for one in stats])
+        n_folds, n_tasks = len(stats), len(rows.tasks)
+        task = np.repeat(np.arange(n_tasks), rows.sizes)
+        held = np.zeros((n_folds, n_tasks), dtype=bool)
+        held[fold, task] = True
+        # a task with rows in one fold alone is never tested
+        fold[np.count_nonzero(held, axis=0)[task] == 1] = n_folds
+        _check_tested(np.bincount(fold, minlength=n_folds)[:n_folds] > 0)
+        read = self._read_rows(rows, whole)
+        self._forget()
+        splits = [(fold != k, fold == k) for k in range(n_folds)]
+        chosen = self._search((splits, None), read, context, inputs)
+        return self._fit_of_rows(chosen, read)
 
     def _check_for_statistics(self):
         super()._check_for_statistics()
@@ -428,10 +452,10 @@ def _checked_folds(stats):
     return folds
 
 
-def _check_tested(parts):
+def _check_tested(tested):
     """Raise ValueError where nothing is tested in a fold."""
-    for number, part in enumerate(parts):
-        if not part.weight.any():
+    for number, any_tested in enumerate(tested):
+        if not any_tested:
             raise ValueError(
                 f"the statistics of fold {number} have no rows of a task that has rows "
                 f"in another fold too; spread the rows of every task over the folds"

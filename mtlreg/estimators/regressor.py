@@ -101,11 +101,22 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
 
     def _fit_of_statistics(self, stats, context, inputs):
         """Return the fit of statistics, and where it starts or None."""
-        read, part = self._read_statistics(stats)
-        fit = Fit.of_statistics(self, read, self._whole_penalty(read), part)
+        self._check_statistics(stats)
+        if stats.has_rows:
+            fit = self._fit_of_rows(self, self._read_rows(stats.rows(), stats))
+        else:
+            read, part = self._read_statistics(stats)
+            fit = Fit.of_statistics(self, read, self._whole_penalty(read), part)
         start = self._start(fit)
         self._forget()
         return fit, start
+
+    def _fit_of_rows(self, model, read):
+        """Return the fit of rows that may stand for sums."""
+        fit = Fit(model, read, model._whole_penalty(read))
+        # that are no rows to judge the noise by
+        fit.read = dataclasses.replace(read, data=None)
+        return fit
 
     @available_if(_fits_alone)
     @restores_on_failure
@@ -143,11 +154,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
                 f"use fit with the rows"
             )
 
-    def _read_statistics(self, stats):
-        """Return the `FitInput` and `PartStatistics` of the fit, and know the columns.
-
-        Both are in the units of the fit.
-        """
+    def _check_statistics(self, stats):
+        """Raise ValueError where there are others than statistics of such columns."""
         if not isinstance(stats, TaskStatistics):
             raise ValueError(
                 f"stats must be TaskStatistics, got {type(stats).__name__}; make them "
@@ -158,11 +166,30 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
                 f"the statistics have task_column={stats.task_column!r}, the estimator "
                 f"{self.task_column!r}; set both to the same"
             )
-        read, part = stats.fit_input(), stats.part
+
+    def _read_columns(self, stats):
+        """Return the `FitInput` of statistics, without rows, and know the columns."""
+        read = stats.fit_input()
         for name in READ:
             vars(self).pop(name, None)
             if hasattr(stats, name):
                 setattr(self, name, getattr(stats, name))
+        return read
+
+    def _read_rows(self, rows, stats):
+        """Return the `FitInput` of the rows of statistics, in the units of the fit."""
+        read = dataclasses.replace(
+            self._read_columns(stats), data=rows.data, rows=np.arange(len(rows.data.y))
+        )
+        return normalise_targets(read) if self.normalize_y else read
+
+    def _read_statistics(self, stats):
+        """Return the `FitInput` and `PartStatistics` of the fit, and know the columns.
+
+        Both are in the units of the fit.
+        """
+        self._check_statistics(stats)
+        read, part = self._read_columns(stats), stats.part
         if self.normalize_y:
             scale = part.deviations()
             read = dataclasses.replace(read, y_scale=scale)

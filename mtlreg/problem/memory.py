@@ -26,10 +26,16 @@ def memory():
     return found
 
 
+def has_room(n_tasks, n_features):
+    """Return whether there is room for a fit of statistics of so many tasks."""
+    needed = 8 * n_tasks * (n_features + 1) ** 2
+    return costs.STATISTICS_COPIES * needed <= memory()
+
+
 def check_room(n_tasks, n_features):
     """Raise MemoryError where a fit of statistics of so many tasks has no room."""
-    needed, there = 8 * n_tasks * (n_features + 1) ** 2, memory()
-    if costs.STATISTICS_COPIES * needed > there:
+    if not has_room(n_tasks, n_features):
+        needed, there = 8 * n_tasks * (n_features + 1) ** 2, memory()
         raise MemoryError(
             f"the sums of {n_tasks:,} tasks x {n_features:,} features take "
             f"{needed / 1e9:,.1f} GB, and a fit {costs.STATISTICS_COPIES} times that, "

@@ -11,9 +11,9 @@ from mtlreg.problem import memory
 from mtlreg.statistics import TaskStatistics
 
 
-def rows(n_tasks, d):
+def rows(n_tasks, d, size=2):
     rng = np.random.default_rng(0)
-    X, tasks = rng.normal(size=(2 * n_tasks, d)), np.arange(2 * n_tasks) % n_tasks
+    X, tasks = rng.normal(size=(size * n_tasks, d)), np.arange(size * n_tasks) % n_tasks
     return X, X[:, 0], tasks
 
 
@@ -23,22 +23,27 @@ def test_the_memory_of_this_machine_is_known():
 
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
 def test_statistics_without_room_are_refused(monkeypatch, kind):
-    monkeypatch.setattr(memory, "memory", lambda: 1e9)
-    X, y, tasks = rows(300, 300)
-    stats = TaskStatistics().update(kind(X[:50]), y[:50], tasks=tasks[:50])
-    before = copy.deepcopy(stats)
-    other = TaskStatistics().update(kind(X[50:300]), y[50:300], tasks=tasks[50:300])
-    message = r"300 tasks x 300 features take 0\.2 GB, .* 1\.0 GB .*: leave features"
-    tracemalloc.start()
+    monkeypatch.setattr(memory, "memory", lambda: 1e8)
+    # with more rows than features, that sums are made of them
+    X, y, tasks = rows(1000, 50, size=51)
+    early = tasks < 150
+    parts = [
+        TaskStatistics().update(kind(X[held]), y[held], tasks=tasks[held])
+        for held in (early, ~early)
+    ]
+    stats, other = parts
+    before, size = copy.deepcopy(stats), other.gram_.nbytes
+    message = r"1,000 tasks x 50 features take 0\.0 GB, .* 0\.1 GB .*: leave features"
     with pytest.raises(MemoryError, match=message):
-        stats.update(kind(X[50:]), y[50:], tasks=tasks[50:])
+        stats.update(kind(X), y, tasks=tasks)
     with pytest.raises(MemoryError, match=message):
         TaskStatistics().update(kind(X), y, tasks=tasks)
+    tracemalloc.start()
     with pytest.raises(MemoryError, match="leave features"):
         stats.merge(other)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 0.1e9
+    assert peak < 0.1 * size
     np.testing.assert_array_equal(stats.tasks_, before.tasks_)
     np.testing.assert_array_equal(stats.gram_, before.gram_)
 
@@ -50,5 +55,9 @@ def test_targets_of_one_table_have_one_matrix(monkeypatch):
     stats = TaskStatistics().update(X, Y)
     assert stats.part.gram.shape == (300, 300)
     Y[0, 0] = np.nan
+    tracemalloc.start()
     with pytest.raises(MemoryError, match="200 tasks x 300 features"):
         TaskStatistics().update(X, Y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e6

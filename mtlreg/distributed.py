@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import operator
 from numbers import Real
 
 import dask
@@ -330,19 +331,22 @@ def _naming(number):
 def _merge(parts):
     """Return the sums of the results of several chunks, each by its number."""
     first, whole = parts[0]
+    # in place but for the first two, which may be asked for again
+    add = operator.add
     for number, found in parts[1:]:
         try:
-            whole = list(map(_sum, whole, found))
+            whole = list(map(functools.partial(_sum, add), whole, found))
         except ValueError as error:
             raise ChunkError(
                 f"chunk {number} is not like chunk {first}: {error}"
             ) from error
+        add = operator.iadd
         first = number if first is None else first
     return first, whole
 
 
-def _sum(one, other):
-    return (one or other) if one is None or other is None else one + other
+def _sum(add, one, other):
+    return (one or other) if one is None or other is None else add(one, other)
 
 
 def _computed(whole, leaves, origins=()):

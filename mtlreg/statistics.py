@@ -247,6 +247,9 @@ class TaskStatistics(BaseEstimator):
     def __add__(self, other):
         return TaskStatistics(task_column=self.task_column).merge(self).merge(other)
 
+    def __iadd__(self, other):
+        return self.merge(other)
+
     def __getstate__(self):
         # of a copy, whose rows are its own
         state = super().__getstate__().copy()

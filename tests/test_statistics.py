@@ -334,6 +334,28 @@ def test_a_merge_holds_nothing_twice(shift):
     assert peak <= 1.25 * whole.gram_.nbytes
 
 
+def test_merges_in_place_are_of_what_nobody_has_seen():
+    X, y, tasks, _ = table()
+    parts = [
+        TaskStatistics().update(X[k::4], y[k::4], tasks=tasks[k::4]) for k in range(4)
+    ]
+    before = copy.deepcopy(parts)
+    whole = parts[0] + parts[1]
+    whole += parts[2]
+    seen, kept, other = whole.gram_, whole.gram_.copy(), copy.copy(whole)
+    whole += parts[3]
+    np.testing.assert_array_equal(seen, kept)
+    np.testing.assert_array_equal(other.gram_, kept)
+    taken = TaskStatistics().merge(whole)
+    whole += parts[0]
+    np.testing.assert_array_equal(taken.n_rows_, np.bincount(tasks))
+    for name in ("gram_", "cross_", "square_", "weight_"):
+        exact = getattr(TaskStatistics().update(X, y, tasks=tasks), name)
+        np.testing.assert_allclose(getattr(taken, name), exact)
+        for part, known in zip(parts, before, strict=True):
+            np.testing.assert_array_equal(getattr(part, name), getattr(known, name))
+
+
 def test_rows_without_weight_and_no_rows_are_none():
     X, y, tasks, weight = table()
     weight[tasks == 3] = 0.0

@@ -41,6 +41,7 @@ class TaskStore:
 
     # what rows are added to, of this object alone; newer than _part where that is None
     _sums = None
+    _fresh = False  # whether _part was made by a merge, and nobody has seen it since
     _settled = False  # whether kept rows are in one part, and of few a task
 
     def __init__(self, tasks=None, part=None, counts=None, kept=()):
@@ -85,14 +86,20 @@ class TaskStore:
         here, there = self._summed(), other._summed()
         if here is None:
             self._tasks, self._part, self._counts = other._tasks, there, other._counts
+            self._fresh = other._fresh = False
         elif there is not None:
             tasks = _union(self._tasks, other._tasks)
             places = [_places(one._tasks, tasks) for one in (self, other)]
-            counts = np.zeros((2, len(tasks)))
-            for one, held in zip((self, other), places, strict=True):
-                counts[:, held] += one._counts
-            part = here.merge(there, len(tasks), places)
-            self._tasks, self._part, self._counts = tasks, part, counts
+            if self._fresh and len(tasks) == len(self._tasks):
+                here.add(there, places[1])
+                self._counts[:, places[1]] += other._counts
+            else:
+                counts = np.zeros((2, len(tasks)))
+                for one, held in zip((self, other), places, strict=True):
+                    counts[:, held] += one._counts
+                part = here.merge(there, len(tasks), places)
+                self._tasks, self._part, self._counts = tasks, part, counts
+                self._fresh = part.gram.ndim == 3
             self._sums = None
         self._kept, self._settled = self._kept + other._kept, False
         return self
@@ -156,6 +163,7 @@ class TaskStore:
     def _made(self):
         self._settle()
         self._summed()
+        self._fresh = False
         return self
 
     def __getstate__(self):

@@ -158,11 +158,11 @@ class PartStatistics:
         n_tasks = len(self.weight) if n_tasks is None else n_tasks
         whole = PartStatistics.empty(n_tasks, len(self.means), self.origin)
         for part, held in zip((self, other), places, strict=True):
-            whole._add(part, held)
+            whole.add(part, held)
         return whole
 
-    def _add(self, part, held):
-        """Add a part in place, of the tasks at some places."""
+    def add(self, part, held):
+        """Add a part of the tasks at some places in place."""
         share = _share(self.weight[held], part.weight)
         between = self.weight[held] * share
         moved = part.means - self.means[:, held]

@@ -26,6 +26,8 @@ class Certificate:
         Its adjoint, -G.
     polars : ndarray of shape (n_features,), or None
         Of the rows of G, of gauges that are sums over rows.
+    hidden : float
+        The part of the gap that stands for rounding of statistics.
     """
 
     gap: float
@@ -33,6 +35,7 @@ class Certificate:
     slopes: np.ndarray | None = None
     gradient: np.ndarray | None = None
     polars: np.ndarray | None = None
+    hidden: float = 0.0
 
 
 def nonnegative(term, size, factors, rounding=ROUNDING):

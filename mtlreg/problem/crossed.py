@@ -20,8 +20,8 @@ from mtlreg.losses import Squared
 from mtlreg.problem.certificate import Certificate
 from mtlreg.problem.curvature import pooled_gram
 from mtlreg.problem.data import MultiTaskData
-from mtlreg.problem.free import inverse_and_null
 from mtlreg.problem.grams import gram_tasks
+from mtlreg.problem.pseudo_inverse import inverse_and_null
 from mtlreg.problem.rows import append_ones, block_diagonal
 from mtlreg.problem.terms import DataTerm
 from mtlreg.problem.threads import held_threads, largest_product
@@ -104,7 +104,7 @@ class CrossedProblem:
             gram = pooled_gram(self._design)
             gram[np.diag_indices_from(gram)] += alpha_mean
             self._check_range(X, y, gram)
-            self._inverse, null = inverse_and_null(gram)
+            self._inverse, null, _ = inverse_and_null(gram)
             # of the slopes that the data do not determine
             self._null = np.linalg.qr(null[:, null.any(axis=0)])[0]
             theta, m = self._residual(self._term.y)

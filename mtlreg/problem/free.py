@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import eigh
 
 from mtlreg.losses.base import ratio
+from mtlreg.problem.pseudo_inverse import BorderedInverse
 
 _EPS = np.finfo(np.float64).eps
 _OF_SUMS = 100  # units in the last place that sums over rows are off by at most
@@ -136,7 +136,7 @@ class FreeMoves:
         size = self.features.size * self.patterns.shape[1]
         own = own + self.ridge * np.eye(r)
         border, common = border.reshape(n_tasks, r, size), common.reshape(size, size)
-        return _Inverse(own, border, common)
+        return BorderedInverse(own, border, common)
 
 
 class FreeDirections:
@@ -342,8 +342,12 @@ class FreeOnStatistics:
             image = self._multiply(shift)
         return shift, image
 
-    def leaves(self, gradient, A, square_norms, value):
-        """Return whether more than rounding is left of a gradient along the moves.
+    def hidden(self, gradient, A, square_norms, value):
+        """Return what rounding may hide of the gap, inf where more than that is left.
+
+        An error e of the gradient along the moves is ``1/2 e' H^+ e`` of the gap, which
+        is much where H is nearly singular: as of features whose means are a million
+        deviations, without intercepts.
 
         Parameters
         ----------
@@ -356,7 +360,9 @@ class FreeOnStatistics:
         roots = np.sqrt(square_norms)
         residual = np.sqrt(2.0 * value) + (roots * np.abs(A)).sum(axis=0)
         noise = self._moves.bound(_OF_SUMS * _EPS * roots * residual)
-        return bool(np.any(np.abs(self._moves.along(gradient)) > noise))
+        if np.any(np.abs(self._moves.along(gradient)) > noise):
+            return np.inf
+        return 0.5 * self._inverse.bound(noise)
 
 
 @dataclass(frozen=True)
@@ -414,71 +420,3 @@ class NullModel:
             shift, image = free.optimum(-statistics.moments)
         value = max(term.value_at(shift, image), 0.0) + moves.cost(shift)
         return cls(value, statistics.moments - image, shift, image, free)
-
-
-class _Inverse:
-    """A pseudo-inverse of blocks of tasks with a border, ``[A B; B' C]``.
-
-    By that of ``C - sum_t B_t' A_t^+ B_t``.
-
-    Parameters
-    ----------
-    own : ndarray of shape (n_tasks, r, r)
-        The A_t, by the rows of each task.
-    border : ndarray of shape (n_tasks, r, m)
-    common : ndarray of shape (m, m)
-
-    Attributes
-    ----------
-    null : ndarray of shape (n_tasks r + m, n_null)
-        What the Hessian takes to 0, up to what the A_t do: vectors, not orthogonal.
-    """
-
-    def __init__(self, own, border, common):
-        self._shape = own.shape[1], len(own)
-        self._own, self._own_null = inverse_and_null(own)
-        self._border = border
-        self._across = self._own @ border
-        schur = common - np.einsum("tim,tin->mn", border, self._across)
-        self._common, null = inverse_and_null(schur)
-        null = null[:, null.any(axis=0)]
-        across = -np.einsum("tim,mn->itn", self._across, null)
-        size = np.prod(self._shape), null.shape[1]
-        self.null = np.concatenate([across.reshape(size), null])
-
-    def solve(self, target):
-        """Return a solution of the system with the target."""
-        own, common = np.split(target, [self._shape[0] * self._shape[1]])
-        own = np.einsum("tij,jt->ti", self._own, own.reshape(self._shape))
-        common = self._common @ (common - np.einsum("tim,ti->m", self._border, own))
-        own = own - self._across @ common
-        return np.concatenate([own.T.ravel(), common])
-
-    def shortest(self, own):
-        """Return rows (r, n_tasks) less what the A_t take to 0."""
-        null = self._own_null
-        return own - np.einsum("tij,tjk,kt->it", null, np.linalg.pinv(null), own)
-
-
-def inverse_and_null(hessian):
-    """Return the pseudo-inverse in units in which the diagonal is 1, and a null space.
-
-    Of one matrix, or of a stack of them; its vectors are columns among zeros.
-    """
-    hessian = 0.5 * (hessian + np.swapaxes(hessian, -1, -2))
-    diagonal = np.sqrt(np.maximum(np.diagonal(hessian, axis1=-2, axis2=-1), 0.0))
-    unit = np.where(diagonal > 0, diagonal, 1.0)
-    scaled = hessian / unit[..., :, None] / unit[..., None, :]
-    if hessian.ndim == 2 and hessian.size:
-        # this driver keeps the most digits of small eigenvalues
-        values, vectors = eigh(scaled, driver="ev")
-    else:
-        values, vectors = np.linalg.eigh(scaled)
-    sizes = np.abs(values)
-    rounding = 10 * hessian.shape[-1] * _EPS
-    kept = sizes > rounding * sizes.max(axis=-1, initial=0.0, keepdims=True)
-    kept_vectors = np.where(kept[..., None, :], vectors, 0.0) / unit[..., :, None]
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
-    inverse = (kept_vectors * inverse[..., None, :]) @ np.swapaxes(kept_vectors, -1, -2)
-    null = np.where(kept[..., None, :], 0.0, vectors) / unit[..., :, None]
-    return inverse, null

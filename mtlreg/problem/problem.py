@@ -447,17 +447,17 @@ class StatisticsProblem(Problem):
         matrix = self.penalty.combine(exact)
         if Z is None or Z.dtype != np.float64:
             Z = self.term.image(matrix)
-        gradient, lower = self.term.gradient(Z), 0.0
+        gradient, lower, hidden = self.term.gradient(Z), 0.0, 0.0
         if self._moves.any() and not self._moves.ridge:
             shift, image = self._null.free.optimum(gradient)
             gradient = gradient + image
             # the dual point is that of the optimum over what nothing penalises
             lower = 0.5 * max(float(np.vdot(shift, image)), 0.0)
             known = self.square_norms, self._value_at_zero
-            if self._null.free.leaves(gradient, matrix + shift, *known):
-                lower = np.inf
+            hidden = self._null.free.hidden(gradient, matrix + shift, *known)
+            lower = lower if hidden < np.inf else np.inf
         gap, s, polars = self._penalty_gap(exact, matrix, gradient, value)
-        gap += lower
+        gap += lower + hidden
         loss = nonnegative(
             self.term.value_at(matrix, Z) - lower,
             2 * self._value_at_zero,
@@ -467,7 +467,7 @@ class StatisticsProblem(Problem):
         b, rounding = self._intercept(matrix, self._targets)
         gap += self._rounding_loss(rounding)
         gap = gap + (1 - s) ** 2 * loss if loss < np.inf else np.inf
-        return Certificate(gap, b, None, gradient, polars)
+        return Certificate(gap, b, None, gradient, polars, hidden)
 
 
 class SpanProblem(Problem):

@@ -233,17 +233,17 @@ class ChunkedProblem(Problem):
         (ndarray, ndarray)
             The move of A and of the intercepts, and that of the gradient by A.
         ndarray of shape (n_features, n_tasks)
-        bool
-            Whether more than rounding is left of the gradient along such moves.
+        float
+            What rounding may hide of the gap; inf where more is left along such moves.
         """
         part, G = visit.part, visit.part.cross
         if not self._moves.any() or self._moves.ridge:
-            return (np.zeros(G.shape), part.targets), np.zeros(G.shape), False
+            return (np.zeros(G.shape), part.targets), np.zeros(G.shape), 0.0
         free = model._null.free
         move, image = free.optimum(-G)
         known = model.square_norms, model.null_value
-        left = free.leaves(image - G, self.penalty.combine(visit.A) + move, *known)
-        return (move, part.targets - np.sum(part.means * move, axis=0)), image, left
+        hidden = free.hidden(image - G, self.penalty.combine(visit.A) + move, *known)
+        return (move, part.targets - np.sum(part.means * move, axis=0)), image, hidden
 
     def _in_all(self, A, intercept):
         """Return coefficients and intercepts of all tasks in the units of X."""
@@ -297,15 +297,15 @@ class ChunkedProblem(Problem):
             Of where the objective is lower; None where that was not found.
         """
         # slopes that are linear in what nothing penalises, at its optimum
-        move, image, left = self._dual_move(visit, self.model_at(visit))
+        move, image, hidden = self._dual_move(visit, self.model_at(visit))
         gradient = image - visit.part.cross
         matrix = self.penalty.combine(visit.A)
         rest, scale, polars = self._penalty_gap(visit.A, matrix, gradient)
         ahead, found = self._visit(A, intercept, visit, _SHARES, (*move, scale))
-        gap = float(found.divergence) + rest
+        gap = float(found.divergence) + rest + hidden
         # 0 is a dual point too, with which the gap is F
         most = self.value(visit)
-        gap = min(gap, most) if gap >= 0 and not left else most
+        gap = min(gap, most) if gap >= 0 else most
         certificate = Certificate(gap, visit.intercept, None, gradient, polars)
         self._certified = visit.A, certificate
         return certificate, self._lower(visit, ahead, found)

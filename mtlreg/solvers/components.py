@@ -6,7 +6,7 @@ from scipy.linalg import cholesky, solve_triangular
 from mtlreg._numba import njit_sums
 from mtlreg.penalties.task_matrix import TaskMatrix
 from mtlreg.problem import costs
-from mtlreg.problem.free import inverse_and_null
+from mtlreg.problem.pseudo_inverse import inverse_and_null
 from mtlreg.solvers.pooling import mean_of_moves
 
 _LANES = 32  # tasks in step, so that arithmetic is vectorised over them
@@ -256,7 +256,7 @@ def _move_with_free(grams, gradient, A, strengths):
     rest = np.flatnonzero(strengths.spread > 0)
     by_task = np.moveaxis(grams, 2, 0)
     cross = by_task[:, free][:, :, rest]
-    inverse, _ = inverse_and_null(by_task[:, free][:, :, free])
+    inverse, _, _ = inverse_and_null(by_task[:, free][:, :, free])
     across = inverse @ cross
     moves = np.zeros(A.shape)
     moves[free] = np.einsum("tij,jt->it", inverse, gradient[free])

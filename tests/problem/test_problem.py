@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from mtlreg.losses import LOSSES
 from mtlreg.penalties import L21, MeanRegularization
 from mtlreg.problem import free as _free
+from mtlreg.problem import pseudo_inverse as _pseudo_inverse
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.design import StackedDesign
 from mtlreg.problem.problem import Problem
@@ -404,7 +405,7 @@ def test_the_hessian_of_free_directions_is_made_once_for_the_squared_loss(monkey
 
         return call
 
-    for owner, name in ((StackedDesign, "gram"), (_free, "eigh")):
+    for owner, name in ((StackedDesign, "gram"), (_pseudo_inverse, "eigh")):
         monkeypatch.setattr(owner, name, counted(name, getattr(owner, name)))
     problem = singular_case("squared").problem()
     for A in points(problem):
@@ -784,3 +785,24 @@ def test_statistics_that_hide_a_free_mean_certify_nothing(offset):
     gap = rows.on_statistics().certificate(A).gap
     assert gap >= above - 1e-12
     assert (gap == np.inf) == (offset == 1e8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_statistics_count_what_rounding_hides_along_a_free_mean(seed):
+    """Where the means are a million deviations, and targets far from 0."""
+    rng = np.random.default_rng(seed)
+    X = 1e6 + 0.3 * rng.normal(size=(27, 8))
+    y = 6e9 + 300.0 * rng.normal(size=27)
+    data = MultiTaskData(X, y, np.ones(27), np.array([0, 9, 18, 27]))
+    penalty, loss = MeanRegularization(1e11, 0.0), LOSSES["squared"]()
+    rows = Problem(data, loss, penalty, np.ones(3), fit_intercept=False)
+    statistics = rows.on_statistics(10_000)
+    A, better = (Direct().solve(p).A for p in (statistics, rows))
+    above = rows.objective(A) - rows.objective(better)
+    assert statistics.certificate(A).gap >= above
+    # and no more than that where there is nothing to hide
+    near = replace(data, X=X - 1e6, y=y - 6e9)
+    rows = Problem(near, loss, penalty, np.ones(3), fit_intercept=False)
+    statistics = rows.on_statistics(10_000)
+    A = Direct().solve(statistics).A
+    assert 0 < statistics.certificate(A).hidden <= 1e-20 * rows.null_value

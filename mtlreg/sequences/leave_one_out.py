@@ -272,7 +272,8 @@ class LeaveOneOut:
         rest = take_rows(data, keep)
         scale = self._scale_without(task_totals(rest))
         intercept = self._problem.term.fit_intercept
-        solution = Direct().solve(
+        # exact, as what is not refitted
+        solution = Direct(tol=0.0).solve(
             Problem(rest, self._problem.loss, penalty, scale, intercept)
         )
         x = data.X[[row]]

@@ -210,6 +210,26 @@ def test_an_offset_of_the_targets_changes_no_score(layout):
     np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_alone_tell_of_a_direction_are_fitted_exactly(seed):
+    """With strengths that differ, a first system leaves more than rounding."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(15, 30)) * rng.uniform(1.0, 4.0, size=30)
+    Y = X @ rng.normal(size=(30, 6)) + 100.0 * rng.normal(size=(15, 6))
+    est = MeanRegularizedRegressorCV(
+        alphas=[0.75], ratios=[0.01], intercept_ratios=[0.5], cv="loo"
+    )
+    found = est.fit(X, Y).score_path_.ravel()
+    model = MeanRegularizedRegressor(
+        0.75, alpha_mean=0.0075, alpha_intercept=0.375, tol=1e-14
+    )
+    for row in range(15):
+        rest = np.arange(15) != row
+        Z = model.fit(X[rest], Y[rest]).predict(X[[row]])
+        expected = -np.mean((Y[row] - Z) ** 2)
+        assert found[row] == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("task_weight", ["equal", "proportional"])
 def test_rows_in_several_parts(task_weight, monkeypatch):
     X, y, tasks = draw("rows")

@@ -155,6 +155,7 @@ STEM_ORACLES = {
         parameters="alpha=0.1",
         attributes="task_covariance_ task_correlation_",
         cases={"squared-trace": {}},
+        points={"alphas": [0.1, 10.0, 1.0]},
     ),
     "DirtyModel": StemOracle(
         penalty=lambda est: Dirty(est.alpha_shared, est.alpha_specific, est.norm),

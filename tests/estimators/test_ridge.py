@@ -519,9 +519,6 @@ def test_standard_deviations_of_a_weighted_mean(name):
 
 def test_what_does_not_go_with_weights():
     X, y, tasks = draw()
-    model = MeanRegularizedRegressor(alpha_intercept=0.1, positive=True)
-    with pytest.raises(ValueError, match="alpha_intercept=0"):
-        model.fit(X, y, tasks=tasks)
     weight = np.append(WEIGHT[1:], np.inf)
     search = MeanRegularizedRegressorCV(feature_weight=weight, cv="loo")
     with pytest.raises(ValueError, match="features with weights between 0 and inf"):

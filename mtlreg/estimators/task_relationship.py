@@ -36,7 +36,7 @@ class _TaskRelationship(Stem):
     References
     ----------
     Zhang, Yeung (2010), A convex formulation for learning task relationships in
-    multi-task learning, eq. 8.
+    multi-task learning.
     """
 
     alpha: float = 0.1

@@ -25,7 +25,7 @@ class SquaredTraceNorm(SquaredGauge):
     References
     ----------
     Zhang, Yeung (2010), A convex formulation for learning task relationships in
-    multi-task learning, eq. 8 and 14.
+    multi-task learning.
 
     Examples
     --------

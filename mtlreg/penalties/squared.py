@@ -27,8 +27,12 @@ class SquaredGauge(Penalty):
         return 0.5 * self.dual_norm(G) ** 2 / self.alpha
 
     def gap(self, A, G, value=None):
-        # value(A) + conjugate(G) - <A, G> in two parts that are >= 0
-        norm = self.norm(A) if value is None else np.sqrt(2 * value / self.alpha)
+        # value(A) + conjugate(G) - <A, G> in two parts that are >= 0; a value that is a
+        # difference may be less than 0 by its rounding
+        if value is None:
+            norm = self.norm(A)
+        else:
+            norm = np.sqrt(2 * max(value, 0.0) / self.alpha)
         dual, root = self.dual_norm(G), np.sqrt(self.alpha)
         rest = 0.5 * (root * norm - dual / root) ** 2
         rest += norm * dual - float(np.vdot(self.combine(A), G))

@@ -3,6 +3,7 @@
 import cvxpy as cp
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 from mtlreg import TaskRelationshipRegressor, TraceNormRegressor
 from mtlreg.datasets import make_multitask_regression
@@ -69,6 +70,19 @@ def test_tasks_of_a_target_that_nothing_explains_are_independent():
     est = TaskRelationshipRegressor().fit(X, np.ones(len(X)), tasks=tasks)
     np.testing.assert_array_equal(est.task_covariance_, np.eye(3) / 3)
     np.testing.assert_array_equal(est.task_correlation_, np.eye(3))
+
+
+@pytest.mark.parametrize("alpha", [1e-16, 1e-18, 1e-22])
+@pytest.mark.parametrize("seed", range(3))
+def test_next_to_nothing_beside_a_ridge(alpha, seed):
+    data = make_multitask_regression(n_tasks=5, n_features=6, random_state=seed)
+    est = TaskRelationshipRegressor(alpha=alpha, ridge=1.0, tol=1e-8)
+    est.fit(data.X, data.y, tasks=data.tasks)
+    for t in range(5):
+        rows = data.tasks == t
+        alone = Ridge(rows.sum()).fit(data.X[rows], data.y[rows])
+        np.testing.assert_allclose(est.coef_[t], alone.coef_, rtol=0, atol=1e-2)
+    assert np.isfinite(est.dual_gap_)
 
 
 def test_there_is_no_largest_strength():

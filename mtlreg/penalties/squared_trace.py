@@ -7,11 +7,16 @@ import numpy as np
 from mtlreg.penalties.base import check_strengths
 from mtlreg.penalties.fixed_rank import FixedRankOfSquare, squared_level
 from mtlreg.penalties.squared import SquaredGauge
-from mtlreg.penalties.trace import spectral_norm, thresholded, trace_norm
+from mtlreg.penalties.trace import (
+    OfSingularValues,
+    spectral_norm,
+    thresholded,
+    trace_norm,
+)
 
 
 @dataclass(frozen=True)
-class SquaredTraceNorm(SquaredGauge):
+class SquaredTraceNorm(OfSingularValues, SquaredGauge):
     """Half the square of the sum of the singular values, ``alpha/2 ||A||_*^2``.
 
     It is ``min alpha/2 trace(A Omega^-1 A')`` over the covariances Omega >= 0 of the
@@ -38,9 +43,6 @@ class SquaredTraceNorm(SquaredGauge):
 
     alpha: float
 
-    ignores_basis = True
-    has_tangent = True
-
     def __post_init__(self):
         check_strengths(self)
 
@@ -49,13 +51,6 @@ class SquaredTraceNorm(SquaredGauge):
 
     def dual_norm(self, G):
         return spectral_norm(G)
-
-    def prox(self, A, step, out=None):
-        result = self.factored_prox(A, step).array
-        if out is None:
-            return result
-        out[...] = result
-        return out
 
     def factored_prox(self, A, step):
         return thresholded(A, lambda sigma: squared_level(sigma, step * self.alpha))

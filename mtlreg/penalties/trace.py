@@ -4,13 +4,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtlreg.penalties.base import Gauge, check_strengths
+from mtlreg.penalties.base import Gauge, Penalty, check_strengths
 from mtlreg.penalties.factored import Factored
 from mtlreg.penalties.fixed_rank import FixedRank
 
 
+class OfSingularValues(Penalty):
+    """Penalty of the singular values alone, whose prox comes by its factors."""
+
+    ignores_basis = True
+    has_tangent = True
+
+    def prox(self, A, step, out=None):
+        result = self.factored_prox(A, step).array
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+
 @dataclass(frozen=True)
-class TraceNorm(Gauge):
+class TraceNorm(OfSingularValues, Gauge):
     """Sum of the singular values, ``alpha ||A||_*``.
 
     Parameters
@@ -35,9 +49,6 @@ class TraceNorm(Gauge):
 
     alpha: float
 
-    ignores_basis = True
-    has_tangent = True
-
     def __post_init__(self):
         check_strengths(self)
 
@@ -50,13 +61,6 @@ class TraceNorm(Gauge):
 
     def value(self, A):
         return self.alpha * trace_norm(A)
-
-    def prox(self, A, step, out=None):
-        result = self.factored_prox(A, step).array
-        if out is None:
-            return result
-        out[...] = result
-        return out
 
     def factored_prox(self, A, step):
         return thresholded(A, lambda sigma: step * self.alpha)

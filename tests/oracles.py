@@ -21,6 +21,7 @@ from mtlreg.penalties import (
     L21,
     PENALTIES,
     ColumnL2,
+    CompleteGraph,
     Dirty,
     InfimalSum,
     L1Linf,
@@ -225,6 +226,39 @@ def _mean_conjugate(penalty, G):
     return np.trace(G @ np.linalg.pinv(Q, hermitian=True) @ G.T) / 2
 
 
+def _graph_rows(penalty, n_features):
+    """The alpha of each row, or None where it is excluded."""
+    rows = np.broadcast_to(penalty.alpha, n_features)
+    return [None if alpha == np.inf else alpha for alpha in rows]
+
+
+def _graph(penalty, A):
+    """Edge by edge, each once."""
+    rows = _graph_rows(penalty, A.shape[0])
+    total = penalty.ridge / 2 * cp.sum_squares(A)
+    for s, t in zip(*np.nonzero(np.triu(penalty.graph)), strict=True):
+        apart = cp.square(A[:, s] - A[:, t])
+        alpha = np.array([alpha or 0.0 for alpha in rows])
+        total += penalty.graph[s, t] / 2 * (alpha @ apart)
+    return total + _held([A[j] == 0 for j, alpha in enumerate(rows) if alpha is None])
+
+
+def _graph_conjugate(penalty, G):
+    """``tr(G Q^+ G') / 2``, of each row."""
+    n_tasks, total = G.shape[1], 0.0
+    incidence = [
+        np.sqrt(penalty.graph[s, t]) * (np.eye(n_tasks)[s] - np.eye(n_tasks)[t])
+        for s in range(n_tasks)
+        for t in range(s)
+    ]
+    laplacian = sum((np.outer(e, e) for e in incidence), np.zeros((n_tasks, n_tasks)))
+    for alpha, g in zip(_graph_rows(penalty, len(G)), G, strict=True):
+        if alpha is not None:
+            Q = alpha * laplacian + penalty.ridge * np.eye(n_tasks)
+            total += g @ np.linalg.pinv(Q, rcond=1e-13, hermitian=True) @ g / 2
+    return total
+
+
 def _dirty(penalty, A):
     B = cp.Variable(A.shape)
     shared = expression(_group(penalty.norm, penalty.alpha_shared), B)
@@ -339,6 +373,11 @@ PENALTY_ORACLES = {
             "mean-ridge": MeanRegularization(0.3, 0.0, ridge=0.2),
         },
     ),
+    "complete_graph": PenaltyOracle(
+        _mean, _mean_conjugate, {"mean-complete": CompleteGraph(0.3, ridge=0.2)}
+    ),
+    # of so many tasks as the graph has: see `tests.problems.WEIGHTED_CASES`
+    "graph": PenaltyOracle(_graph, _graph_conjugate, {}),
     "dirty": PenaltyOracle(
         _dirty,
         _dirty_polar,

@@ -13,6 +13,7 @@ from mtlreg.penalties import (
     L21,
     PENALTIES,
     Dirty,
+    GraphRegularization,
     InfimalSum,
     L1Linf,
     MeanRegularization,
@@ -29,6 +30,9 @@ PENALTY_CASES = {
     for key in PENALTIES
     for name, penalty in oracles.PENALTY_ORACLES[key].cases.items()
 }
+# of three tasks
+CHAIN = np.array([[0.0, 0.5, 0.0], [0.5, 0.0, 2.0], [0.0, 2.0, 0.0]])
+PAIR = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
 # of four features
 WEIGHT = np.array([0.5, 2.0, 1.0, np.inf])
 FREE = np.array([2.0, 0.0, 1.0, np.inf])
@@ -55,6 +59,8 @@ WEIGHTED_CASES = {
         ("0-mean-free", MeanRegularization(0.3, 0.0), FREE, {}),
         ("0-mean-all", MeanRegularization(0.3, 0.0), np.minimum(FREE, 3.0), {}),
         ("0-mean-ridge", MeanRegularization(0.3, 0.0), FREE, {"ridge": 0.1}),
+        ("graph", GraphRegularization(0.3, CHAIN), WEIGHT, {"ridge": 0.1}),
+        ("0-graph", GraphRegularization(0.3, PAIR), FREE, {}),
     ]
 }
 GAUGE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.is_gauge}

@@ -7,6 +7,12 @@ from mtlreg.estimators.dirty_model import (
     DirtyModelRegressor,
     DirtyModelRegressorCV,
 )
+from mtlreg.estimators.graph_regularized import (
+    GraphRegularizedClassifier,
+    GraphRegularizedClassifierCV,
+    GraphRegularizedRegressor,
+    GraphRegularizedRegressorCV,
+)
 from mtlreg.estimators.group_lasso import (
     GroupLassoClassifier,
     GroupLassoClassifierCV,
@@ -108,6 +114,12 @@ STEMS = {
         RobustGroupLassoRegressorCV,
         RobustGroupLassoClassifierCV,
     ),
+    "GraphRegularized": (
+        GraphRegularizedRegressor,
+        GraphRegularizedClassifier,
+        GraphRegularizedRegressorCV,
+        GraphRegularizedClassifierCV,
+    ),
 }
 
 __all__ = [
@@ -117,6 +129,10 @@ __all__ = [
     "DirtyModelClassifierCV",
     "DirtyModelRegressor",
     "DirtyModelRegressorCV",
+    "GraphRegularizedClassifier",
+    "GraphRegularizedClassifierCV",
+    "GraphRegularizedRegressor",
+    "GraphRegularizedRegressorCV",
     "GroupLassoClassifier",
     "GroupLassoClassifierCV",
     "GroupLassoRegressor",

@@ -227,9 +227,7 @@ class Fit:
     def _of_all_tasks(self, A, intercept):
         """Return the variable, in the units of X, and b of all tasks."""
         if not self.kept.all():
-            full = np.empty((*A.shape[:-1], len(self.kept)), dtype=A.dtype)
-            full[..., self.kept] = A
-            full[..., ~self.kept] = self.problem.penalty.absent_task(A)[..., None]
+            full = self._penalty.with_absent(A, self.kept)
             b = np.empty(len(self.kept), dtype=A.dtype)
             b[self.kept], b[~self.kept] = intercept, self._constants
             A, intercept = full, b

@@ -250,12 +250,12 @@ def estimator(cls):
 
     The stem is the first base of the class, or of its ``_model_class`` where strengths
     are chosen by cross-validation. Its own parameters come first, then those that the
-    class itself annotates, those of `Search`, if any, and of `Stem`. A default of the
-    stem gives way to one of the class itself.
+    class itself annotates, those of `Search`, if any, and of `Stem`, whose defaults a
+    stem may change. A default of the stem gives way to one of the class itself.
     """
     model = getattr(cls, "_model_class", cls)
     stem, searched = model.__bases__[0], model is not cls
-    common = _defaults(Stem) | cls._options
+    common = {k: _defaults(stem)[k] for k in _defaults(Stem)} | cls._options
     own = {k: v for k, v in _defaults(stem).items() if k not in common}
     own = {k: vars(model).get(k, v) for k, v in own.items()}
     positional = {f.name for f in fields(stem) if not f.kw_only}

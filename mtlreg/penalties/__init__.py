@@ -9,6 +9,7 @@ from mtlreg.penalties.base import (
 )
 from mtlreg.penalties.columns import ColumnL2
 from mtlreg.penalties.dirty import Dirty
+from mtlreg.penalties.graph import CompleteGraph, GraphRegularization
 from mtlreg.penalties.infimal import InfimalSum
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.l1linf import L1Linf
@@ -32,6 +33,8 @@ PENALTIES = {
     "squared_trace": SquaredTraceNorm,
     "column_l2": ColumnL2,
     "mean": MeanRegularization,
+    "complete_graph": CompleteGraph,
+    "graph": GraphRegularization,
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
     "ridge": Ridge,
@@ -45,8 +48,10 @@ __all__ = [
     "L21",
     "PENALTIES",
     "ColumnL2",
+    "CompleteGraph",
     "Dirty",
     "Gauge",
+    "GraphRegularization",
     "InfimalSum",
     "L1Linf",
     "MeanRegularization",

@@ -172,6 +172,22 @@ class Penalty(ABC):
         """
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 
+    def with_absent(self, A, kept):
+        """Return the variable of all tasks, without data for those not kept.
+
+        Called of the penalty of all tasks.
+
+        Parameters
+        ----------
+        A : ndarray
+            The variable of the others, optimal for `restrict` to these.
+        kept : ndarray of bool, shape (n_tasks,)
+        """
+        full = np.empty((*A.shape[:-1], len(kept)), dtype=A.dtype)
+        full[..., kept] = A
+        full[..., ~kept] = self.absent_task(A)[..., None]
+        return full
+
     def split(self, A):
         """Return the parts whose sum the task matrix is: the blocks of the variable A.
 

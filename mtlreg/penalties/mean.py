@@ -257,5 +257,6 @@ def _check_strength(penalty, name):
         bound += ", or inf where alpha is"
         inside |= (values == np.inf) & (penalty.alpha == np.inf)
     if not np.all(inside):
-        raise ValueError(f"{name} of MeanRegularization must be {bound}, got {value}")
+        kind = type(penalty).__name__
+        raise ValueError(f"{name} of {kind} must be {bound}, got {value}")
     object.__setattr__(penalty, name, values if values.ndim else float(values))

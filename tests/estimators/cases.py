@@ -82,7 +82,10 @@ def is_gauge(name):
 
 def scaled(estimator, factor):
     """The estimator with all strengths multiplied."""
-    values = {name: getattr(estimator, name) for name in estimator._strengths}
+    names = estimator._strengths
+    if type(estimator)().ridge:
+        names = (*names, "ridge")  # without which there need not be an optimum
+    values = {name: getattr(estimator, name) for name in names}
     return estimator.set_params(**{k: factor * v for k, v in values.items()})
 
 

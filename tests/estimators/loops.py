@@ -25,7 +25,7 @@ def kind_of(cls):
 def search_of(cls, **params):
     """A search of a few points and folds, and ratios where there are any."""
     given = {"alphas": 3, "eps": 0.05, "cv": SPLITS, "tol": TOL}
-    given |= oracle_of(cls).points
+    given |= oracle_of(cls).points | oracle_of(cls).searched
     return cls(**given | params)
 
 

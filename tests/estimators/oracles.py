@@ -11,6 +11,7 @@ from mtlreg.penalties import (
     L1,
     L21,
     ColumnL2,
+    CompleteGraph,
     Dirty,
     InfimalSum,
     L1Linf,
@@ -49,6 +50,10 @@ class StemOracle(NamedTuple):
         And of one ratio only, at which the norms of a row of one task are one.
     eps : float
         The default of its searches.
+    searched : dict
+        Other parameters with which its fits end soon on columns of any scale.
+    ridge : float
+        The default of that option.
     at : callable
         The parameters at a strength and a ratio, None where there is none.
     """
@@ -64,6 +69,8 @@ class StemOracle(NamedTuple):
     points: dict = {}  # noqa: RUF012
     one_ratio: dict = {}  # noqa: RUF012
     eps: float = 0.001
+    searched: dict = {}  # noqa: RUF012
+    ridge: float = 0.0
     at: object = lambda alpha, ratio: {"alpha": alpha}
 
 
@@ -156,6 +163,18 @@ STEM_ORACLES = {
         attributes="task_covariance_ task_correlation_",
         cases={"squared-trace": {}},
         points={"alphas": [0.1, 10.0, 1.0]},
+    ),
+    "GraphRegularized": StemOracle(
+        penalty=lambda est: CompleteGraph(est.alpha),
+        parameters="alpha=0.1, *, graph='complete'",
+        attributes="graph_",
+        cases={"graph": {}},
+        refused={"graph": ["other", None, 1, [0, 1], [(0, 9)], np.ones((3, 3))]},
+        accepted={"graph": ["chain", "complete", [], [(0, 2)], 1.0 - np.eye(3)]},
+        search_parameters="graph='complete'",
+        points={"alphas": [0.1, 10.0, 1.0]},
+        searched={"ridge": 0.03},
+        ridge=0.001,
     ),
     "DirtyModel": StemOracle(
         penalty=lambda est: Dirty(est.alpha_shared, est.alpha_specific, est.norm),

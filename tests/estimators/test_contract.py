@@ -137,7 +137,8 @@ COMMON_DEFAULTS = {
 def test_defaults(cls):
     own = {k: p.default for k, p in own_signature(cls).parameters.items()}
     of_kind = {"class_weight": None} if is_classifier(cls) else {"normalize_y": False}
-    assert cls().get_params() == own | COMMON_DEFAULTS | of_kind
+    common = COMMON_DEFAULTS | {"ridge": oracle_of(cls).ridge}
+    assert cls().get_params() == own | common | of_kind
 
 
 def test_fit_returns_self_and_keeps_the_parameters(case):

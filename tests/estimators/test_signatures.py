@@ -45,12 +45,15 @@ CV_ATTRIBUTES = ["alphas_", "score_path_", "task_score_path_", "cv_results_"]
 
 def signature_of(cls):
     oracle = oracle_of(cls)
+    ridge = f"ridge={oracle.ridge}"
     of_kind = "class_weight=None" if is_classifier(cls) else "normalize_y=False"
     if cls in CV_ESTIMATORS:
         options = CV_OPTIONS.replace("eps=0.001", f"eps={oracle.eps}")
         own = [oracle.search_parameters, OF_ITS_OWN.get(cls), options, of_kind]
+        own = [part and part.replace("ridge=0.0", ridge) for part in own]
         return f"(*, {', '.join(filter(None, own))})"
-    own, options = oracle.parameters, f"{OPTIONS}, {of_kind}"
+    own = oracle.parameters
+    options = f"{OPTIONS}, {of_kind}".replace("ridge=0.0", ridge)
     return f"({own}, {options})" if "*" in own else f"({own}, *, {options})"
 
 

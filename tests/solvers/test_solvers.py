@@ -185,7 +185,7 @@ def test_few_iterations_give_a_complete_solution(solver, loss, penalty, max_iter
     np.testing.assert_allclose(certificate.intercept, solution.intercept, atol=1e-9)
 
 
-NO_NULL = "mean", "mean-ridge", "positive-mean", "squared-trace", "ridge-squared"
+NO_NULL = ("mean", "mean-ridge", "mean-complete", "positive-mean")
 WITHOUT_NULL = {("logistic", p) for p in NO_NULL}
 
 

@@ -1,6 +1,10 @@
 """Classical regularised multi-task learning with duality-gap certificates."""
 
 from mtlreg.estimators import (
+    ClusteredClassifier,
+    ClusteredClassifierCV,
+    ClusteredRegressor,
+    ClusteredRegressorCV,
     CrossedMeanRegularizedRegressor,
     DirtyModelClassifier,
     DirtyModelClassifierCV,
@@ -51,6 +55,10 @@ from mtlreg.inputs.stack import stack_tasks
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClusteredClassifier",
+    "ClusteredClassifierCV",
+    "ClusteredRegressor",
+    "ClusteredRegressorCV",
     "CrossedMeanRegularizedRegressor",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",

@@ -30,6 +30,7 @@ from mtlreg.penalties import (
     PositiveMean,
     Ridge,
     SparseGroup,
+    SquaredClusterNorm,
     SquaredTraceNorm,
     TraceNorm,
 )
@@ -177,6 +178,47 @@ def _column_l2(penalty, A):
 
 def _column_l2_polar(penalty, G):
     return max(np.linalg.norm(column) for column in G.T) / penalty.alpha
+
+
+def _n_clusters(penalty, n_tasks):
+    if penalty.n_clusters is None:
+        return max(1, round(n_tasks**0.5))
+    return min(penalty.n_clusters, n_tasks)
+
+
+def _cluster(penalty, A):
+    """By the covariance itself."""
+    n_tasks, eta = A.shape[1], penalty.eta
+    M = cp.Variable((n_tasks, n_tasks), PSD=True)
+    inside = [np.eye(n_tasks) - M >> 0, cp.trace(M) == _n_clusters(penalty, n_tasks)]
+    cost = cp.matrix_frac(A.T, eta * np.eye(n_tasks) + M)
+    return penalty.alpha / 2 * eta * (1 + eta) * cost + _held(inside)
+
+
+def _cluster_value(penalty, A):
+    """By bisection for the level of which the shares have the sum."""
+    n_tasks, eta = A.shape[1], penalty.eta
+    sigma = np.linalg.svd(A, compute_uv=False)
+    sigma = sigma[sigma > 1e-14 * sigma.max(initial=0)]
+    k = min(_n_clusters(penalty, n_tasks), len(sigma))
+
+    def shares(x):
+        return np.clip(sigma * x - eta, 0, 1)
+
+    if k == 0:
+        return 0.0
+    top = (1 + eta) / sigma.min()
+    m = shares(top)
+    if k < len(sigma):
+        m = shares(brentq(lambda x: shares(x).sum() - k, 0, top, xtol=1e-15 * top))
+    return penalty.alpha / 2 * eta * (1 + eta) * np.sum(sigma**2 / (eta + m))
+
+
+def _cluster_conjugate(penalty, G):
+    sigma, eta = np.linalg.svd(G, compute_uv=False), penalty.eta
+    best = sigma[: _n_clusters(penalty, G.shape[1])]
+    total = eta * np.sum(sigma**2) + np.sum(best**2)
+    return total / (2 * penalty.alpha * eta * (1 + eta))
 
 
 def _held(constraints):
@@ -364,6 +406,11 @@ PENALTY_ORACLES = {
     "column_l2": PenaltyOracle(
         _column_l2, _column_l2_polar, {"columns": ColumnL2(1.1)}
     ),
+    "squared_cluster": PenaltyOracle(
+        _cluster,
+        _cluster_conjugate,
+        {"squared-cluster": SquaredClusterNorm(0.3, 2, eta=0.2)},
+    ),
     "mean": PenaltyOracle(
         _mean,
         _mean_conjugate,
@@ -453,6 +500,8 @@ def value(penalty, A):
     """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
     if type(penalty) is PENALTIES["dirty"]:
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    if type(penalty) is PENALTIES["squared_cluster"]:
+        return _cluster_value(penalty, A)
     if type(penalty) is PENALTIES["weighted"]:
         finite = np.isfinite(weight := penalty.feature_weight)
         scaled = np.where(finite, weight, 0)[:, None] * A

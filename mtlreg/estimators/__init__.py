@@ -1,5 +1,11 @@
 """scikit-learn estimators: which loss, which penalty."""
 
+from mtlreg.estimators.clustered import (
+    ClusteredClassifier,
+    ClusteredClassifierCV,
+    ClusteredRegressor,
+    ClusteredRegressorCV,
+)
 from mtlreg.estimators.crossed import CrossedMeanRegularizedRegressor
 from mtlreg.estimators.dirty_model import (
     DirtyModelClassifier,
@@ -120,10 +126,20 @@ STEMS = {
         GraphRegularizedRegressorCV,
         GraphRegularizedClassifierCV,
     ),
+    "Clustered": (
+        ClusteredRegressor,
+        ClusteredClassifier,
+        ClusteredRegressorCV,
+        ClusteredClassifierCV,
+    ),
 }
 
 __all__ = [
     "STEMS",
+    "ClusteredClassifier",
+    "ClusteredClassifierCV",
+    "ClusteredRegressor",
+    "ClusteredRegressorCV",
     "CrossedMeanRegularizedRegressor",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",

@@ -7,6 +7,7 @@ from mtlreg.penalties.base import (
     RowPenalty,
     RowSeparable,
 )
+from mtlreg.penalties.cluster import SquaredClusterNorm
 from mtlreg.penalties.columns import ColumnL2
 from mtlreg.penalties.dirty import Dirty
 from mtlreg.penalties.graph import CompleteGraph, GraphRegularization
@@ -32,6 +33,7 @@ PENALTIES = {
     "trace": TraceNorm,
     "squared_trace": SquaredTraceNorm,
     "column_l2": ColumnL2,
+    "squared_cluster": SquaredClusterNorm,
     "mean": MeanRegularization,
     "complete_graph": CompleteGraph,
     "graph": GraphRegularization,
@@ -63,6 +65,7 @@ __all__ = [
     "RowPenalty",
     "RowSeparable",
     "SparseGroup",
+    "SquaredClusterNorm",
     "SquaredGauge",
     "SquaredTraceNorm",
     "TraceNorm",

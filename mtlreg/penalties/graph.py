@@ -113,7 +113,7 @@ class GraphRegularization(Quadratic, RowSeparable):
     ----------
     Evgeniou, Micchelli, Pontil (2005), Learning multiple tasks with kernel methods,
     section 3.1.3; the graph of some tasks: Doerfler, Bullo (2013), Kron reduction of
-    graphs with applications to electrical networks, eq. 3.
+    graphs with applications to electrical networks.
 
     Examples
     --------

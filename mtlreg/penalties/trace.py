@@ -95,7 +95,7 @@ def trace_norm(A):
 
 def spectral_norm(G):
     """Return the largest singular value."""
-    gram, _ = _smaller_gram(np.asarray(G, dtype=np.float64))
+    gram, _ = smaller_gram(np.asarray(G, dtype=np.float64))
     if gram.size == 0:
         return 0.0
     return float(np.sqrt(max(np.linalg.eigvalsh(gram)[-1], 0.0)))
@@ -111,7 +111,7 @@ def thresholded(A, level_of):
         Of the singular values, those of no more than the level become 0.
     """
     exact = np.asarray(A, dtype=np.float64)
-    gram, wide = _smaller_gram(exact)
+    gram, wide = smaller_gram(exact)
     eigenvalues, vectors = np.linalg.eigh(gram)
     sigma = np.sqrt(np.maximum(eigenvalues, 0.0))
     level = level_of(sigma)
@@ -124,7 +124,7 @@ def thresholded(A, level_of):
     return Factored(*(factor.astype(dtype, copy=False) for factor in factors))
 
 
-def _smaller_gram(A):
+def smaller_gram(A):
     """Return the smaller of A A' and A'A, and whether it is A A'."""
     wide = A.shape[0] < A.shape[1]
     return (A @ A.T if wide else A.T @ A), wide

@@ -16,6 +16,7 @@ from mtlreg.penalties import (
     InfimalSum,
     L1Linf,
     MeanRegularization,
+    SquaredClusterNorm,
     SquaredTraceNorm,
     TraceNorm,
 )
@@ -51,7 +52,7 @@ class StemOracle(NamedTuple):
     eps : float
         The default of its searches.
     searched : dict
-        Other parameters with which its fits end soon on columns of any scale.
+        Other parameters, with which a small gap makes scores accurate.
     ridge : float
         The default of that option.
     at : callable
@@ -175,6 +176,18 @@ STEM_ORACLES = {
         points={"alphas": [0.1, 10.0, 1.0]},
         searched={"ridge": 0.03},
         ridge=0.001,
+    ),
+    "Clustered": StemOracle(
+        penalty=lambda est: SquaredClusterNorm(est.alpha, est.n_clusters, est.eta),
+        parameters="alpha=0.1, *, n_clusters=None, eta=0.1",
+        attributes="task_clusters_ task_covariance_",
+        cases={"squared-cluster": {}},
+        refused={
+            "eta": [0, *NOT_STRENGTHS],
+            "n_clusters": [0, -1, 1.5, "a", True, 4, [2]],
+        },
+        accepted={"eta": [1, np.float32(0.5), 1e-3], "n_clusters": [1, np.int64(3)]},
+        search_parameters="n_clusters=None, eta=0.1",
     ),
     "DirtyModel": StemOracle(
         penalty=lambda est: Dirty(est.alpha_shared, est.alpha_specific, est.norm),

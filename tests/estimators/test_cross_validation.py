@@ -46,6 +46,18 @@ every_regressor = pytest.mark.parametrize(
 )
 
 
+def assert_losses(found, expected, rtol=RTOL):
+    """Equal where predictions are off by a share of the size of the targets.
+
+    A loss is then off by as much of the geometric mean of its own and that size, which
+    is here that of the largest loss.
+    """
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    size = np.abs(expected)
+    noise = rtol * (size + np.sqrt(size * np.nanmax(size)))
+    assert np.all((np.abs(found - expected) <= noise) | np.isnan(expected))
+
+
 def assert_is_loop(
     search, X, y, weight=None, tasks=None, splits=SPLITS, task_rtol=RTOL
 ):
@@ -53,8 +65,8 @@ def assert_is_loop(
     search.fit(X, y, weight, tasks=tasks)
     loop = double_loop(search, X, y, splits, weight, tasks)
     found, expected = search.task_score_path_, loop.task_scores
-    np.testing.assert_allclose(search.score_path_, loop.scores, rtol=RTOL)
-    np.testing.assert_allclose(found, expected, rtol=task_rtol)
+    assert_losses(search.score_path_, loop.scores)
+    assert_losses(found, expected, task_rtol)
     ratio, index = loop.best
     alphas = np.atleast_2d(search.alphas_)
     leading = search._model_class._strengths[0]
@@ -163,7 +175,8 @@ def test_task_weights_are_those_of_the_training_part(cls, rule):
     X, y, tasks = draw(kind_of(cls))
     tasks = np.where(np.arange(N) % 10 < 4, 0, tasks)
     search = search_of(cls, task_weight=TASK_WEIGHTS[rule])
-    assert_is_loop(search, X, y, integer_weights(), tasks)
+    # of a task that counts less than the mean the certificate tells less
+    assert_is_loop(search, X, y, integer_weights(), tasks, task_rtol=10 * RTOL)
 
 
 @every_search

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mtlreg.penalties import L1, L21, Dirty, InfimalSum, MeanRegularization, TraceNorm
+from mtlreg.penalties import (
+    L1,
+    L21,
+    Dirty,
+    InfimalSum,
+    MeanRegularization,
+    SquaredClusterNorm,
+    TraceNorm,
+)
 from mtlreg.penalties.factored import Blocks, Factored, as_array
 from mtlreg.penalties.on_face import AtRest
 from tests.penalties.matrices import matrix, parts_of
@@ -20,6 +28,9 @@ CASES = ROW_GAUGES | {
     "ridge-trace": PENALTY_CASES["ridge-trace"],
     "squared-trace": PENALTY_CASES["squared-trace"],
     "ridge-squared": PENALTY_CASES["ridge-squared"],
+    "squared-cluster": PENALTY_CASES["squared-cluster"],
+    "squared-cluster-full": SquaredClusterNorm(0.3, 5, eta=0.2),
+    "squared-cluster-even": SquaredClusterNorm(2.0, 3, eta=1.0),
     "sum-first-0": InfimalSum(TraceNorm(90.0), L21(0.7)),
     "sum-second-0": InfimalSum(Dirty(2.5, 1.0, "l2"), L1(90.0)),
 }

@@ -185,7 +185,14 @@ def test_few_iterations_give_a_complete_solution(solver, loss, penalty, max_iter
     np.testing.assert_allclose(certificate.intercept, solution.intercept, atol=1e-9)
 
 
-NO_NULL = ("mean", "mean-ridge", "mean-complete", "positive-mean")
+NO_NULL = (
+    "mean",
+    "mean-ridge",
+    "mean-complete",
+    "positive-mean",
+    "squared-trace",
+    "squared-cluster",
+)
 WITHOUT_NULL = {("logistic", p) for p in NO_NULL}
 
 

@@ -2,18 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from mtlreg._numba import prox_row
-from mtlreg.penalties.base import (
-    Quadratic,
-    RowSeparable,
-    check_number,
-    check_strengths,
-)
+from mtlreg.penalties.base import Quadratic, check_number, check_strengths
 from mtlreg.penalties.mean import MeanRegularization
 from mtlreg.penalties.weighted import check_weight
 
@@ -45,54 +39,8 @@ class CompleteGraph(MeanRegularization):
         return {"graph_": (1.0 - np.eye(n_tasks)) / n_tasks}
 
 
-class GraphRow(NamedTuple):
-    """What compiled solvers see of `GraphRegularization`."""
-
-    vectors: np.ndarray
-    transposed: np.ndarray
-    values: np.ndarray
-    alpha: float
-    ridge: float
-
-
-@prox_row.register(GraphRow)
-def _prox_row(params, j, row, step, scratch):
-    # V (v / (1 + step q)) of v = V'row, with V the eigenvectors of Q, q its eigenvalues
-    n_tasks = row.size
-    for k in range(n_tasks):
-        scratch[k] = 0.0
-    for t in range(n_tasks):
-        for k in range(n_tasks):
-            scratch[k] += params.vectors[t, k] * row[t]
-    for t in range(n_tasks):
-        row[t] = 0.0
-    if params.alpha == np.inf:
-        return
-    for k in range(n_tasks):
-        q = params.alpha * params.values[k] + params.ridge
-        shrunken = scratch[k] / (1.0 + step * q)
-        for t in range(n_tasks):
-            row[t] += params.transposed[k, t] * shrunken
-
-
-class GraphRows(NamedTuple):
-    """The same where strengths differ from feature to feature."""
-
-    vectors: np.ndarray
-    transposed: np.ndarray
-    values: np.ndarray
-    alpha: np.ndarray
-    ridge: float
-
-
-@prox_row.register(GraphRows)
-def _prox_row_of_its_own(params, j, row, step, scratch):
-    spectrum = params.vectors, params.transposed, params.values
-    prox_row(GraphRow(*spectrum, params.alpha[j], params.ridge), j, row, step, scratch)
-
-
 @dataclass(frozen=True, eq=False)
-class GraphRegularization(Quadratic, RowSeparable):
+class GraphRegularization(Quadratic):
     """``alpha/2 sum w_st ||a_s - a_t||^2 + ridge/2 ||A||_F^2``, over the pairs s < t.
 
     With L the Laplacian of the graph it is ``1/2 trace(A (alpha L + ridge I) A')``.
@@ -130,6 +78,8 @@ class GraphRegularization(Quadratic, RowSeparable):
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
     by_task: ClassVar[tuple[str, ...]] = ("graph",)
+
+    row_separable = True
 
     def __post_init__(self):
         check_number(self, "ridge", allow_zero=True)
@@ -181,12 +131,17 @@ class GraphRegularization(Quadratic, RowSeparable):
             return A
         return np.where(excluded[:, None], np.zeros_like(A), A)
 
-    @property
-    def row_params(self):
-        kind = GraphRows if self.by_feature else GraphRow
-        values, vectors = self._spectrum
-        transposed = np.ascontiguousarray(vectors.T)
-        return kind(vectors, transposed, values, self.alpha, self.ridge)
+    def prox(self, A, step, out=None):
+        # (I + step Q)^-1 in the eigenvectors of Q
+        vectors = self._spectrum[1]
+        shrunken = (np.asarray(A, dtype=np.float64) @ vectors) / (
+            1.0 + step * self._curvature
+        )
+        result = shrunken @ vectors.T
+        if out is None:
+            return result.astype(np.result_type(A, np.float32), copy=False)
+        out[...] = result
+        return out
 
     @cached_property
     def _components(self):

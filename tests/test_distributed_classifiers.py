@@ -354,7 +354,9 @@ def test_what_is_refused():
     model = mtlreg.GroupLassoClassifier()
     with pytest.raises(ValueError, match="alpha"):
         distributed.fit(mtlreg.GroupLassoClassifier(alpha=-1), **chunks)
-    with pytest.raises(ValueError, match="'direct' solves mean regularisation only"):
+    with pytest.raises(
+        ValueError, match="'direct' solves mean regularisation and graphs only"
+    ):
         distributed.fit(mtlreg.GroupLassoClassifier(solver="direct"), **chunks)
     with pytest.raises(ValueError, match="all chunks are empty"):
         distributed.fit(model, **in_chunks(given, [0, 0, 0]))

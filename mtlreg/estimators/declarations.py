@@ -60,7 +60,8 @@ class Stem:
         "fista": accelerated proximal gradient, for every model; "bcd": block coordinate
         descent over features, for group lasso and dirty models; "direct": linear
         systems, for mean regularisation, one for the squared loss and Newton's method
-        otherwise; "auto": the fastest that applies.
+        otherwise, and for graphs with the squared loss; "auto": the fastest that
+        applies.
     """
 
     _: KW_ONLY

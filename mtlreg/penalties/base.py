@@ -61,6 +61,9 @@ class Penalty(ABC):
     task_matrix : TaskMatrix or None
         Q of a penalty that is ``1/2 trace(A Q A')`` and ties tasks through their mean,
         or is a sum over features of such.
+    task_spectrum : pair of ndarrays or None
+        Eigenvalues and eigenvectors of the matrix Q of a penalty ``1/2 trace(A Q A')``,
+        one for all features.
     free_features : ndarray of bool or None
         The features that have the `free_directions`; None: all.
     free_rows : ndarray of bool or None
@@ -87,6 +90,7 @@ class Penalty(ABC):
     has_tangent = False
     factor_strength: float | None = None
     task_matrix: TaskMatrix | None = None
+    task_spectrum: tuple[np.ndarray, np.ndarray] | None = None
     free_features: np.ndarray | None = None
     free_rows: np.ndarray | None = None
     ridge_of_free_rows = 0.0

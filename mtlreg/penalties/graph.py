@@ -125,6 +125,12 @@ class GraphRegularization(Quadratic):
     def ignores_basis(self):
         return not self.by_feature
 
+    @property
+    def task_spectrum(self):
+        if self.by_feature:
+            return None
+        return self._curvature[0], self._spectrum[1]
+
     def inside(self, A):
         excluded = np.equal(self.alpha, np.inf)
         if not np.any(excluded) or not A[excluded].any():

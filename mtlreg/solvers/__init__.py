@@ -16,10 +16,10 @@ __all__ = ["BCD", "FISTA", "SOLVERS", "Direct", "Solution", "Solver", "choose_so
 def choose_solver(problem, max_iter, tol):
     """Return the solver that ``solver="auto"`` stands for.
 
-    `Direct` for mean regularisation while its matrices are small, `BCD` for gauges that
-    are sums over rows, `FISTA` for the rest. ``benchmarks/board.py`` measures these
-    choices against accelerated proximal gradient (its column "textbook"): the rows
-    mean-* the first, trace-* the last, all others the second.
+    `Direct` for mean regularisation and graphs while its matrices are small, `BCD` for
+    gauges that are sums over rows, `FISTA` for the rest. ``benchmarks/board.py``
+    measures these choices against accelerated proximal gradient (its column
+    "textbook"): the rows mean-* the first, trace-* the last, all others the second.
 
     Parameters
     ----------

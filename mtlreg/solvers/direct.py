@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtlreg.solvers._coupled import coupled_points
 from mtlreg.solvers.base import GapCheck, Solver
 from mtlreg.solvers.components import move_to_minimum
 from mtlreg.solvers.pooling import (
@@ -31,6 +32,10 @@ class Direct(Solver):
     and alpha_mean = ``mean``, such as `mtlreg.penalties.MeanRegularization`. Where they
     differ from feature to feature, or alpha is inf, the same system is solved in the
     variances ``1 / alpha``, by matrices of d x d numbers for every task.
+
+    With a `task_spectrum` alone, as that of `mtlreg.penalties.GraphRegularization`, the
+    system of the squared loss is solved by conjugate gradients with the mean of the
+    tasks as a preconditioner: at once, where all tasks have the same rows and weights.
 
     For any other loss Newton's method, damped, a system a step; for the squared one
     further steps only where rounding leaves more than the tolerance. With w the second
@@ -74,18 +79,32 @@ class Direct(Solver):
     def refuses(self, loss, penalty):
         if penalty.task_matrix is not None:
             return None
+        if penalty.task_spectrum is not None:
+            if loss.quadratic:
+                return None
+            return "solver 'direct' takes graphs for the squared loss; use 'fista'"
         return (
-            "solver 'direct' solves mean regularisation only, "
+            "solver 'direct' solves mean regularisation and graphs only, "
             f"not {type(penalty).__name__}; use 'fista'"
         )
 
     def _solve(self, problem, init, image, monitor):
-        check = GapCheck(problem, self.tol, monitor)
+        coupled = problem.penalty.task_matrix is None
+        estimate = problem.on_statistics() if coupled else None
+        check = GapCheck(problem, self.tol, monitor, estimate)
         A = np.zeros(problem.shape)
         if init is not None:
             A[...] = init
-            if check(0, A, image):
+            if check(0, A, None if estimate else image):
                 return check.solution()
+        if coupled:
+            points = coupled_points(estimate or problem, A, check.target)
+            for A, iteration in points:
+                last = iteration >= self.max_iter
+                if check(iteration, A, last=last) or last:
+                    return check.solution()
+            check(iteration, A, last=True)
+            return check.solution()
         if problem.loss.quadratic:
             self._refine(problem, _least_squares_point(problem), check)
             return check.solution()

@@ -311,5 +311,5 @@ def test_a_refused_solver_names_one_that_works(cls, name):
 def test_the_direct_solver_is_for_mean_regularisation():
     X, y, tasks = draw()
     est = GroupLassoRegressor(solver="direct")
-    match = "'direct' solves mean regularisation only.*'fista'"
+    match = "'direct' solves mean regularisation and graphs only.*'fista'"
     assert_restored(est, lambda est: est.fit(X, y, tasks=tasks), ValueError, match)

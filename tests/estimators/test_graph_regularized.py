@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from mtlreg import (
     GraphRegularizedClassifier,
@@ -148,3 +149,56 @@ def test_errors_name_the_labels():
         GraphRegularizedRegressor(graph=[("a", "b")] * 2).fit(X, y, **given)
     with pytest.raises(ValueError, match=r"shape \(4, 4\), but there are 3 tasks"):
         GraphRegularizedClassifier(graph=np.zeros((4, 4))).fit(X, y > 0, **given)
+
+
+def solved(solver, X, y, tasks, **params):
+    est = model("regressor", alpha=0.5, graph="chain", solver=solver, **params)
+    return est.fit(X, y, tasks=tasks)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+@pytest.mark.parametrize("layout", ["rows", "columns", "missing", "few", "sparse"])
+def test_direct_solves_what_fista_does(layout, ridge):
+    X, y, tasks = draw(n=160, d=6, n_tasks=5, layout="columns")
+    if layout == "missing":
+        y[np.random.default_rng(0).uniform(size=y.shape) < 0.3] = np.nan
+    if layout in ("rows", "few", "sparse"):
+        n, d = (60, 20) if layout == "few" else (160, 6)
+        X, y, tasks = draw(n=n, d=d, n_tasks=5)
+        X[:, 0] *= 30.0
+    given = sp.csr_array(X * (X > 0)) if layout == "sparse" else X
+    direct, fista = (
+        solved(solver, given, y, tasks, ridge=ridge, tol=1e-10)
+        for solver in ("direct", "fista")
+    )
+    values = [est.predict(given, tasks=tasks) for est in (direct, fista)]
+    np.testing.assert_allclose(*values, rtol=0, atol=1e-3)
+    assert direct.n_iter_ < fista.n_iter_
+    # two eigendecompositions, and a step that takes their rounding off
+    assert layout != "columns" or direct.n_iter_ <= 2
+    # a start at the solution is one
+    direct.set_params(warm_start=True, tol=1e-8).fit(given, y, tasks=tasks)
+    assert direct.n_iter_ == 1
+
+
+def test_direct_stops_at_rounding_and_refuses_other_losses():
+    X, y, tasks = draw(n=120, d=6, n_tasks=5)
+    for dtype in (np.float32, np.float64):
+        est = solved("direct", X.astype(dtype), y, tasks, tol=1e-15, ridge=1e-9)
+        assert est.coef_.dtype == dtype
+        assert est.n_iter_ < 100
+    with pytest.raises(ValueError, match="graphs for the squared loss; use 'fista'"):
+        model("classifier", graph="chain", solver="direct").fit(X, y > 0, tasks=tasks)
+    with pytest.raises(ValueError, match="mean regularisation and graphs only"):
+        solved("direct", X, y, tasks, feature_weight=[1, 2, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e4])
+def test_features_in_any_units_and_tasks_of_few_rows(alpha):
+    # where proximal gradient is far off after 10,000 iterations
+    rng = np.random.default_rng(1)
+    tasks = np.repeat(np.arange(8), rng.integers(3, 40, 8))
+    X = rng.normal(size=(len(tasks), 12)) * np.geomspace(1, 1e6, 12)
+    y = X @ (1 / np.geomspace(1, 1e6, 12)) + rng.normal(size=len(tasks))
+    est = GraphRegularizedRegressor(alpha, graph="chain").fit(X, y, tasks=tasks)
+    assert est.n_iter_ < 500

@@ -407,7 +407,7 @@ def test_a_loss_from_outside_has_tasks_without_an_optimum(classes):
         (
             PenalizedRegressor(L21(1.0), solver="direct"),
             ValueError,
-            "mean regularisation only, not L21",
+            "mean regularisation and graphs only, not L21",
         ),
     ],
 )

@@ -191,6 +191,7 @@ NO_NULL = (
     "mean-complete",
     "positive-mean",
     "squared-trace",
+    "ridge-squared",
     "squared-cluster",
 )
 WITHOUT_NULL = {("logistic", p) for p in NO_NULL}

@@ -497,9 +497,3 @@ def check_number(penalty, name, allow_zero=False):
 def sorted_magnitudes(G):
     """Return ``|G|`` in float64 with every row in decreasing order."""
     return -np.sort(-np.abs(np.asarray(G, dtype=np.float64)), axis=-1)
-
-
-def coefficients_of(blocks, names=("shared_coef_", "specific_coef_")):
-    """Return what estimators report of the parts of A, by name."""
-    transposed = (np.ascontiguousarray(block.T) for block in blocks)
-    return dict(zip(names, transposed, strict=True))

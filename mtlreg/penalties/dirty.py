@@ -10,10 +10,10 @@ from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import (
     RowPenalty,
     check_strengths,
-    coefficients_of,
     sorted_magnitudes,
 )
 from mtlreg.penalties.face import linear_face, norm_face, tied_face
+from mtlreg.penalties.infimal import coefficients_of
 from mtlreg.penalties.l1 import L1
 from mtlreg.penalties.sparse_group import NORMS
 

@@ -10,7 +10,6 @@ from mtlreg.penalties.base import (
     Penalty,
     PenaltyGap,
     check_number,
-    coefficients_of,
 )
 from mtlreg.penalties.factored import Blocks, as_array, square
 from mtlreg.penalties.options import with_options
@@ -253,3 +252,9 @@ class BlockSpaces:
     def _each(self, maps, x):
         halves = np.split(x, [self._spaces[0].dimension])
         return [apply(half) for apply, half in zip(maps, halves, strict=True)]
+
+
+def coefficients_of(blocks, names=("shared_coef_", "specific_coef_")):
+    """Return what estimators report of the parts of A, by name."""
+    transposed = (np.ascontiguousarray(block.T) for block in blocks)
+    return dict(zip(names, transposed, strict=True))

@@ -149,3 +149,42 @@ def _build_prox_rows(salt):
 
 prox_rows = _build_prox_rows(source_digest())
 """``prox_rows(params, matrix, step, scratch)``: `prox_row` on every row, in place."""
+
+
+def _build_polar_rows(salt):
+    @njit
+    def polar_rows(params, matrix, polars, buffers):
+        salt  # noqa: B018  (in the cache key, see njit)
+        row, scratch = buffers[0], buffers[1]
+        for j in range(matrix.shape[0]):
+            level = polars[j]
+            while level > 0.0:
+                inner, square = 0.0, 0.0
+                for t in range(row.size):
+                    row[t] = matrix[j, t]
+                prox_row(params, j, row, level, scratch)
+                for t in range(row.size):
+                    inner += row[t] * matrix[j, t]
+                    square += row[t] * row[t]
+                if square == 0.0:
+                    break
+                following = level * (inner / (inner - square))
+                # the rest is rounding
+                done = not following > level * (1.0 + 1e-15)
+                level = max(level, following)
+                if done:
+                    break
+            polars[j] = level
+
+    return polar_rows
+
+
+polar_rows = _build_polar_rows(source_digest())
+"""``polar_rows(params, matrix, polars, buffers)``: of every row, by `prox_row`.
+
+The polar of a row g is the least s with ``prox(g, s) = 0``. Where P is not 0 there,
+``<g, P> / h(P)``, with ``h(P) = <g - P, P> / s``, is more than s and no more than the
+polar: Newton's method on the distance of g from s times the dual ball, which is convex
+in s. ``polars`` holds a lower bound of each, > 0 unless g is 0, and gets the polars,
+``buffers`` is (2, n_tasks).
+"""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar, nnls
+from scipy.optimize import brentq, lsq_linear, minimize_scalar, nnls
 from scipy.special import xlogy
 
 from mtlreg.losses import LOSSES
@@ -23,6 +23,7 @@ from mtlreg.penalties import (
     ColumnL2,
     CompleteGraph,
     Dirty,
+    FusedGroup,
     InfimalSum,
     L1Linf,
     MeanRegularization,
@@ -153,6 +154,43 @@ def _sparse_group_polar(penalty, G):
         upper = g.max() / (penalty.alpha * r)
         if upper > 0:
             roots.append(brentq(excess, 0, upper, xtol=1e-15 * upper, rtol=1e-14))
+    return max(roots)
+
+
+def _fused_group(penalty, A):
+    costs = expression(L1(1.0), A) * penalty.alpha_sparse
+    costs += expression(L21(1.0), A) * penalty.alpha_group
+    for t in range(A.shape[1] - 1):
+        costs += penalty.alpha_fused * cp.norm1(A[:, t + 1] - A[:, t])
+    return costs
+
+
+def _fused_group_polar(penalty, G):
+    """The root s of the distance of g from s times the ball without the group norm.
+
+    Without it: the largest ratio of the sum of g over an interval to its cost.
+    """
+    T = G.shape[1]
+    changes = np.eye(T)[:, 1:] - np.eye(T)[:, :-1]
+    columns = np.hstack(
+        [penalty.alpha_sparse * np.eye(T), penalty.alpha_fused * changes]
+    )
+    roots = [0.0]
+    for g in G:
+        size = np.abs(g).max()
+        if penalty.alpha_group == 0:
+            for start, end in itertools.combinations(range(T + 1), 2):
+                indicator = (np.arange(T) >= start) & (np.arange(T) < end)
+                cost = np.abs(columns.T @ indicator).sum()
+                roots.append(abs(g @ indicator) / cost)
+        elif size > 0:
+
+            def excess(s, g=g / size):
+                found = lsq_linear(s * columns, g, (-1, 1), "bvls", tol=1e-15)
+                return np.linalg.norm(found.fun) - s * penalty.alpha_group
+
+            upper = np.linalg.norm(g / size) / penalty.alpha_group
+            roots.append(size * brentq(excess, 0, upper, xtol=1e-15, rtol=1e-14))
     return max(roots)
 
 
@@ -397,6 +435,15 @@ PENALTY_ORACLES = {
             "sparse-linf": SparseGroup(1.2, 0.6, "linf"),
         },
     ),
+    "fused_group": PenaltyOracle(
+        _fused_group,
+        _fused_group_polar,
+        {
+            "fused": FusedGroup(0.6, 0.5, 0.3),
+            "fused-group": FusedGroup(0.8, 1.1, 0.0),
+            "fused-entries": FusedGroup(1.1, 0.0, 0.4),
+        },
+    ),
     "trace": PenaltyOracle(_trace, _trace_polar, {"trace": TraceNorm(0.8)}),
     "squared_trace": PenaltyOracle(
         _squared_trace,
@@ -544,6 +591,16 @@ def infimum(penalty, A):
     """The smallest cost of blocks of an infimal sum that add up to A, by CVXPY."""
     B = cp.Variable(A.shape)
     return minimise(expression(penalty, [B, A - B]))
+
+
+def cheapest_columns(penalty, A, kept):
+    """A with columns of the other tasks whose cost is least, by CVXPY."""
+    full = cp.Variable((len(A), len(kept)))
+    held = cp.transforms.indicator([full[:, np.flatnonzero(kept)] == A])
+    minimise(expression(penalty, full) + held)
+    found = full.value
+    found[:, kept] = A
+    return found
 
 
 def prox(penalty, A, step):

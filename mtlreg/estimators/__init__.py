@@ -13,6 +13,12 @@ from mtlreg.estimators.dirty_model import (
     DirtyModelRegressor,
     DirtyModelRegressorCV,
 )
+from mtlreg.estimators.fused_group_lasso import (
+    FusedGroupLassoClassifier,
+    FusedGroupLassoClassifierCV,
+    FusedGroupLassoRegressor,
+    FusedGroupLassoRegressorCV,
+)
 from mtlreg.estimators.graph_regularized import (
     GraphRegularizedClassifier,
     GraphRegularizedClassifierCV,
@@ -96,6 +102,12 @@ STEMS = {
         DirtyModelRegressorCV,
         DirtyModelClassifierCV,
     ),
+    "FusedGroupLasso": (
+        FusedGroupLassoRegressor,
+        FusedGroupLassoClassifier,
+        FusedGroupLassoRegressorCV,
+        FusedGroupLassoClassifierCV,
+    ),
     "TaskRelationship": (
         TaskRelationshipRegressor,
         TaskRelationshipClassifier,
@@ -145,6 +157,10 @@ __all__ = [
     "DirtyModelClassifierCV",
     "DirtyModelRegressor",
     "DirtyModelRegressorCV",
+    "FusedGroupLassoClassifier",
+    "FusedGroupLassoClassifierCV",
+    "FusedGroupLassoRegressor",
+    "FusedGroupLassoRegressorCV",
     "GraphRegularizedClassifier",
     "GraphRegularizedClassifierCV",
     "GraphRegularizedRegressor",

@@ -227,10 +227,9 @@ class Fit:
     def _of_all_tasks(self, A, intercept):
         """Return the variable, in the units of X, and b of all tasks."""
         if not self.kept.all():
-            full = self._penalty.with_absent(A, self.kept)
             b = np.empty(len(self.kept), dtype=A.dtype)
             b[self.kept], b[~self.kept] = intercept, self._constants
-            A, intercept = full, b
+            A, intercept = self._penalty.with_absent(A, self.kept), b
         if self.units is not None:
             A = (A / self.units[:, None]).astype(A.dtype, copy=False)
         if self._in_A:

@@ -34,7 +34,7 @@ class Stem:
         The trace norm takes finite weights of more than 0, without a ridge.
     positive : bool or array-like of bool, shape (n_features,), default=False
         Whether coefficients may not be negative, or those of which features: in both
-        parts of a sum, and for no trace norm.
+        parts of a sum, and for no trace norm or changes between tasks.
     fit_intercept : bool, default=True
         Whether every task has an intercept b_t, which is never penalised.
     task_column : str or int, optional
@@ -58,10 +58,10 @@ class Stem:
         same.
     solver : {"auto", "fista", "bcd", "direct"}, default="auto"
         "fista": accelerated proximal gradient, for every model; "bcd": block coordinate
-        descent over features, for group lasso and dirty models; "direct": linear
-        systems, for mean regularisation, one for the squared loss and Newton's method
-        otherwise, and for graphs with the squared loss; "auto": the fastest that
-        applies.
+        descent over features, for group lasso, fused and dirty models; "direct":
+        linear systems, for mean regularisation, one for the squared loss and Newton's
+        method otherwise, and for graphs with the squared loss; "auto": the fastest
+        that applies.
     """
 
     _: KW_ONLY

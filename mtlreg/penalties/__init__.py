@@ -10,6 +10,7 @@ from mtlreg.penalties.base import (
 from mtlreg.penalties.cluster import SquaredClusterNorm
 from mtlreg.penalties.columns import ColumnL2
 from mtlreg.penalties.dirty import Dirty
+from mtlreg.penalties.fused import FusedGroup
 from mtlreg.penalties.graph import CompleteGraph, GraphRegularization
 from mtlreg.penalties.infimal import InfimalSum
 from mtlreg.penalties.l1 import L1
@@ -30,6 +31,7 @@ PENALTIES = {
     "l21": L21,
     "l1linf": L1Linf,
     "sparse_group": SparseGroup,
+    "fused_group": FusedGroup,
     "trace": TraceNorm,
     "squared_trace": SquaredTraceNorm,
     "column_l2": ColumnL2,
@@ -52,6 +54,7 @@ __all__ = [
     "ColumnL2",
     "CompleteGraph",
     "Dirty",
+    "FusedGroup",
     "Gauge",
     "GraphRegularization",
     "InfimalSum",

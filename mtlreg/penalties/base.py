@@ -169,6 +169,8 @@ class Penalty(ABC):
     def absent_task(self, A):
         """Return what a task without data gets, an array like A but for its last axis.
 
+        Where it matters which task it is, `with_absent` is overridden.
+
         Parameters
         ----------
         A : ndarray
@@ -177,9 +179,7 @@ class Penalty(ABC):
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 
     def with_absent(self, A, kept):
-        """Return the variable of all tasks, without data for those not kept.
-
-        Called of the penalty of all tasks.
+        """Return the variable of all tasks, which this penalty is of.
 
         Parameters
         ----------

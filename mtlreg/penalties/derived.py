@@ -61,6 +61,9 @@ class Derived(Penalty):
     def absent_task(self, A):
         return self.penalty.absent_task(A)
 
+    def with_absent(self, A, kept):
+        return self.penalty.with_absent(A, kept)
+
     def attributes(self, A, blocks):
         return self.penalty.attributes(A, blocks)
 

@@ -163,9 +163,9 @@ class InfimalSum(Gauge):
         blocks = np.stack([p.inside(b) for p, b in zip(self.parts, A, strict=True)])
         return A if np.array_equal(blocks, A) else blocks
 
-    def absent_task(self, A):
+    def with_absent(self, A, kept):
         parts = zip(self.parts, A, strict=True)
-        return np.stack([part.absent_task(block) for part, block in parts])
+        return np.stack([part.with_absent(block, kept) for part, block in parts])
 
     def combine(self, blocks):
         first, second = blocks

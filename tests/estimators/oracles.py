@@ -13,6 +13,7 @@ from mtlreg.penalties import (
     ColumnL2,
     CompleteGraph,
     Dirty,
+    FusedGroup,
     InfimalSum,
     L1Linf,
     MeanRegularization,
@@ -157,6 +158,25 @@ STEM_ORACLES = {
         parameters="alpha=0.1",
         attributes="rank_ components_",
         cases={"trace": {}},
+    ),
+    "FusedGroupLasso": StemOracle(
+        penalty=lambda est: FusedGroup(
+            est.alpha_fused, est.alpha_group, est.alpha_sparse
+        ),
+        parameters="alpha_fused=0.05, *, alpha_group=0.02, alpha_sparse=0.02",
+        attributes="support_ change_points_",
+        cases={"fused": {}},
+        refused={"alpha_group": NOT_STRENGTHS, "alpha_sparse": NOT_STRENGTHS},
+        accepted={"alpha_group": [0, 1, np.float32(0.5)], "alpha_sparse": [0, 1]},
+        search_parameters="ratios=(0.1, 0.5, 2.5)",
+        chosen="alpha_fused_ alpha_group_ alpha_sparse_ ratio_ ratios_",
+        points={"ratios": [1.5, 0.3]},
+        one_ratio={"ratios": [1.0]},
+        at=lambda alpha, ratio: {
+            "alpha_fused": alpha,
+            "alpha_group": ratio * alpha,
+            "alpha_sparse": ratio * alpha,
+        },
     ),
     "TaskRelationship": StemOracle(
         penalty=lambda est: SquaredTraceNorm(est.alpha),

@@ -6,7 +6,11 @@ import pytest
 from mtlreg.penalties import Dirty
 from tests.penalties.matrices import ROW_CASES, matrix
 
-CASES = {name: ROW_CASES[name] for name in ROW_CASES if ROW_CASES[name].has_polar}
+CASES = {
+    name: penalty
+    for name, penalty in ROW_CASES.items()
+    if penalty.has_polar and penalty.has_tangent
+}
 CASES |= {
     "dirty-specific": Dirty(50.0, 0.8, "l2"),
     "dirty-integer": Dirty(2.0, 1.0),

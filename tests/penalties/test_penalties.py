@@ -118,15 +118,17 @@ def test_free_directions_cost_nothing(name):
 def test_an_absent_task_gets_the_cheapest_column(name):
     penalty = SINGLE_CASES[name]
     A = penalty.inside(matrix(penalty, 3, 4, np.random.default_rng(0)))
-    kept = np.array([True, True, False, True, True])
+    kept = np.arange(5) != 2
     full = penalty.with_absent(A, kept)
     np.testing.assert_array_equal(full[:, kept], A)
-    column = full[:, 2]
-    unused = np.column_stack([A, np.zeros(3)])
+    column, unused = full[:, 2], np.insert(A, 2, 0.0, axis=1)
     if penalty.value(unused) == pytest.approx(penalty.value(A), rel=1e-13):
         assert not column.any()
+    elif penalty.has_polar:
+        # between its neighbours
+        assert column.any()
+        assert penalty.value(full) < penalty.value(unused)
     else:
-        assert not penalty.has_polar
         # where a new column is drawn to, whatever the strength of the mean
         np.testing.assert_allclose(column, A.mean(axis=1), rtol=1e-14)
 
@@ -242,6 +244,9 @@ def test_strengths_are_checked(name, value):
             (strength, value) in [("alpha_mean", 0.0), ("alpha", np.inf)]
         ):
             continue
+        # one norm of two
+        if kind == "FusedGroup" and strength != "alpha_fused" and value == 0.0:
+            continue
         with pytest.raises(ValueError, match=f"{strength} of {kind} must be"):
             replace(penalty, **{strength: value})
 
@@ -253,6 +258,7 @@ def test_strengths_are_checked(name, value):
         ("sparse_group", (1.0, 1.0), "use L1, L21 or L1Linf"),
         ("sparse_group", (1.0, 0.5, "l1"), "norm must be one of"),
         ("dirty", (1.0, 1.0, 2), "norm must be one of"),
+        ("fused_group", (1.0, 0.0, 0.0), "alpha_group or alpha_sparse of FusedGroup"),
         ("infimal_sum", (L1Linf(1.0), MeanRegularization(1.0, 1.0)), "two gauges"),
         ("infimal_sum", (TraceNorm(1.0), PENALTY_CASES["sum-linf"]), "on one block"),
     ],

@@ -414,6 +414,14 @@ def _ridge_dual(penalty, G):
     return (target @ target - distance**2) / 2
 
 
+def _tied(penalty, A):
+    return expression(penalty.penalty, A) + expression(penalty.quadratic, A)
+
+
+def _tied_polar(penalty, G):
+    return polar(penalty.penalty, G)
+
+
 def _infimal_sum(penalty, blocks):
     costs = expression(penalty.first, blocks[0]) + expression(penalty.second, blocks[1])
     return costs + penalty.ridge / 2 * cp.sum_squares(blocks[0] + blocks[1])
@@ -503,6 +511,8 @@ PENALTY_ORACLES = {
             "positive-ridge": Ridge(Positive(L1Linf(1.1)), 0.3),
         },
     ),
+    # see `tests/penalties/test_tied.py`
+    "tied": PenaltyOracle(_tied, _tied_polar, {}),
     # of so many features as there are weights: see `tests.problems.WEIGHTED_CASES`
     "weighted": PenaltyOracle(_weighted, _weighted_polar, {}),
     "positive": PenaltyOracle(

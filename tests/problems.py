@@ -12,13 +12,19 @@ from mtlreg.penalties import (
     L1,
     L21,
     PENALTIES,
+    CompleteGraph,
     Dirty,
+    FusedGroup,
     GraphRegularization,
     InfimalSum,
     L1Linf,
     MeanRegularization,
     Penalty,
+    Positive,
     SparseGroup,
+    Tied,
+    TraceNorm,
+    Weighted,
     with_options,
 )
 from mtlreg.problem import Problem
@@ -62,6 +68,14 @@ WEIGHTED_CASES = {
         ("graph", GraphRegularization(0.3, CHAIN), WEIGHT, {"ridge": 0.1}),
         ("0-graph", GraphRegularization(0.3, PAIR), FREE, {}),
     ]
+}
+TIED_CASES = {
+    "l1-chain": Tied(L1(0.7), GraphRegularization(0.5, CHAIN)),
+    "l21-chain-ridge": Tied(L21(1.3), GraphRegularization(0.5, CHAIN, ridge=0.2)),
+    "fused-mean": Tied(FusedGroup(0.6, 0.5, 0.3), MeanRegularization(0.4, 0.1)),
+    "trace-complete": Tied(TraceNorm(0.8), CompleteGraph(0.6)),
+    "positive-mean": Tied(Positive(L21(1.3)), MeanRegularization(0.4, 0.0)),
+    "weighted": Tied(Weighted(L1(0.7), WEIGHT), CompleteGraph(0.5)),
 }
 GAUGE_CASES = {k: p for k, p in PENALTY_CASES.items() if p.is_gauge}
 LAYOUTS = ["shared-dense", "shared-sparse", "stacked-dense", "stacked-sparse"]

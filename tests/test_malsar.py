@@ -2,7 +2,8 @@
 
 A squared loss of MALSAR is a sum over the rows of all tasks, so ours is it over their
 number, with `task_weight="proportional"` and strengths to match, without intercepts. A
-logistic loss is the mean over the rows of each task, with intercepts, as here.
+logistic loss is the mean over the rows of each task, with intercepts, as here. What is
+left out has an objective that is not convex, or no loss that is a sum over rows.
 """
 
 from typing import NamedTuple
@@ -11,8 +12,12 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from mtlreg import PenalizedClassifier, PenalizedRegressor
 from mtlreg.estimators import STEMS
+from mtlreg.penalties import L1, L21, GraphRegularization, Tied
 from tests import oracles
+
+MODELS = STEMS | {"Penalized": (PenalizedRegressor, PenalizedClassifier)}
 
 
 class Formulation(NamedTuple):
@@ -20,7 +25,7 @@ class Formulation(NamedTuple):
 
     ``squares`` is the factor of the sum of squares, ``stated`` gives the penalty of the
     parts, and ``options`` the parameters of ours for a loss that is ``unit`` times
-    MALSAR's.
+    MALSAR's, of so many tasks.
     """
 
     stem: str
@@ -74,12 +79,32 @@ def clustered(by_task):
 def strengths(*names, **others):
     """The strengths times the unit, twice those of squares, and other options."""
 
-    def options(unit, rho):
+    def options(unit, rho, n_tasks):
         found = {}
         for name, size in zip(names, rho, strict=False):
             square = name in ("ridge", "twice")
             found[name.replace("twice", "alpha")] = (1 + square) * unit * size
         return found | others
+
+    return options
+
+
+def smooth_steps(norm):
+    def stated(rho, W):
+        squares = rho[0] * cp.sum_squares(W) + rho[1] * cp.sum_squares(steps(W))
+        return squares + rho[2] * norm(W)
+
+    return stated
+
+
+def tied(kind):
+    """A chain of tasks with a ridge, beside a gauge."""
+
+    def options(unit, rho, n_tasks):
+        graph = np.eye(n_tasks, k=1) + np.eye(n_tasks, k=-1)
+        ridge, alpha = 2 * unit * rho[0], 2 * unit * rho[1]
+        quadratic = GraphRegularization(alpha, graph, ridge=ridge)
+        return {"penalty": Tied(kind(unit * rho[2]), quadratic)}
 
     return options
 
@@ -98,13 +123,14 @@ FORMULATIONS = {
     "Trace": Formulation(
         "TraceNorm", 0.5, plus_ridge(cp.normNuc), strengths("alpha", "ridge")
     ),
-    # without its L1 norm
     "SRMTL": Formulation(
         "GraphRegularized",
         0.5,
         plus_ridge(lambda W: cp.sum_squares(steps(W))),
         strengths("twice", "ridge", graph="chain"),
     ),
+    "SRMTL-L1": Formulation("Penalized", 0.5, smooth_steps(entries), tied(L1)),
+    "TGL": Formulation("Penalized", 0.5, smooth_steps(rows), tied(L21)),
     "CFGLasso": Formulation(
         "FusedGroupLasso",
         0.5,
@@ -197,8 +223,8 @@ def test_least(name, seed):
     rho *= 2 * formulation.squares
     # ours is (T / N) sum 1/2 r^2
     unit = len(Xs) / (2 * formulation.squares * sum(map(len, Xs)))
-    options = formulation.options(unit, rho.tolist())
-    cls = STEMS[formulation.stem][0]
+    options = formulation.options(unit, rho.tolist(), len(Xs))
+    cls = MODELS[formulation.stem][0]
     model = cls(**options, fit_intercept=False, task_weight="proportional", tol=1e-9)
     parts = fitted(model, Xs, ys)
 
@@ -228,8 +254,8 @@ def test_logistic(name, seed):
     Xs, scores = problem_of(name, seed)
     ys = [np.where(z > np.median(z), 1.0, -1.0) for z in scores]
     rho = np.random.default_rng(seed + 100).uniform(0.02, 0.1, size=3)
-    options = formulation.options(1.0, rho.tolist())
-    model = STEMS[formulation.stem][1](**options, tol=1e-9)
+    options = formulation.options(1.0, rho.tolist(), len(Xs))
+    model = MODELS[formulation.stem][1](**options, tol=1e-9)
     parts = fitted(model, Xs, ys)
 
     def loss(W, b):

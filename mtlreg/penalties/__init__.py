@@ -23,6 +23,7 @@ from mtlreg.penalties.ridge import Ridge
 from mtlreg.penalties.sparse_group import SparseGroup
 from mtlreg.penalties.squared import SquaredGauge
 from mtlreg.penalties.squared_trace import SquaredTraceNorm
+from mtlreg.penalties.tied import Tied
 from mtlreg.penalties.trace import TraceNorm
 from mtlreg.penalties.weighted import Weighted
 
@@ -42,6 +43,7 @@ PENALTIES = {
     "dirty": Dirty,
     "infimal_sum": InfimalSum,
     "ridge": Ridge,
+    "tied": Tied,
     "weighted": Weighted,
     "positive": Positive,
     "positive_mean": PositiveMean,
@@ -71,6 +73,7 @@ __all__ = [
     "SquaredClusterNorm",
     "SquaredGauge",
     "SquaredTraceNorm",
+    "Tied",
     "TraceNorm",
     "Weighted",
     "with_options",

@@ -72,9 +72,8 @@ class Penalty(ABC):
         left out of ``polar``, `conjugate` and `gap`, where there is no ridge.
     ridge_of_free_rows : float
         Of a penalty with a polar, the s of ``s/2 ||A_j||^2``, its value for such a row.
-    smooth_ridge : float
-        The r of ``r/2 ||A||_F^2``, A the sum of the blocks, that is part of the penalty
-        but not of `prox` and `tangent`: solvers add it to the data term.
+    smooth : Quadratic or None
+        A part, of the sum of the blocks, that is left to the data term of solvers.
     """
 
     strengths: ClassVar[tuple[str, ...]] = ("alpha",)
@@ -94,7 +93,7 @@ class Penalty(ABC):
     free_features: np.ndarray | None = None
     free_rows: np.ndarray | None = None
     ridge_of_free_rows = 0.0
-    smooth_ridge = 0.0
+    smooth: "Quadratic | None" = None
 
     @abstractmethod
     def value(self, A):
@@ -104,7 +103,7 @@ class Penalty(ABC):
     def prox(self, A, step, out=None):
         """Return ``argmin_Z value(Z) + ||Z - A||_F^2 / (2 step)``.
 
-        The `smooth_ridge` is left out.
+        What is `smooth` is left out.
 
         Parameters
         ----------
@@ -376,6 +375,8 @@ class Gauge(Penalty):
 
 class Quadratic(Penalty):
     """Penalty ``1/2 <A, Q A>``."""
+
+    curvature: float | None = None  # the largest finite eigenvalue of Q
 
     @abstractmethod
     def gradient(self, A):

@@ -173,6 +173,10 @@ class GraphRegularization(Quadratic):
         q = np.where(excluded, 0.0, alpha) * self._spectrum[0] + self.ridge
         return np.where(excluded, np.inf, q)
 
+    @property
+    def curvature(self):
+        return float(np.max(self._curvature, where=self._curvature < np.inf, initial=0))
+
     def _coordinates(self, A):
         """Return A in the eigenvectors, in float64."""
         exact = np.asarray(A, dtype=np.float64)

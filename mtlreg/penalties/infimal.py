@@ -12,6 +12,7 @@ from mtlreg.penalties.base import (
     check_number,
 )
 from mtlreg.penalties.factored import Blocks, as_array, square
+from mtlreg.penalties.mean import MeanRegularization
 from mtlreg.penalties.options import with_options
 from mtlreg.penalties.ridge import Ridge
 
@@ -85,8 +86,9 @@ class InfimalSum(Gauge):
         return self.ridge == 0
 
     @property
-    def smooth_ridge(self):
-        return self.ridge
+    def smooth(self):
+        # both strengths the same: of the whole matrix
+        return MeanRegularization(self.ridge, self.ridge) if self.ridge else None
 
     @property
     def ridge_of_free_rows(self):

@@ -157,6 +157,11 @@ class MeanRegularization(Quadratic, RowSeparable):
         """The same with inf in place of 0: what is free adds nothing to a conjugate."""
         return tuple(np.where(np.equal(s, 0), np.inf, s) for s in self.task_matrix)
 
+    @property
+    def curvature(self):
+        finite = [np.where(np.equal(s, np.inf), 0.0, s) for s in self.task_matrix]
+        return float(max(map(np.max, finite)))
+
     def value(self, A):
         mean, deviation = self._split(A)
         spread, shift = self._squares(deviation), A.shape[1] * self._squares(mean)

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import norm  # neither underflows nor overflows
 
-from mtlreg.penalties.factored import apply_factored, as_array, square
+from mtlreg.penalties.factored import apply_factored, as_array
 from mtlreg.problem.curvature import (
     compressed_grams,
     few_rows,
@@ -303,20 +303,19 @@ class StatisticsTerm:
         return curve > lipschitz * length + rounding * _length(before)
 
 
-class RidgedTerm:
-    """A term and ``ridge/2 ||A||_F^2``, of all that proximal gradient asks for.
+class PenalisedTerm:
+    """A term and a quadratic penalty, of all that proximal gradient asks for.
 
-    Its image of A is that of the term followed by A, flat: as one more table of cells,
-    whose targets are 0.
+    Its image of A is that of the term followed by A, flat: as one more table of cells.
 
     Parameters
     ----------
     term : DataTerm or StatisticsTerm
-    ridge : float
+    quadratic : Quadratic
     """
 
-    def __init__(self, term, ridge):
-        self._term, self._ridge = term, ridge
+    def __init__(self, term, quadratic):
+        self._term, self._quadratic = term, quadratic
 
     def image(self, A):
         """Return the image of A, an array or `Factored`."""
@@ -333,30 +332,31 @@ class RidgedTerm:
     def gradient(self, Z):
         """Return the gradient by A at the image Z."""
         Z, A = self.split(Z)
-        return self._term.gradient(Z) + Z.dtype.type(self._ridge) * A
+        bent = self._quadratic.gradient(A).astype(Z.dtype, copy=False)
+        return self._term.gradient(Z) + bent
 
     def value_at(self, A, Z):
         """Return the value at A with the image Z."""
         Z, _ = self.split(Z)
-        return self._term.value_at(A, Z) + 0.5 * self._ridge * square(A)
+        return self._term.value_at(A, Z) + self._quadratic.value(as_array(A))
 
     def hessian(self, Z):
         """Return the Hessian at the image Z as a function of a direction."""
         product = self._term.hessian(self.split(Z)[0])
-        return lambda D: product(D) + self._ridge * as_array(D)
+        return lambda D: product(D) + self._quadratic.gradient(as_array(D))
 
     @property
     def lipschitz(self):
         """A Lipschitz constant of the gradient."""
-        return self._term.lipschitz + self._ridge
+        return self._term.lipschitz + self._quadratic.curvature
 
     def bends_more(self, lipschitz, move, before, after):
-        """As in `DataTerm`, less what the ridge bends."""
+        """As in `DataTerm`, less what the quadratic bends."""
         length = _length(move)
         if not length > 0:
             return False
         unit = move / length
-        share = _length(unit if unit.ndim == 2 else unit.sum(axis=0))
-        rest = lipschitz - self._ridge * share**2
+        whole = unit if unit.ndim == 2 else unit.sum(axis=0)
+        rest = lipschitz - 2.0 * self._quadratic.value(whole)
         ends = [self.split(Z)[0] for Z in (before, after)]
         return rest < 0 or self._term.bends_more(rest, move, *ends)

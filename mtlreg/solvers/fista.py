@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.penalties.factored import as_array
-from mtlreg.problem.terms import RidgedTerm
+from mtlreg.problem.terms import PenalisedTerm
 from mtlreg.solvers._accelerated import accelerated
 from mtlreg.solvers._semismooth import Semismooth
 from mtlreg.solvers.base import GapCheck, Solver
@@ -114,26 +114,27 @@ class FISTA(Solver):
 
     def _moves(self, problem, A, iteration, warm):
         """Yield what `_points` does, for all blocks of a problem."""
-        term, ridge = problem.term, problem.penalty.smooth_ridge
-        if not ridge:
+        term, smooth = problem.term, problem.penalty.smooth
+        if smooth is None:
             yield from self._steps(problem, term, A, iteration, warm)
             return
-        ridged = RidgedTerm(term, ridge)
-        for found in self._steps(problem, ridged, A, iteration, warm):
+        both = PenalisedTerm(term, smooth)
+        for found in self._steps(problem, both, A, iteration, warm):
             iteration, A, Z = found
-            yield iteration, A, ridged.split(Z)[0]
+            yield iteration, A, both.split(Z)[0]
 
     def _steps(self, problem, term, A, iteration, warm):
         """Yield what `_points` does, with images by a term."""
         penalty = problem.penalty
         newton = lipschitz = Z = None
+        bend = 0.0 if penalty.smooth is None else penalty.smooth.curvature
         # the largest eigenvalue of a Hessian is at most its trace
         traces = problem.loss.curvature * problem.square_norms.sum(axis=0)
-        most = float(penalty.n_blocks * (traces.max() + penalty.smooth_ridge))
+        most = float(penalty.n_blocks * (traces.max() + bend))
         if _takes_newton(penalty):
             # steps that are spread over the tasks seldom bend like the worst task
             curvature = problem.loss.curvature * problem.square_norms.mean()
-            lipschitz = float(curvature) + penalty.smooth_ridge
+            lipschitz = float(curvature) + bend
             newton = Semismooth(problem, term, lipschitz)
         if warm and newton is not None:
             newton.begin(A)

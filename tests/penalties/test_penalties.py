@@ -17,12 +17,12 @@ from tests.penalties.matrices import (
     every_single_penalty,
     matrix,
 )
-from tests.problems import GAUGE_CASES, PENALTY_CASES, WEIGHTED_CASES
+from tests.problems import GAUGE_CASES, PENALTY_CASES, TIED_CASES, WEIGHTED_CASES
 
 
 def test_every_penalty_has_an_oracle_and_a_case():
     assert set(oracles.PENALTY_ORACLES) == set(PENALTIES)
-    cases = (PENALTY_CASES | WEIGHTED_CASES).values()
+    cases = (PENALTY_CASES | WEIGHTED_CASES | TIED_CASES).values()
     parts = [p.penalty for p in cases if isinstance(p, Derived)]
     assert {type(p) for p in [*cases, *parts]} == set(PENALTIES.values())
 

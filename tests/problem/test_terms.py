@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mtlreg.losses import LOSSES
-from mtlreg.penalties import L21
+from mtlreg.penalties import L21, MeanRegularization
 from mtlreg.penalties.factored import Factored
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.problem.statistics import Statistics
-from mtlreg.problem.terms import RidgedTerm, StatisticsTerm, rounding_of_means
+from mtlreg.problem.terms import PenalisedTerm, StatisticsTerm, rounding_of_means
 from tests.oracles import loss_oracle
 from tests.problems import LAYOUTS, Case, random_case, random_data
 
@@ -426,13 +426,14 @@ def test_statistics_bend_as_the_rows(layout, blocks, size):
 @pytest.mark.parametrize("loss", ["squared", "logistic", "statistics"])
 @pytest.mark.parametrize("layout", ["shared-sparse", "stacked-dense"])
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_a_term_with_a_ridge(loss, layout, blocks):
+def test_a_term_with_a_quadratic(loss, layout, blocks):
     name = "squared" if loss == "statistics" else loss
     case, plain, A = draw(name, layout, n=80, weighted=False)
     if loss == "statistics":
         plain = case.problem().on_statistics().term
     ridge, rng = 0.7, np.random.default_rng(14)
-    term, Z = RidgedTerm(plain, ridge), plain.image(A)
+    quadratic = MeanRegularization(ridge, ridge)
+    term, Z = PenalisedTerm(plain, quadratic), plain.image(A)
     both = term.image(A)
     for found, expected in zip(term.split(both), (Z, A), strict=True):
         np.testing.assert_array_equal(found, expected)

@@ -118,10 +118,12 @@ class SparseLowRankClassifierCV(ClassifierCV):
     --------
     >>> from mtlreg import SparseLowRankClassifierCV
     >>> from mtlreg.datasets import make_multitask_classification
-    >>> data = make_multitask_classification(structure="low_rank", random_state=0)
-    >>> model = SparseLowRankClassifierCV(alphas=4, eps=0.1)
+    >>> data = make_multitask_classification(
+    ...     n_tasks=4, structure="low_rank", random_state=0
+    ... )
+    >>> model = SparseLowRankClassifierCV(alphas=3, eps=0.2, cv=3)
     >>> model.fit(data.X, data.y, tasks=data.tasks).score_path_.shape
-    (3, 4, 5)
+    (3, 3, 3)
     """
 
     _model_class = SparseLowRankClassifier

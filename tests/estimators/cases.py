@@ -59,8 +59,9 @@ def one_of_a_kind(classes):
     """The first class of each kind of penalty, for what no other stem can change."""
     kinds = {}
     for cls in classes:
-        kind = type(penalty_of(plain_of(cls)() if cls in CV_ESTIMATORS else cls()))
-        kinds.setdefault((kind, is_classifier(cls)), cls)
+        penalty = penalty_of(plain_of(cls)() if cls in CV_ESTIMATORS else cls())
+        kind = penalty.is_gauge, penalty.row_separable, penalty.n_blocks
+        kinds.setdefault((*kind, is_classifier(cls)), cls)
     return list(kinds.values())
 
 

@@ -19,6 +19,7 @@ from tests.estimators.cases import (
     CV_REGRESSORS,
     draw,
     is_classifier,
+    one_of_a_kind,
     oracle_of,
     school_table,
 )
@@ -41,8 +42,12 @@ TASK_WEIGHTS = {
     "array": [0.5, 1.0, 3.0],
 }
 every_search = pytest.mark.parametrize("cls", CV_ESTIMATORS, ids=lambda c: c.__name__)
-every_regressor = pytest.mark.parametrize(
-    "cls", CV_REGRESSORS, ids=lambda c: c.__name__
+# folds know no penalty but by its kind
+each_kind = pytest.mark.parametrize(
+    "cls", one_of_a_kind(CV_ESTIMATORS), ids=lambda c: c.__name__
+)
+each_regressor = pytest.mark.parametrize(
+    "cls", one_of_a_kind(CV_REGRESSORS), ids=lambda c: c.__name__
 )
 
 
@@ -154,10 +159,16 @@ LAYOUTS = {
 }
 
 
-@every_search
+@each_kind
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_scores_and_choice_are_those_of_a_double_loop(cls, layout):
     given, params = LAYOUTS[layout](cls)
+    assert_is_loop(search_of(cls, **params), *given)
+
+
+@every_search
+def test_a_double_loop_over_tasks(cls):
+    given, params = LAYOUTS["tasks"](cls)
     assert_is_loop(search_of(cls, **params), *given)
 
 
@@ -168,7 +179,7 @@ def test_multiclass_scores_are_the_mean_of_the_classes(cls, weight):
     assert_is_loop(search_of(cls), X, multiclass(), weight)
 
 
-@every_search
+@each_kind
 @pytest.mark.parametrize("rule", TASK_WEIGHTS)
 def test_task_weights_are_those_of_the_training_part(cls, rule):
     # tasks of unequal size
@@ -179,7 +190,7 @@ def test_task_weights_are_those_of_the_training_part(cls, rule):
     assert_is_loop(search, X, y, integer_weights(), tasks, task_rtol=10 * RTOL)
 
 
-@every_search
+@each_kind
 @pytest.mark.parametrize("rule", TASK_WEIGHTS)
 def test_task_weights_of_columns(cls, rule):
     X, Y, _ = draw(kind_of(cls), layout="columns")
@@ -249,7 +260,7 @@ def on_both(monkeypatch, search, X, y, weight=None, tasks=None):
     return found
 
 
-@every_regressor
+@each_regressor
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_statistics_of_folds_score_what_rows_score(cls, layout, monkeypatch):
     (X, y, weight, tasks), params = LAYOUTS[layout](cls)
@@ -259,7 +270,7 @@ def test_statistics_of_folds_score_what_rows_score(cls, layout, monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-6)
 
 
-@every_regressor
+@each_regressor
 @pytest.mark.parametrize("layout", ["tasks", "missing", "sparse"])
 def test_an_offset_of_the_targets_changes_no_score(cls, layout, monkeypatch):
     (X, y, weight, tasks), _ = LAYOUTS[layout](cls)
@@ -277,7 +288,7 @@ def test_an_offset_of_the_targets_changes_no_score(cls, layout, monkeypatch):
             np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
 
 
-@every_regressor
+@each_regressor
 @pytest.mark.parametrize("shared", [False, True])
 def test_statistics_serve_many_rows_by_themselves(cls, shared, monkeypatch):
     structure = {"shared_X": shared, "n_samples": 400, "n_features": 5, "n_tasks": 3}
@@ -303,7 +314,7 @@ def test_statistics_of_all_folds_have_to_fit_into_memory(n_fit, monkeypatch):
     assert counter.n_on_statistics == (3 if n_fit == 7 else 0)
 
 
-@every_regressor
+@each_regressor
 def test_rows_in_no_test_part_are_always_trained_on(cls, monkeypatch):
     X, y, tasks = draw()
     tests = [test[:15] for _, test in SPLITS]
@@ -352,7 +363,7 @@ def test_a_free_mean_is_fitted_on_rows_beside_others_on_statistics(monkeypatch):
     assert counter.n_on_statistics == 3
 
 
-@every_search
+@each_kind
 @pytest.mark.parametrize("layout", ["tasks", "columns"])
 def test_float32_scores_are_as_good_as_its_certificate(cls, layout):
     (X, y, weight, tasks), params = LAYOUTS[layout](cls)
@@ -367,7 +378,7 @@ def test_float32_scores_are_as_good_as_its_certificate(cls, layout):
     np.testing.assert_allclose(*scores, rtol=4e-3)
 
 
-@every_search
+@each_kind
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_generated_structures(cls, structure):
     make = make_multitask_regression

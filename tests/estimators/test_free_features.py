@@ -77,8 +77,7 @@ def test_a_small_weight_comes_near(penalty, kind, ridge):
     np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.2])
-@pytest.mark.parametrize("layout", ["rows", "columns"])
+@pytest.mark.parametrize(("ridge", "layout"), [(0.0, "rows"), (0.2, "columns")])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("penalty", ROW_GAUGES)
 def test_from_alpha_max_on_they_are_alone(penalty, kind, layout, ridge):

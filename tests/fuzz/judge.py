@@ -144,6 +144,11 @@ class Judge:
         return cls(tasks, loss, penalty, fit_intercept)
 
     @property
+    def kappa(self):
+        """The largest curvature of the loss."""
+        return self._loss.kappa
+
+    @property
     def _loss(self):
         return LOSSES[self.loss]
 
@@ -245,6 +250,11 @@ class Judge:
             theta = root * (share - self.free_basis @ (self.free_basis.T @ share))
         return np.split(theta, ends)
 
+    def gradient(self, theta):
+        """Return G = X' theta."""
+        parts = zip(self.centred, theta, strict=True)
+        return np.stack([X.T @ part for X, part in parts], 1)
+
     def _without_means(self, theta):
         if not self.fit_intercept:
             return theta
@@ -308,9 +318,7 @@ class Judge:
             for (y, _, v), part in zip(triples, theta, strict=True)
         )
         theta = [shrink * part for part in theta]
-        G = np.stack(
-            [X.T @ part for X, part in zip(self.centred, theta, strict=True)], 1
-        )
+        G = self.gradient(theta)
         s = self.penalty.dual_scale(G)
         dual = -self.penalty.conjugate(s * G)
         for (y, _, v), part in zip(triples, theta, strict=True):
@@ -329,7 +337,7 @@ class Judge:
                 dz = dz + np.abs(y) + abs(v @ y) / v.sum()
             dz = unit * dz
             part = np.maximum(np.abs(part), v * np.abs(self._loss.slope(y, z[t])))
-            total += 2 * part @ dz + self._loss.kappa * (v @ dz**2)
+            total += 2 * part @ dz + self.kappa * (v @ dz**2)
             dG[:, t] = unit * (part @ size) + v * dz @ np.abs(self.centred[t])
             energy += np.sum(part**2 / v)
         return total + self.penalty.rounding(A, G, dG, s, energy, gap)

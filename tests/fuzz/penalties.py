@@ -39,6 +39,20 @@ def row_norms(A, norm):
     return A.sum(axis=1) if norm == "l1" else A.max(axis=1)
 
 
+def directions(G, level, free):
+    """Return a basis (k, n_features, n_tasks) of matrices of two masks of entries.
+
+    Those of a row in ``level`` have one absolute value and the signs of G, those in
+    ``free`` any value.
+    """
+    found = []
+    for j, (row, own) in enumerate(zip(level & ~free, free, strict=True)):
+        rows = [np.sign(G[j]) * row] if row.any() else []
+        rows += list(np.eye(len(own))[own])
+        found += [np.eye(len(G))[:, [j]] * row for row in rows]
+    return np.array(found).reshape(-1, *G.shape)
+
+
 DUAL = {"l2": "l2", "linf": "l1"}
 
 
@@ -69,6 +83,14 @@ class GroupLasso(Gauge):
             above = row_norms(soft, DUAL[self.norm]) > s * a * (1 - r)
             low, high = np.where(above, s, low), np.where(above, high, s)
         return high.max()
+
+    def face(self, G, dG):
+        """As `directions`, of all A with ``<G, A> = value(A)``, of the norm "linf"."""
+        bend = LONG(self.alpha) * self.l1_ratio
+        over = np.maximum(np.abs(G) - bend + dG, 0).sum(axis=1, keepdims=True)
+        active = over >= LONG(self.alpha) - bend
+        tied = np.abs(np.abs(G) - bend) <= dG
+        return directions(G, active & (np.abs(G) > bend), active & tied)
 
 
 @dataclass(frozen=True)
@@ -114,6 +136,13 @@ class DirtyModel(Gauge):
     def polar(self, G):
         shared = row_norms(G, DUAL[self.norm]).max() / LONG(self.alpha_shared)
         return max(shared, np.abs(G).max() / LONG(self.alpha_specific))
+
+    def face(self, G, dG):
+        """As `directions`, of all A with ``<G, A> = value(A)``, of the norm "linf"."""
+        most = np.abs(G) + dG
+        active = most.sum(axis=1, keepdims=True) >= self.alpha_shared
+        free = active & (np.abs(G) <= dG) | (most >= self.alpha_specific)
+        return directions(G, np.broadcast_to(active, G.shape), free)
 
 
 @dataclass(frozen=True)

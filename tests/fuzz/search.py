@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 import mtlreg
 from mtlreg.model_selection import TaskKFold
 from tests.fuzz.draw import at_factor, draw
-from tests.fuzz.judge import LOSSES
+from tests.fuzz.judge import EPS, LOSSES
 from tests.fuzz.trial import (
     Failure,
     Outcome,
@@ -22,6 +22,9 @@ TOL, MAX_ITER = 1e-10, 5_000
 # what fits of this tolerance may differ in held-out scores, in units of these: fitted
 # values differ by sqrt(2 tol F0) at most, those of rows that were held out by more
 SPREAD = 30 * np.sqrt(2 * TOL)
+# by how much more at most: squared errors of about 2 F0 of two fits, each of which is
+# REACH sqrt(2 tol F0) off, then differ by 4 sqrt(tol) REACH of it
+REACH = 10
 SAME = 1e-9
 RATIOS = {"GroupLasso": "l1_ratio", "DirtyModel": "ratios", "MeanRegularized": "ratios"}
 
@@ -61,13 +64,11 @@ def cv_case(rng):
     check_warnings(caught, search)
     if not np.all(np.isfinite(search.score_path_)):
         raise Failure("scores that are not finite")
-    fits = search_fits(drawn, models, np.sort(alphas)[::-1], splits)
-    own, means, own_short = fold_scores(drawn, fits, splits, pooled=cv == "loo")
-    if not (short or own_short):
-        where = (drawn, models, np.sort(alphas)[::-1], splits)
-        if determined(own, *where):
-            compare(search, own, means)
-            check_choice(search, means, models, np.sort(alphas)[::-1])
+    fits, own_short = search_fits(drawn, models, np.sort(alphas)[::-1], splits)
+    if not (short or own_short) and determined(drawn, fits, splits):
+        own, means = fold_scores(drawn, fits, splits, pooled=cv == "loo")
+        compare(search, own, means)
+        check_choice(search, means, models, np.sort(alphas)[::-1])
     chosen = clone(model).set_params(
         **{name: getattr(search, f"{name}_") for name in at_factor(model, 1.0)}
     )
@@ -144,42 +145,52 @@ def check_warnings(caught, search):
 
 
 def search_fits(drawn, models, alphas, splits):
-    """Yield the models of one ratio and strength, fitted to each training part."""
-    for base in models:
-        for alpha in alphas:
-            fits = []
-            for train, _ in splits:
-                X, y, keywords = drawn.take(train)
-                model = clone(base).set_params(**at_factor(base, alpha))
-                fits.append(model.fit(X, y, **keywords))
-                if len(model.tasks_) < drawn.n_tasks:
-                    raise ValueError("a class is in one test part alone")
-            yield fits
+    """Fit every model at every strength to each training part.
+
+    Returns
+    -------
+    fits : list of list of estimator
+        Of the points of the grid, by fold.
+    short : bool
+        Whether one of them fell short.
+    """
+    points = [(base, alpha) for base in models for alpha in alphas]
+    parts = [drawn.take(train) for train, _ in splits]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fits = [
+            [
+                clone(base).set_params(**at_factor(base, alpha)).fit(X, y, **keywords)
+                for X, y, keywords in parts
+            ]
+            for base, alpha in points
+        ]
+    if any(len(model.tasks_) < drawn.n_tasks for models in fits for model in models):
+        raise ValueError("a class is in one test part alone")
+    short = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    return fits, short
 
 
 def fold_scores(drawn, fits, splits, pooled):
-    """Return scores (n_points, n_folds), (n_points,), and whether a fit fell short.
+    """Return scores (n_points, n_folds), and of all folds (n_points,).
 
     A score is ``- sum_t c_t L_t / sum_t c_t`` over the tasks with held-out rows, twice
     that for the squared loss; that of all folds is their mean, or of all rows together
     if they are ``pooled``.
     """
     scores, means = [], []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for models in fits:
-            sums = np.zeros((2, len(splits), drawn.n_tasks))
-            for k, (model, (_, test)) in enumerate(zip(models, splits, strict=True)):
-                for t, (X, y, w) in enumerate(drawn.rows(test)):
-                    held = w > 0
-                    z = X[held] @ model.coef_[t] + model.intercept_[t]
-                    loss = LOSSES[drawn.loss].value(y[held], z)
-                    sums[:, k, t] = w[held] @ loss, w[held].sum()
-            scores.append([score(drawn, *part) for part in sums.transpose(1, 0, 2)])
-            together = score(drawn, *sums.sum(axis=1))
-            means.append(together if pooled else np.mean(scores[-1]))
-    short = any(issubclass(w.category, ConvergenceWarning) for w in caught)
-    return np.array(scores, dtype=float), np.array(means, dtype=float), short
+    for models in fits:
+        sums = np.zeros((2, len(splits), drawn.n_tasks))
+        for k, (model, (_, test)) in enumerate(zip(models, splits, strict=True)):
+            for t, (X, y, w) in enumerate(drawn.rows(test)):
+                held = w > 0
+                z = X[held] @ model.coef_[t] + model.intercept_[t]
+                loss = LOSSES[drawn.loss].value(y[held], z)
+                sums[:, k, t] = w[held] @ loss, w[held].sum()
+        scores.append([score(drawn, *part) for part in sums.transpose(1, 0, 2)])
+        together = score(drawn, *sums.sum(axis=1))
+        means.append(together if pooled else np.mean(scores[-1]))
+    return np.array(scores, dtype=float), np.array(means, dtype=float)
 
 
 def score(drawn, losses, weight):
@@ -195,24 +206,52 @@ def score(drawn, losses, weight):
     return -factor * (c[held] @ means) / c[held].sum()
 
 
-def determined(own, drawn, models, alphas, splits):
+def determined(drawn, fits, splits):
     """Return whether there is one optimum, as far as scores tell.
 
-    Where entries of a row are tied there may be many, which score differently on what
-    is held out: solvers end at one or the other.
+    A score is only that of an optimum where held-out predictions do not move far while
+    fitted ones hardly do. Where entries of a row are tied the optima may be a polytope:
+    they lie on the face of a dual point, which is known up to the gap.
     """
     if getattr(drawn.model, "norm", "l2") != "linf":
         return True
-    others = [clone(model).set_params(solver="fista") for model in models]
-    other, _, _ = fold_scores(
-        drawn, search_fits(drawn, others, alphas, splits), splits, pooled=False
+    return all(
+        reach(drawn, model, *split) <= REACH
+        for models in fits
+        for model, split in zip(models, splits, strict=True)
     )
-    return bool(np.all(np.abs(other - own) <= allowance(own)))
 
 
-def allowance(own):
-    """Return by how much scores (n_points, n_folds) may differ."""
-    return SPREAD * np.abs(own).max(axis=0)
+def reach(drawn, model, train, test):
+    """Return by how much held-out predictions move, over fitted ones, along the face.
+
+    It is inf where a direction of the face moves no fitted value: the loss does not
+    tell then which of its points is the optimum.
+    """
+    judge, _ = drawn.judge(model, train)
+    z, _ = judge.predictions(model.coef_.T)
+    G = judge.gradient(judge.residuals(z))
+    parts = zip(judge.centred, judge.tasks, strict=True)
+    squares = np.stack([task.v @ X**2 for X, task in parts], 1)
+    # residuals are as near as this to those of all optima, in the metric 1/v
+    near = np.sqrt(2 * judge.kappa * max(model.dual_gap_, 0.0))
+    face = judge.penalty.face(G, near * np.sqrt(squares))
+    fitted, held = [], []
+    for t, (task, (X, _, w)) in enumerate(
+        zip(judge.tasks, drawn.rows(test), strict=True)
+    ):
+        moves = face[:, :, t].T
+        fitted.append(np.sqrt(task.v)[:, None] * (judge.centred[t] @ moves))
+        mean = task.v @ (task.X - judge.centred[t]) / task.v.sum()
+        share = np.sqrt(task.v.sum() * w / max(w.sum(), EPS))
+        held.append(share[:, None] * ((X - mean) @ moves))
+    fitted, held = (np.concatenate(part).astype(float) for part in (fitted, held))
+    _, sigma, Vt = np.linalg.svd(fitted, full_matrices=False)
+    if not len(face):
+        return 0.0
+    if len(sigma) < len(face) or sigma[-1] <= EPS * len(fitted) * sigma[0]:
+        return np.inf
+    return np.linalg.norm(held @ (Vt.T / sigma), 2)
 
 
 def compare(search, own, means):

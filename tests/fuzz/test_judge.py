@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from mtlreg import DirtyModelRegressor, GroupLassoRegressor
 from tests import problems
 from tests.fuzz import penalties
-from tests.fuzz.draw import draw
+from tests.fuzz.draw import Drawn, draw
 from tests.fuzz.judge import Judge, orthonormal
+from tests.fuzz.search import REACH, reach
 from tests.fuzz.trial import Failure, check_fit, strength
 
 PENALTIES = {
@@ -50,6 +52,31 @@ def test_singular_values_and_bases_in_longdouble():
     basis = orthonormal(np.column_stack([A, A[:, 0]]).astype(np.longdouble))
     assert basis.shape == (7, 4)
     np.testing.assert_allclose((basis.T @ basis).astype(float), np.eye(4), atol=1e-17)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GroupLassoRegressor(0.1, norm="linf", tol=1e-10),
+        GroupLassoRegressor(0.1, l1_ratio=0.3, norm="linf", tol=1e-10),
+        DirtyModelRegressor(0.1, 0.07, tol=1e-10),
+    ],
+)
+def test_scores_of_one_of_many_optima_tell_nothing(model):
+    rng = np.random.default_rng(0)
+    X, train = rng.normal(size=(40, 3)), np.arange(40) < 30
+    Y = X @ np.array([[1.0, 2.0], [1.0, -1.0], [0.0, 0.0]])
+    Y += 0.1 * rng.normal(size=Y.shape)
+
+    def moved():
+        codes, weights = np.zeros(40, dtype=int), np.ones(Y.shape)
+        drawn = Drawn(model, X, Y, {}, "columns", X, codes, Y, weights)
+        return reach(drawn, model.fit(X[train], Y[train]), train, ~train)
+
+    assert 0 < moved() < REACH
+    # equal where it is fitted, not where it is held out
+    X[train, 2] = X[train, 1]
+    assert moved() == np.inf
 
 
 @pytest.mark.parametrize("seed", range(3))

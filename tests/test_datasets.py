@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
+from mtlreg.datasets.structures import STRUCTURES
 
-STRUCTURES = ["mean", "group", "low_rank", "dirty", "independent"]
 both = pytest.mark.parametrize(
     "make", [make_multitask_regression, make_multitask_classification]
 )
@@ -148,9 +148,117 @@ def test_independent_structure():
     assert not data.shared_coef.any()
 
 
-def test_at_most_all_features_are_informative():
-    data = make_multitask_regression(n_features=3, n_informative=5, random_state=11)
-    assert np.count_nonzero(data.coef) == 30
+def test_graph_structure():
+    data = make_multitask_regression(4, 5, 20_000, structure="graph", random_state=0)
+    lag = np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
+    np.testing.assert_array_equal(data.graph, lag == 1)
+    # entries of a sample covariance of 20000 features: as of test_feature_correlation
+    np.testing.assert_allclose(np.cov(data.coef), 0.9**lag, rtol=0, atol=0.05)
+
+
+def test_fused_structure():
+    data = make_multitask_regression(12, structure="fused", random_state=0)
+    active = data.coef != 0
+    assert np.all(active == active[0])
+    assert active[0].sum() == 5
+    changes = np.count_nonzero(np.diff(data.coef, axis=0), axis=0)
+    np.testing.assert_array_equal(changes, 2 * active[0])
+
+
+@pytest.mark.parametrize(
+    "structure", ["low_rank_outliers", "group_outliers", "outliers"]
+)
+def test_structures_with_outliers(structure):
+    data = make_multitask_regression(
+        10, 5, 2000, structure=structure, rank=2, random_state=0
+    )
+    own = data.specific_coef
+    outliers = own.any(axis=1)
+    assert outliers.sum() == 2
+    # 4000 entries: their variance is known to 4 sqrt(2 / 4000) = 0.09
+    assert abs(own[outliers].var() - 4) < 0.45
+    shared = data.shared_coef
+    if structure == "low_rank_outliers":
+        assert np.linalg.matrix_rank(shared) == 2
+    elif structure == "group_outliers":
+        assert np.all(np.count_nonzero(shared, axis=1) == 5)
+        assert np.all((shared != 0) == (shared[0] != 0))
+    else:
+        assert np.ptp(shared, axis=0).max() == 0
+
+
+def test_low_rank_sparse_structure():
+    data = make_multitask_regression(structure="low_rank_sparse", random_state=0)
+    assert np.linalg.matrix_rank(data.shared_coef) == 3
+    own = data.specific_coef != 0
+    assert np.all(own.sum(axis=1) == 3)
+    assert np.any(own != own[0])
+    assert np.abs(data.specific_coef[own]).min() >= 1.5
+
+
+def test_common_structure():
+    data = make_multitask_regression(structure="common", random_state=0)
+    assert np.ptp(data.shared_coef, axis=0).max() == 0
+    assert np.all(np.count_nonzero(data.shared_coef, axis=1) == 3)
+    own = data.specific_coef != 0
+    assert np.all(own.sum(axis=1) == 2)
+    assert np.any(own != own[0])
+
+
+def test_clusters_structure():
+    data = make_multitask_regression(
+        10, n_features=400, structure="clusters", random_state=0
+    )
+    np.testing.assert_array_equal(np.sort(np.bincount(data.task_clusters)), [3, 3, 4])
+    same = np.equal.outer(data.task_clusters, data.task_clusters)
+    centers = data.shared_coef
+    distance = np.linalg.norm(centers[:, None] - centers, axis=2)
+    np.testing.assert_array_equal(distance == 0, same)
+    # 4000 deviations: their standard deviation is known to 0.3 / sqrt(8000)
+    assert abs(data.specific_coef.std() - 0.3) < 0.017
+
+
+def test_related_structure():
+    data = make_multitask_regression(
+        6, 5, 20_000, structure="related", rank=2, random_state=0
+    )
+    covariance = data.task_covariance
+    np.testing.assert_allclose(np.diag(covariance), np.ones(6))
+    assert covariance.min() < -0.2
+    np.testing.assert_allclose(np.cov(data.coef), covariance, rtol=0, atol=0.05)
+
+
+def test_tree_structure():
+    data = make_multitask_regression(8, structure="tree", random_state=0)
+    assert data.tree == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    active = data.coef != 0
+    assert np.all(active.sum(axis=1) == 5)
+    shared = active.astype(int) @ active.T
+    assert np.all(shared[[0, 2], [1, 3]] == 5)
+    assert np.all(shared[[0, 1, 4], [2, 3, 7]] >= 4)
+    assert np.all(shared >= 3)
+    assert shared.min() < 4
+
+
+def test_what_is_known_of_one_structure_is_not_of_others():
+    plain = set(make_multitask_regression())
+    known = [
+        set(make_multitask_regression(structure=name)) - plain for name in STRUCTURES
+    ]
+    assert sum(map(len, known)) == len(set().union(*known)) == 4
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (9, 2)])
+def test_at_most_all_features_are_informative(structure, shape):
+    n_tasks, n_features = shape
+    data = make_multitask_regression(
+        n_tasks, 3, n_features, structure=structure, random_state=11
+    )
+    assert data.coef.shape == shape
+    assert np.all(np.isfinite(data.coef))
+    if structure in ("group", "independent", "tree", "fused"):
+        assert np.count_nonzero(data.coef) == data.coef.size
 
 
 @both
@@ -277,7 +385,7 @@ def test_frames_need_pandas(make, monkeypatch):
         ({"n_samples": [5] * 9 + [0]}, ValueError, r"n_samples\[9\] == 0"),
         ({"n_samples": [5.5] * 10}, TypeError, r"n_samples\[0\] must be an instance"),
         ({"n_samples": [5] * 10, "shared_X": True}, ValueError, "int with shared_X"),
-        ({"structure": "tree"}, ValueError, "structure='tree' .* 'mean', 'group'"),
+        ({"structure": "forest"}, ValueError, "structure='forest' .* 'mean', 'group'"),
         ({"n_informative": -1}, ValueError, "n_informative == -1, must be >= 0"),
         ({"rank": 0}, ValueError, "rank == 0, must be >= 1"),
         ({"noise": -1.0}, ValueError, "noise=-1.0 must be at least 0"),

@@ -1,11 +1,11 @@
-"""Generated multi-task data with known coefficients, for examples and tests."""
+"""Rows of tasks whose coefficients are known."""
 
 import numbers
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-__all__ = ["make_multitask_classification", "make_multitask_regression"]
+from mtlreg.datasets.structures import STRUCTURES
 
 
 def make_multitask_regression(
@@ -39,9 +39,10 @@ def make_multitask_regression(
         int, the number of rows that all tasks share.
     n_features : int, default=20
         Number of features.
-    structure : {"mean", "group", "low_rank", "dirty", "independent"}, default="group"
+    structure : str, default="group"
         How the tasks are related. A "sparse" coefficient below is uniform on
-        [0.5, 1.5] with a random sign.
+        [0.5, 1.5] with a random sign; outliers are a fifth of the tasks, rounded down,
+        to which a normal vector with entries of variance 4 is added.
 
         - "mean": a standard normal vector common to all tasks, plus deviations of
           standard deviation 0.3 that sum to zero over the tasks.
@@ -52,11 +53,33 @@ def make_multitask_regression(
           choice of the remaining features.
         - "independent": sparse, each task on its own choice of ``n_informative``
           features.
+        - "graph": standard normal, of a correlation of 0.9 with the task before: a
+          chain.
+        - "fused": sparse, non-zero on the same ``n_informative`` features in all tasks,
+          and of each feature constant but for two changes along the tasks.
+        - "low_rank_outliers", "group_outliers": as "low_rank" and "group", with
+          outliers.
+        - "low_rank_sparse": as "low_rank", plus in each task three times a sparse
+          coefficient on its own choice of features, half of ``n_informative`` (rounded
+          up).
+        - "outliers": one standard normal vector for all tasks, with outliers.
+        - "common": one sparse vector for all tasks, non-zero on half of
+          ``n_informative`` features (rounded up), plus sparse deviations, each task's
+          on its own choice of as many as are left of the number.
+        - "clusters": as many clusters as the square root of ``n_tasks``, rounded, of
+          the same size up to one, with a standard normal vector each, plus deviations
+          of standard deviation 0.3.
+        - "related": normal, each feature with the same random covariance of the tasks:
+          ``rank`` factors and a tenth, scaled to variances of 1.
+        - "tree": sparse, ``n_informative`` features in each task: a third (rounded
+          down) that it shares with a quarter of the tasks, a third that it shares with
+          a half of them, the others with all.
     n_informative : int, default=5
         Number of non-zero coefficients of a task where they are sparse; at most
         ``n_features`` of them are used.
     rank : int, default=3
-        Rank for ``structure="low_rank"``; at most ``min(n_tasks, n_features)`` is used.
+        Rank of "low_rank" and what has it as a part, of which at most
+        ``min(n_tasks, n_features)`` is used; number of factors of "related".
     noise : float, default=1.0
         Standard deviation of the noise; 0 makes the targets exact.
     correlation : float in [0, 1), default=0.0
@@ -92,10 +115,19 @@ def make_multitask_regression(
             The true intercepts.
         shared_coef, specific_coef : ndarray of shape (n_tasks, n_features)
             "mean": the common vector in every row, and the deviations. "dirty": the
-            part on the common features, and each task's own part. "group", "low_rank":
-            ``coef`` and zeros. "independent": zeros and ``coef``.
+            part on the common features, and each task's own part. "independent": zeros
+            and ``coef``. Others: the part that is named first and what is added to it,
+            or ``coef`` and zeros.
         frame : DataFrame or None
             ``X`` and ``y`` in one table with ``as_frame=True``.
+        graph : ndarray of shape (n_tasks, n_tasks)
+            "graph" only: 1 for neighbours, 0 for others.
+        task_clusters : ndarray of shape (n_tasks,)
+            "clusters" only: the cluster of each task.
+        task_covariance : ndarray of shape (n_tasks, n_tasks)
+            "related" only: the covariance of the tasks.
+        tree : list
+            "tree" only: lists of lists of tasks, the halves and their quarters.
 
     Raises
     ------
@@ -243,7 +275,7 @@ def _make_multitask(
 
     # coefficients come first, so that they do not depend on how the rows are drawn
     rng = check_random_state(random_state)
-    shared, specific = _STRUCTURES[structure](
+    shared, specific, known = STRUCTURES[structure](
         rng, (n_tasks, n_features), min(n_informative, n_features), rank
     )
     coef = shared + specific
@@ -270,6 +302,7 @@ def _make_multitask(
         shared_coef=shared,
         specific_coef=specific,
         frame=frame,
+        **known,
     )
 
 
@@ -286,8 +319,8 @@ def _check_options(
     _check_real("noise", noise, np.inf)
     _check_real("correlation", correlation, 1)
     _check_real("missing", missing, 1)
-    if structure not in _STRUCTURES:
-        known = ", ".join(map(repr, _STRUCTURES))
+    if structure not in STRUCTURES:
+        known = ", ".join(map(repr, STRUCTURES))
         raise ValueError(f"structure={structure!r} is unknown: choose one of {known}")
 
 
@@ -358,60 +391,3 @@ def _to_frames(X, y, tasks):
         X.insert(0, "task", tasks)
         y = pd.Series(y, name="target")
     return X, y, pd.concat([X, y], axis=1)
-
-
-def _mean_structure(rng, shape, n_informative, rank):
-    common = rng.standard_normal(shape[1])
-    deviations = 0.3 * rng.standard_normal(shape)
-    return np.tile(common, (shape[0], 1)), deviations - deviations.mean(axis=0)
-
-
-def _group_structure(rng, shape, n_informative, rank):
-    shared = np.zeros(shape)
-    features = rng.permutation(shape[1])[:n_informative]
-    shared[:, features] = _sparse_values(rng, (shape[0], n_informative))
-    return shared, np.zeros(shape)
-
-
-def _low_rank_structure(rng, shape, n_informative, rank):
-    rank = min(rank, *shape)
-    left = rng.standard_normal((shape[0], rank))
-    right = rng.standard_normal((rank, shape[1]))
-    return left @ right / np.sqrt(rank), np.zeros(shape)
-
-
-def _dirty_structure(rng, shape, n_informative, rank):
-    n_common = (n_informative + 1) // 2
-    features = rng.permutation(shape[1])
-    shared = np.zeros(shape)
-    shared[:, features[:n_common]] = _sparse_values(rng, (shape[0], n_common))
-    n_own = n_informative - n_common
-    return shared, _own_features(rng, shape, features[n_common:], n_own)
-
-
-def _independent_structure(rng, shape, n_informative, rank):
-    features = np.arange(shape[1])
-    return np.zeros(shape), _own_features(rng, shape, features, n_informative)
-
-
-def _own_features(rng, shape, features, size):
-    """Each row non-zero on its own ``size`` of the ``features``."""
-    coef = np.zeros(shape)
-    for row in coef:
-        row[rng.choice(features, size, replace=False)] = _sparse_values(rng, size)
-    return coef
-
-
-def _sparse_values(rng, shape):
-    """Uniform on [0.5, 1.5] with a random sign: non-zeros that can be told from 0."""
-    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
-
-
-# (rng, (n_tasks, n_features), n_informative, rank) -> shared_coef, specific_coef
-_STRUCTURES = {
-    "mean": _mean_structure,
-    "group": _group_structure,
-    "low_rank": _low_rank_structure,
-    "dirty": _dirty_structure,
-    "independent": _independent_structure,
-}

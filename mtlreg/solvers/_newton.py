@@ -63,6 +63,8 @@ def _conjugate_gradients(hessian, face, gradient, inverse):
     residual = -face.project(gradient + face.slope)
     along = shaped = inverse.solve(residual)
     size = first = np.vdot(residual, shaped)
+    if first < 0:
+        raise np.linalg.LinAlgError("by rounding, the inverse is indefinite")
     for _ in range(_MOST_PRODUCTS):
         whole = face.project(hessian.multiply(along) + face.curve(along))
         bend = np.vdot(along, whole)

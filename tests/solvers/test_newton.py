@@ -13,7 +13,7 @@ from mtlreg.solvers import BCD
 from mtlreg.solvers._blocks import SharedGram
 from mtlreg.solvers._hessians import make_hessian
 from mtlreg.solvers._models import RowModel
-from mtlreg.solvers._newton import newton_step
+from mtlreg.solvers._newton import _conjugate_gradients, newton_step
 from tests.penalties.test_faces import CASES, structured
 from tests.problems import Case
 
@@ -149,3 +149,15 @@ def test_epochs_are_saved_where_features_are_collinear(penalty, shape, monkeypat
     np.testing.assert_allclose(
         problem.objective(solution.A), problem.objective(plain.A), rtol=1e-9
     )
+
+
+def test_a_system_that_rounding_makes_indefinite_is_refused():
+    class Inverse:
+        def solve(self, r):
+            return -r
+
+    rng = np.random.default_rng(0)
+    A = structured(CASES["l21"], rng)
+    hessian, face = hessians(*A.shape, rng)["stacked"], CASES["l21"].face(A)
+    with pytest.raises(np.linalg.LinAlgError, match="indefinite"):
+        _conjugate_gradients(hessian, face, rng.normal(size=A.shape), Inverse())

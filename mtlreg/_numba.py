@@ -123,7 +123,7 @@ def prox_row(params, j, row, step, scratch):
     """Replace row j by its prox: ``argmin_z h_j(z) + ||z - row||^2 / (2 step)``.
 
     ``params`` is the NamedTuple of a row penalty, the sum of the ``h_j``; ``scratch``
-    is a buffer of the row's length and dtype.
+    is a buffer of the row's dtype, of its length at least.
     """
 
 
@@ -133,7 +133,8 @@ def solve_row(params, j, z, curvature, row, scratch):
 
     ``params`` is the NamedTuple of a row penalty, the sum of the ``h_j``; what ``row``
     held before is where an iterative kernel starts. ``z`` and ``curvature`` may be
-    overwritten. A task of curvature 0 has ``z_t = 0`` and gets 0.
+    overwritten. ``scratch`` is a buffer of four times the row's length. A task of
+    curvature 0 has ``z_t = 0`` and gets 0.
     """
 
 

@@ -194,6 +194,49 @@ def _fused_group_polar(penalty, G):
     return max(roots)
 
 
+def _tree_costs(penalty, n_tasks):
+    """The strength of each set of tasks that is a node; single tasks always are."""
+    every, groups = frozenset(range(n_tasks)), penalty.groups
+    if groups is None:
+        nodes = [frozenset([t]) for t in every] + [every]
+    else:
+        nodes = [frozenset(np.flatnonzero(column).tolist()) for column in groups.T]
+    by_size = isinstance(penalty.node_weight, str)
+    costs = dict.fromkeys([frozenset([t]) for t in every], 0.0)
+    for i, node in enumerate(nodes):
+        if by_size:
+            costs[node] = len(node) ** 0.5
+        else:
+            costs[node] = costs.get(node, 0.0) + penalty.node_weight[i]
+    return {node: penalty.alpha * cost for node, cost in costs.items() if node}
+
+
+def _tree_group(penalty, A):
+    costs = _tree_costs(penalty, A.shape[1]).items()
+    return sum(cost * cp.norm2(row[sorted(node)]) for node, cost in costs for row in A)
+
+
+def _tree_group_polar(penalty, G):
+    """The root s of what the nodes leave of g, each after those in it."""
+    costs = _tree_costs(penalty, G.shape[1])
+    costs = {node: cost for node, cost in costs.items() if cost > 0 or len(node) == 1}
+    roots = [0.0]
+
+    def excess(s, g, node):
+        inside = [other for other in costs if other < node]
+        tops = [other for other in inside if not any(other < one for one in inside)]
+        rests = [max(excess(s, g, top), 0) for top in tops]
+        return np.linalg.norm(rests or g[list(node)]) - s * costs[node]
+
+    for g in G:
+        for node in [node for node in costs if not any(node < one for one in costs)]:
+            size = np.linalg.norm(g[list(node)])
+            if size > 0:
+                top = 1.1 * size / costs[node]
+                roots.append(brentq(excess, 0, top, (g, node), 1e-15 * top, 1e-14))
+    return max(roots)
+
+
 def _trace(penalty, A):
     return penalty.alpha * cp.normNuc(A)
 
@@ -452,6 +495,8 @@ PENALTY_ORACLES = {
             "fused-entries": FusedGroup(1.1, 0.0, 0.4),
         },
     ),
+    # of so many tasks as the tree has: see `tests.problems.WEIGHTED_CASES`
+    "tree_group": PenaltyOracle(_tree_group, _tree_group_polar, {}),
     "trace": PenaltyOracle(_trace, _trace_polar, {"trace": TraceNorm(0.8)}),
     "squared_trace": PenaltyOracle(
         _squared_trace,

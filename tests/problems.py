@@ -24,6 +24,7 @@ from mtlreg.penalties import (
     SparseGroup,
     Tied,
     TraceNorm,
+    TreeGroup,
     Weighted,
     with_options,
 )
@@ -39,6 +40,8 @@ PENALTY_CASES = {
 # of three tasks
 CHAIN = np.array([[0.0, 0.5, 0.0], [0.5, 0.0, 2.0], [0.0, 2.0, 0.0]])
 PAIR = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+# two tasks in a branch, the third one without a node of its own
+BRANCH = np.array([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]], dtype=bool)
 # of four features
 WEIGHT = np.array([0.5, 2.0, 1.0, np.inf])
 FREE = np.array([2.0, 0.0, 1.0, np.inf])
@@ -65,6 +68,9 @@ WEIGHTED_CASES = {
         ("0-mean-free", MeanRegularization(0.3, 0.0), FREE, {}),
         ("0-mean-all", MeanRegularization(0.3, 0.0), np.minimum(FREE, 3.0), {}),
         ("0-mean-ridge", MeanRegularization(0.3, 0.0), FREE, {"ridge": 0.1}),
+        ("tree", TreeGroup(0.8, BRANCH), WEIGHT, {}),
+        ("signs-tree", TreeGroup(0.8, BRANCH), WEIGHT, {"positive": True}),
+        ("0-tree", TreeGroup(0.8, BRANCH), FREE, {"ridge": 0.2}),
         ("graph", GraphRegularization(0.3, CHAIN), WEIGHT, {"ridge": 0.1}),
         ("0-graph", GraphRegularization(0.3, PAIR), FREE, {}),
     ]

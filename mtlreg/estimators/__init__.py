@@ -75,6 +75,12 @@ from mtlreg.estimators.trace_norm import (
     TraceNormRegressor,
     TraceNormRegressorCV,
 )
+from mtlreg.estimators.tree_group_lasso import (
+    TreeGroupLassoClassifier,
+    TreeGroupLassoClassifierCV,
+    TreeGroupLassoRegressor,
+    TreeGroupLassoRegressorCV,
+)
 
 # the classes of a stem: without and with cross-validation, regressor and classifier
 STEMS = {
@@ -107,6 +113,12 @@ STEMS = {
         FusedGroupLassoClassifier,
         FusedGroupLassoRegressorCV,
         FusedGroupLassoClassifierCV,
+    ),
+    "TreeGroupLasso": (
+        TreeGroupLassoRegressor,
+        TreeGroupLassoClassifier,
+        TreeGroupLassoRegressorCV,
+        TreeGroupLassoClassifierCV,
     ),
     "TaskRelationship": (
         TaskRelationshipRegressor,
@@ -198,6 +210,10 @@ __all__ = [
     "TraceNormClassifierCV",
     "TraceNormRegressor",
     "TraceNormRegressorCV",
+    "TreeGroupLassoClassifier",
+    "TreeGroupLassoClassifierCV",
+    "TreeGroupLassoRegressor",
+    "TreeGroupLassoRegressorCV",
     "alpha_grid",
     "alpha_max",
     "regularization_path",

@@ -14,6 +14,7 @@ from mtlreg.estimators._checks import (
 )
 from mtlreg.inputs.labels import encode, label_array
 from mtlreg.inputs.read import keep_tasks
+from mtlreg.penalties.learning import learned, learns, single_tasks
 from mtlreg.problem.data import Cells
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.rows import append_ones, scale_columns
@@ -174,8 +175,18 @@ class Fit:
         return other
 
     def _pose(self, model, penalty, problem):
+        if learns(penalty):
+            penalty = self._learned(model, penalty, problem)
+            problem = problem.with_penalty(self._of_kept(penalty))
         self.model, self._penalty, self.problem = model, penalty, problem
         self.solver = self._solver()
+
+    def _learned(self, model, penalty, problem):
+        """Return the penalty with what fits of single tasks say."""
+        alone = single_tasks(float(np.mean(problem.square_norms)))
+        self.model, self.problem = model, problem.with_penalty(alone)
+        A = self._solver().solve(self.problem).A
+        return learned(penalty, self._of_kept(penalty).inside(A), self.kept)
 
     def _of_kept(self, penalty):
         return penalty if self.kept.all() else penalty.restrict(tasks=self.kept)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg.inputs.labels import encode, label_array, label_kind
+from mtlreg.inputs.labels import positions
 from mtlreg.penalties.graph import check_graph
 
 
@@ -45,7 +45,7 @@ def _of_networkx(graph, tasks):
             "graph has directed edges, but a penalty ties both tasks alike: give "
             "graph.to_undirected()"
         )
-    _positions(list(graph.nodes), tasks)
+    positions(list(graph.nodes), tasks, "graph")
     return _of_edges(list(graph.edges(data="weight", default=1)), tasks)
 
 
@@ -57,7 +57,7 @@ def _of_edges(edges, tasks):
                 f"{edge!r}"
             )
     ends = [end for edge in edges for end in edge[:2]]
-    places = _positions(ends, tasks).reshape(-1, 2)
+    places = positions(ends, tasks, "graph").reshape(-1, 2)
     weights = np.zeros((len(tasks), len(tasks)))
     seen = set()
     for edge, (s, t) in zip(edges, places.tolist(), strict=True):
@@ -81,21 +81,3 @@ def _is_weight(weight):
         return 0 <= float(weight) < np.inf and not isinstance(weight, str)
     except (TypeError, ValueError):
         return False
-
-
-def _positions(labels, tasks):
-    """Return the places of labels among the tasks, or raise ValueError."""
-    if not labels:
-        return np.zeros(0, dtype=np.intp)
-    values = np.empty(len(labels), dtype=object)
-    values[:] = labels
-    found = label_array(values, "graph")
-    same = label_kind(found) == label_kind(tasks)
-    codes = encode(found, tasks) if same else np.full(len(found), -1)
-    if np.any(codes < 0):
-        unknown = list(dict.fromkeys(found[codes < 0].tolist()))
-        raise ValueError(
-            f"graph has no tasks {unknown[:10]} to tie (tasks_ is like "
-            f"{tasks[:3].tolist()}): leave them out, or give them as in the data"
-        )
-    return codes

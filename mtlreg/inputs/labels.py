@@ -420,3 +420,29 @@ def _complete(classes, single, tasks):
         )
     if single.any():
         classes[single] = shared
+
+
+def positions(labels, tasks, name):
+    """Return the places of labels among the tasks, or raise ValueError.
+
+    Parameters
+    ----------
+    labels : list
+    tasks : ndarray of shape (n_tasks,)
+    name : str
+        Of the argument that holds the labels.
+    """
+    if not labels:
+        return np.zeros(0, dtype=np.intp)
+    values = np.empty(len(labels), dtype=object)
+    values[:] = labels
+    found = label_array(values, name)
+    same = label_kind(found) == label_kind(tasks)
+    codes = encode(found, tasks) if same else np.full(len(found), -1)
+    if np.any(codes < 0):
+        unknown = list(dict.fromkeys(found[codes < 0].tolist()))
+        raise ValueError(
+            f"{name} has no tasks {unknown[:10]} to tie (tasks_ is like "
+            f"{tasks[:3].tolist()}): leave them out, or give them as in the data"
+        )
+    return codes

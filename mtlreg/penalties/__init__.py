@@ -25,6 +25,7 @@ from mtlreg.penalties.squared import SquaredGauge
 from mtlreg.penalties.squared_trace import SquaredTraceNorm
 from mtlreg.penalties.tied import Tied
 from mtlreg.penalties.trace import TraceNorm
+from mtlreg.penalties.tree import TreeGroup
 from mtlreg.penalties.weighted import Weighted
 
 PENALTIES = {
@@ -33,6 +34,7 @@ PENALTIES = {
     "l1linf": L1Linf,
     "sparse_group": SparseGroup,
     "fused_group": FusedGroup,
+    "tree_group": TreeGroup,
     "trace": TraceNorm,
     "squared_trace": SquaredTraceNorm,
     "column_l2": ColumnL2,
@@ -75,6 +77,7 @@ __all__ = [
     "SquaredTraceNorm",
     "Tied",
     "TraceNorm",
+    "TreeGroup",
     "Weighted",
     "with_options",
 ]

@@ -94,6 +94,7 @@ class Penalty(ABC):
     free_rows: np.ndarray | None = None
     ridge_of_free_rows = 0.0
     smooth: "Quadratic | None" = None
+    learns = False  # see `mtlreg.penalties.learning`
 
     @abstractmethod
     def value(self, A):
@@ -168,8 +169,6 @@ class Penalty(ABC):
     def absent_task(self, A):
         """Return what a task without data gets, an array like A but for its last axis.
 
-        Where it matters which task it is, `with_absent` is overridden.
-
         Parameters
         ----------
         A : ndarray
@@ -178,7 +177,7 @@ class Penalty(ABC):
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 
     def with_absent(self, A, kept):
-        """Return the variable of all tasks, which this penalty is of.
+        """Return the variable of all tasks, those without data by `absent_task`.
 
         Parameters
         ----------

@@ -89,7 +89,7 @@ def _prox_l2_row(params, j, row, step, scratch):
     size = row.size
     for t in range(size):
         scratch[t] = abs(row[t])
-    scratch.sort()
+    scratch[:size].sort()
     largest = scratch[size - 1]
     mu = 1.0
     if largest > 0.0:

@@ -387,7 +387,8 @@ def _build_run_epoch(salt):
     @njit
     def run_epoch(columns, params, curvature, A, active_only, buffers):
         salt  # noqa: B018  (in the cache key, see njit)
-        z, bends, before, scratch = buffers[0], buffers[1], buffers[2], buffers[3]
+        z, bends, before = buffers[0], buffers[1], buffers[2]
+        scratch = buffers[3:].reshape(-1)
         for j in range(A.shape[0]):
             row = A[j]
             active = False
@@ -417,6 +418,6 @@ run_epoch = _build_run_epoch(source_digest())
 
 ``run_epoch(columns, params, curvature, A, active_only, buffers)`` with ``columns`` the
 NamedTuple of a block, ``params`` of a row penalty, ``curvature`` (k, n_tasks) the
-second derivatives of the model and ``buffers`` (4, n_tasks). Rows that are 0 are passed
+second derivatives of the model and ``buffers`` (7, n_tasks). Rows that are 0 are passed
 over if ``active_only``. A and the state of ``columns`` are changed in place.
 """

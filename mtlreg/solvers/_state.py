@@ -94,7 +94,7 @@ class ModelState:
     def __init__(self, columns, curvature, penalty, A, gradient, loss):
         self.curvature, self.penalty, self.A = curvature, penalty, A
         self._params = penalty.row_params
-        self._buffers = np.empty((4, A.shape[1]), dtype=A.dtype)
+        self._buffers = np.empty((7, A.shape[1]), dtype=A.dtype)
         self.n_epochs = 0
         self.rounding = _ROUNDING * float(np.finfo(A.dtype).eps)
         self.keep(columns, gradient, loss)

@@ -20,6 +20,7 @@ from mtlreg.penalties import (
     SquaredClusterNorm,
     SquaredTraceNorm,
     TraceNorm,
+    TreeGroup,
 )
 from mtlreg.penalties.sparse_group import SparseGroup
 
@@ -177,6 +178,21 @@ STEM_ORACLES = {
             "alpha_group": ratio * alpha,
             "alpha_sparse": ratio * alpha,
         },
+    ),
+    "TreeGroupLasso": StemOracle(
+        penalty=lambda est: TreeGroup(est.alpha),
+        parameters="alpha=0.05, *, tree='flat', node_weight='size'",
+        attributes="support_ tree_",
+        cases={"tree": {}},
+        refused={
+            "tree": ["other", None, 1, [], [[]], [0, 1], [0, 1, 2, 2], np.ones((3, 3))],
+            "node_weight": ["other", None, [1.0], [1.0, 1.0, 1.0, -1.0]],
+        },
+        accepted={
+            "tree": ["flat", "ward", [[0, 1], 2], np.ones((1, 3), dtype=bool)],
+            "node_weight": ["size", [0.0, 0.0, 0.0, 1.0], np.ones(4)],
+        },
+        search_parameters="tree='flat', node_weight='size'",
     ),
     "TaskRelationship": StemOracle(
         penalty=lambda est: SquaredTraceNorm(est.alpha),

@@ -29,7 +29,8 @@ def _solve(params, z, curvature, row, scratch):
 def solve(penalty, z, curvature, start=None):
     row = np.zeros_like(z) if start is None else start.copy()
     # which may overwrite both
-    _solve(penalty.row_params, z.copy(), curvature.copy(), row, np.empty_like(z))
+    scratch = np.empty(4 * z.size, dtype=z.dtype)
+    _solve(penalty.row_params, z.copy(), curvature.copy(), row, scratch)
     return row
 
 

@@ -44,6 +44,7 @@ from mtlreg.estimators.penalized import (
     PenalizedRegressor,
     PenalizedRegressorCV,
 )
+from mtlreg.estimators.reduced_rank import ReducedRankRegressor
 from mtlreg.estimators.robust_group_lasso import (
     RobustGroupLassoClassifier,
     RobustGroupLassoClassifierCV,
@@ -189,6 +190,7 @@ __all__ = [
     "PenalizedClassifierCV",
     "PenalizedRegressor",
     "PenalizedRegressorCV",
+    "ReducedRankRegressor",
     "RegularizationPath",
     "RobustGroupLassoClassifier",
     "RobustGroupLassoClassifierCV",

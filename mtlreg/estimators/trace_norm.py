@@ -13,8 +13,8 @@ from mtlreg.inputs.read import read_features
 from mtlreg.penalties import TraceNorm
 
 
-class _Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The subspace that the tasks share, as new features."""
+class Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What all have whose ``components_`` are a subspace: these as new features."""
 
     def transform(self, X):
         """Return the features of the subspace that the tasks share.
@@ -37,7 +37,7 @@ class _Subspace(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
 
 @dataclass(eq=False, repr=False)
-class _TraceNorm(_Subspace, Stem):
+class _TraceNorm(Subspace, Stem):
     """The penalty on A = ``coef_.T`` is the sum of its singular values::
 
         alpha ||A||_*
@@ -104,7 +104,7 @@ class TraceNormClassifier(_TraceNorm, MultiTaskClassifier):
 
 
 @estimator
-class TraceNormRegressorCV(_Subspace, RegressorCV):
+class TraceNormRegressorCV(Subspace, RegressorCV):
     """`TraceNormRegressor` with strengths by cross-validation.
 
     Examples
@@ -121,7 +121,7 @@ class TraceNormRegressorCV(_Subspace, RegressorCV):
 
 
 @estimator
-class TraceNormClassifierCV(_Subspace, ClassifierCV):
+class TraceNormClassifierCV(Subspace, ClassifierCV):
     """`TraceNormClassifier` with strengths by cross-validation.
 
     Examples

@@ -66,20 +66,33 @@ class TraceNorm(OfSingularValues, Gauge):
         return thresholded(A, lambda sigma: step * self.alpha)
 
     def attributes(self, A, blocks):
-        _, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
-        rounding = max(A.shape) * np.finfo(A.dtype).eps
-        rank = int(np.sum(sigma > rounding * np.max(sigma, initial=0.0)))
-        # the sign of a singular vector is arbitrary
-        largest = np.argmax(np.abs(Vt), axis=1)
-        signs = np.sign(np.take_along_axis(Vt, largest[:, None], axis=1))
-        components = (Vt * signs)[:rank]
-        return {
-            "rank_": rank,
-            "components_": np.ascontiguousarray(components, dtype=A.dtype),
-        }
+        return subspace(A)
 
     def polar(self, G):
         return spectral_norm(G) / self.alpha
+
+
+def subspace(A, rank=None):
+    """Return the rank of A and the components of its columns, by attribute.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_features, n_tasks)
+    rank : int, optional
+        By default how many singular values are more than rounding.
+    """
+    _, sigma, Vt = np.linalg.svd(A.T.astype(np.float64), full_matrices=False)
+    if rank is None:
+        rounding = max(A.shape) * np.finfo(A.dtype).eps
+        rank = int(np.sum(sigma > rounding * np.max(sigma, initial=0.0)))
+    # the sign of a singular vector is arbitrary
+    largest = np.argmax(np.abs(Vt), axis=1)
+    signs = np.sign(np.take_along_axis(Vt, largest[:, None], axis=1))
+    components = (Vt * signs)[:rank]
+    return {
+        "rank_": rank,
+        "components_": np.ascontiguousarray(components, dtype=A.dtype),
+    }
 
 
 def trace_norm(A):

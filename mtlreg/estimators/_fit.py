@@ -53,7 +53,7 @@ class Fit:
         data, loss = read.data, model._loss()
         self.kept = np.ones(len(read.tasks), dtype=bool)
         self._in_A, self._origin = model._shrinks_intercepts(), 0.0
-        self.units = model._units(read)
+        self.units = model._units(read, penalty)
         if self._in_A:
             self._check_bounded(loss)
             self._origin = self._mean_target(loss)
@@ -132,10 +132,10 @@ class Fit:
             X = scale_columns(X, 1.0 / self.units)
         return dataclasses.replace(data, X=X, y=y)
 
-    def poses(self, model):
+    def poses(self, model, penalty):
         """Return whether the problem of a model differs in its penalty only."""
         return model._shrinks_intercepts() == self._in_A and np.array_equal(
-            model._units(self.read), self.units
+            model._units(self.read, penalty), self.units
         )
 
     def with_penalty(self, model, penalty):
@@ -156,7 +156,7 @@ class Fit:
         """
         other = copy.copy(self)
         other._in_A, other._origin = model._shrinks_intercepts(), 0.0
-        other.units = model._units(self.read)
+        other.units = model._units(self.read, penalty)
         if other._in_A:
             other._origin = statistics.mean_target if origin is None else origin
             statistics = statistics.with_ones(other._origin)

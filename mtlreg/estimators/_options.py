@@ -61,12 +61,15 @@ def units_of_weights(model, penalty, read):
 
     Parameters
     ----------
-    model, penalty, read
+    model, read
         As in `read_options`.
+    penalty : Penalty
+        Of the model, with its options.
     """
     if model.feature_weight is None or _is_sum_over_rows(penalty):
         return None
-    weight, name = _weights(model.feature_weight, read), type(penalty).__name__
+    weight = _weights(model.feature_weight, read)
+    name = type(getattr(penalty, "penalty", penalty)).__name__
     bad = ~((weight > 0) & (weight < np.inf))
     if bad.any():
         raise ValueError(
@@ -74,7 +77,7 @@ def units_of_weights(model, penalty, read):
             f"finite, got {weight[bad][0]}: give a small weight to a feature that is "
             f"not to be penalised, and leave one out of X to exclude it"
         )
-    ridge = model.ridge + getattr(penalty, "ridge", 0.0)
+    ridge = getattr(penalty, "ridge", 0.0)
     if ridge > 0:
         raise ValueError(
             f"feature_weight and ridge={ridge} do not go together for {name}, "

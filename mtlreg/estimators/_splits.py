@@ -212,7 +212,7 @@ class RowFold:
             penalty = model._whole_penalty(self._read)
             if not self.present.all():
                 penalty = penalty.restrict(tasks=self.present)
-            if fit is not None and fit.poses(model):
+            if fit is not None and fit.poses(model, penalty):
                 fit = fit.with_penalty(model, penalty)
             else:
                 fit = self._fit(model, penalty)
@@ -285,7 +285,7 @@ class StatisticsFold:
         training, fit = self._merge(), None
         for model in models:
             penalty = model._whole_penalty(self._fit.read)
-            if fit is not None and fit.poses(model):
+            if fit is not None and fit.poses(model, penalty):
                 fit = fit.with_penalty(model, penalty)
             else:
                 fit = self._fit.with_statistics(model, penalty, training)

@@ -128,13 +128,13 @@ class Stem:
         """Return whether the penalty has the intercepts as the last row of A."""
         return False
 
-    def _units(self, read):
+    def _units(self, read, penalty):
         """Return what columns of X are divided by in the problem, or None.
 
         Those of the features of a `FitInput`, and last of ones if the intercepts are
-        shrunken.
+        shrunken. The penalty has its options, and perhaps more tasks.
         """
-        return units_of_weights(self, self._penalty(read), read)
+        return units_of_weights(self, penalty, read)
 
     def _unit(self, problem):
         """Return what the strength 1 of a search is in leading strengths."""

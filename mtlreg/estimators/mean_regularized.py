@@ -90,7 +90,7 @@ class _MeanRegularized(Stem):
     def _shrinks_intercepts(self):
         return bool(self.alpha_intercept > 0)
 
-    def _units(self, read):
+    def _units(self, read, penalty=None):
         with np.errstate(all="ignore"):
             ratio = np.divide(self.alpha_intercept, self.alpha)
         if not 0 < ratio < np.inf:
@@ -474,7 +474,7 @@ def _leave_one_out_scores(whole, models, factors):
     order = np.argsort(read.rows)
     for ratio, model in enumerate(models):
         penalty = model._whole_penalty(read)
-        if fit is None or not fit.poses(model):
+        if fit is None or not fit.poses(model, penalty):
             fit = Fit(model, read, penalty)
             left_out = LeaveOneOut(fit.problem, fit.data, proportional)
         for index, factor in enumerate(factors[ratio]):

@@ -18,6 +18,7 @@ from tests.estimators.cases import KINDS, draw
 from tests.estimators.naive import NaiveProblem
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
+CHAIN = np.eye(3, k=1) + np.eye(3, k=-1)
 NAMES = np.array(["a", "b", "c", "d", "e"])
 
 
@@ -108,11 +109,12 @@ def test_a_task_of_one_class_passes_on_what_it_ties():
     np.testing.assert_array_equal(est.graph_, np.eye(3, k=1) + np.eye(3, k=-1))
 
 
-def test_a_task_that_a_fold_lacks_passes_on_what_it_ties():
+@pytest.mark.parametrize("graph", ["chain", [(0, 1), (1, 2)], CHAIN])
+def test_a_task_that_a_fold_lacks_passes_on_what_it_ties(graph):
     X, y, tasks = draw(n=90, n_tasks=3)
     train = tasks != 1
     search = GraphRegularizedRegressorCV(
-        graph="chain", alphas=[0.5], cv=[(train, ~train)], unseen_task="mean", tol=1e-10
+        graph=graph, alphas=[0.5], cv=[(train, ~train)], unseen_task="mean", tol=1e-10
     )
     search.fit(X, y, tasks=tasks)
     alone = model("regressor", alpha=0.5, graph=[(0, 2, 0.5)], unseen_task="mean")

@@ -21,6 +21,7 @@ from mtlreg.penalties import (
     L21,
     PENALTIES,
     ColumnL2,
+    CommonDeviation,
     CompleteGraph,
     Dirty,
     FusedGroup,
@@ -35,6 +36,7 @@ from mtlreg.penalties import (
     SquaredTraceNorm,
     TraceNorm,
 )
+from tests import shared_oracles
 
 
 def minimise(objective):
@@ -533,6 +535,11 @@ PENALTY_ORACLES = {
             "dirty-l2": Dirty(1.2, 0.9, "l2"),
         },
     ),
+    "common_deviation": PenaltyOracle(
+        shared_oracles.common_deviation,
+        shared_oracles.common_deviation_polar,
+        {"common": CommonDeviation(1.3, 0.9)},
+    ),
     "infimal_sum": PenaltyOracle(
         _infimal_sum,
         _infimal_sum_polar,
@@ -602,6 +609,8 @@ def value(penalty, A):
     """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
     if type(penalty) is PENALTIES["dirty"]:
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    if type(penalty) is PENALTIES["common_deviation"]:
+        return shared_oracles.common_deviation_value(penalty, A)
     if type(penalty) is PENALTIES["squared_cluster"]:
         return _cluster_value(penalty, A)
     if type(penalty) is PENALTIES["weighted"]:

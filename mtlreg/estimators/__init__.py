@@ -6,6 +6,12 @@ from mtlreg.estimators.clustered import (
     ClusteredRegressor,
     ClusteredRegressorCV,
 )
+from mtlreg.estimators.common_deviation import (
+    CommonDeviationClassifier,
+    CommonDeviationClassifierCV,
+    CommonDeviationRegressor,
+    CommonDeviationRegressorCV,
+)
 from mtlreg.estimators.crossed import CrossedMeanRegularizedRegressor
 from mtlreg.estimators.dirty_model import (
     DirtyModelClassifier,
@@ -127,6 +133,12 @@ STEMS = {
         TaskRelationshipRegressorCV,
         TaskRelationshipClassifierCV,
     ),
+    "CommonDeviation": (
+        CommonDeviationRegressor,
+        CommonDeviationClassifier,
+        CommonDeviationRegressorCV,
+        CommonDeviationClassifierCV,
+    ),
     "RobustLowRank": (
         RobustLowRankRegressor,
         RobustLowRankClassifier,
@@ -165,6 +177,10 @@ __all__ = [
     "ClusteredClassifierCV",
     "ClusteredRegressor",
     "ClusteredRegressorCV",
+    "CommonDeviationClassifier",
+    "CommonDeviationClassifierCV",
+    "CommonDeviationRegressor",
+    "CommonDeviationRegressorCV",
     "CrossedMeanRegularizedRegressor",
     "DirtyModelClassifier",
     "DirtyModelClassifierCV",

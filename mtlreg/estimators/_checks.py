@@ -6,6 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_scalar
 
+from mtlreg.inputs.labels import encode, label_array
+
 
 def check_real(value, name, *, minimum, strict=False, infinite=False):
     """Raise unless ``value`` is a number >= (or >, if strict) ``minimum``.
@@ -66,6 +68,60 @@ def _no_real(kind):
 def has_labels(weights):
     """Return whether they belong to labels: of a dict, or of a series by its index."""
     return hasattr(weights, "keys")
+
+
+def given_values(weights):
+    """Return the weights of labels, or others, without the labels."""
+    return list(dict(weights.items()).values()) if has_labels(weights) else weights
+
+
+def numbers_of_tasks(values, name, tasks):
+    """Return a parameter of numbers > 0, by task or in the order of ``tasks``.
+
+    Raises TypeError or ValueError unless there is one for each of the tasks.
+    """
+    if has_labels(values):
+        numbers = _by_label(values, name, tasks)
+    else:
+        if np.ma.is_masked(values):
+            values = values.astype(np.float64).filled(np.nan)
+        numbers = as_numbers(values, name)
+        if numbers.shape != tasks.shape:
+            raise ValueError(
+                f"{name} has shape {numbers.shape}, but there are {len(tasks)} "
+                f"tasks; give one weight for each of tasks_, or a dict by task"
+            )
+    bad = ~(np.isfinite(numbers) & (numbers > 0))
+    if bad.any():
+        raise ValueError(
+            f"{name} must be finite and > 0, got {numbers[bad][0]} for task "
+            f"{tasks[bad][0]!r}"
+        )
+    return numbers
+
+
+def _by_label(weights, name, tasks):
+    keys = list(weights.keys())
+    weights = dict(weights.items())
+    if len(weights) < len(keys):
+        raise ValueError(
+            f"{name} has {len(keys)} entries for {len(weights)} different labels; "
+            f"give every task one weight"
+        )
+    labels = tasks.tolist()
+    if all(label in weights for label in labels):
+        return as_numbers([weights[label] for label in labels], name)
+    # dates have many types, of which only the labels themselves are made one
+    keys = label_array(list(weights), f"the keys of {name}")
+    order = np.argsort(keys)
+    codes = encode(tasks, keys[order])
+    if np.any(codes < 0):
+        raise ValueError(
+            f"{name} has no entry for the tasks {tasks[codes < 0][:10].tolist()} "
+            f"(its keys are like {keys[:3].tolist()}); give every task a weight"
+        )
+    values = list(weights.values())
+    return as_numbers([values[k] for k in order[codes]], name)
 
 
 def check_choice(value, name, choices):

@@ -7,12 +7,10 @@ import warnings
 import numpy as np
 
 from mtlreg.estimators._checks import (
-    as_numbers,
     check_choice,
-    has_labels,
     levels_to_caller,
+    numbers_of_tasks,
 )
-from mtlreg.inputs.labels import encode, label_array
 from mtlreg.inputs.read import keep_tasks
 from mtlreg.penalties.learning import learned, learns, single_tasks
 from mtlreg.problem.data import Cells
@@ -293,45 +291,4 @@ def task_scale(task_weight, tasks, totals, kept):
         if task_weight == "equal":
             return np.ones(int(kept.sum()))
         return kept.sum() * totals[kept] / totals[kept].sum()
-    if has_labels(task_weight):
-        scale = _by_label(task_weight, tasks)
-    else:
-        if np.ma.is_masked(task_weight):
-            task_weight = task_weight.astype(np.float64).filled(np.nan)
-        scale = as_numbers(task_weight, "task_weight")
-        if scale.shape != tasks.shape:
-            raise ValueError(
-                f"task_weight has shape {scale.shape}, but there are {len(tasks)} "
-                f"tasks; give one weight for each of tasks_, or a dict by task"
-            )
-    bad = ~(np.isfinite(scale) & (scale > 0))
-    if bad.any():
-        raise ValueError(
-            f"task_weight must be finite and > 0, got {scale[bad][0]} for task "
-            f"{tasks[bad][0]!r}"
-        )
-    return scale[kept]
-
-
-def _by_label(weights, tasks):
-    keys = list(weights.keys())
-    weights = dict(weights.items())
-    if len(weights) < len(keys):
-        raise ValueError(
-            f"task_weight has {len(keys)} entries for {len(weights)} different labels; "
-            f"give every task one weight"
-        )
-    labels = tasks.tolist()
-    if all(label in weights for label in labels):
-        return as_numbers([weights[label] for label in labels], "task_weight")
-    # dates have many types, of which only the labels themselves are made one
-    keys = label_array(list(weights), "the keys of task_weight")
-    order = np.argsort(keys)
-    codes = encode(tasks, keys[order])
-    if np.any(codes < 0):
-        raise ValueError(
-            f"task_weight has no entry for the tasks {tasks[codes < 0][:10].tolist()} "
-            f"(its keys are like {keys[:3].tolist()}); give every task a weight"
-        )
-    values = list(weights.values())
-    return as_numbers([values[k] for k in order[codes]], "task_weight")
+    return numbers_of_tasks(task_weight, "task_weight", tasks)[kept]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtlreg.estimators._checks import as_numbers, check_real, has_labels
+from mtlreg.estimators._checks import as_numbers, check_real, given_values, has_labels
 
 
 def check_options(model):
@@ -31,8 +31,7 @@ def check_options(model):
 
 def given_weights(weight):
     """Return the numbers in a `feature_weight`, by name or not."""
-    given = list(dict(weight.items()).values()) if has_labels(weight) else weight
-    return as_numbers(given, "feature_weight")
+    return as_numbers(given_values(weight), "feature_weight")
 
 
 def read_options(model, penalty, read):

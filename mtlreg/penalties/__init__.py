@@ -9,6 +9,7 @@ from mtlreg.penalties.base import (
 )
 from mtlreg.penalties.cluster import SquaredClusterNorm
 from mtlreg.penalties.columns import ColumnL2
+from mtlreg.penalties.common import CommonDeviation
 from mtlreg.penalties.dirty import Dirty
 from mtlreg.penalties.fused import FusedGroup
 from mtlreg.penalties.graph import CompleteGraph, GraphRegularization
@@ -43,6 +44,7 @@ PENALTIES = {
     "complete_graph": CompleteGraph,
     "graph": GraphRegularization,
     "dirty": Dirty,
+    "common_deviation": CommonDeviation,
     "infimal_sum": InfimalSum,
     "ridge": Ridge,
     "tied": Tied,
@@ -56,6 +58,7 @@ __all__ = [
     "L21",
     "PENALTIES",
     "ColumnL2",
+    "CommonDeviation",
     "CompleteGraph",
     "Dirty",
     "FusedGroup",

@@ -172,7 +172,7 @@ class Penalty(ABC):
         Parameters
         ----------
         A : ndarray
-            The variable, of the other tasks.
+            The variable of these.
         """
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 
@@ -187,7 +187,7 @@ class Penalty(ABC):
         """
         full = np.empty((*A.shape[:-1], len(kept)), dtype=A.dtype)
         full[..., kept] = A
-        full[..., ~kept] = self.absent_task(A)[..., None]
+        full[..., ~kept] = self.restrict(tasks=kept).absent_task(A)[..., None]
         return full
 
     def split(self, A):

@@ -15,6 +15,7 @@ from mtlreg.penalties.base import (
 from mtlreg.penalties.face import linear_face, norm_face, tied_face
 from mtlreg.penalties.infimal import coefficients_of
 from mtlreg.penalties.l1 import L1
+from mtlreg.penalties.roots import step_inside
 from mtlreg.penalties.sparse_group import NORMS
 
 
@@ -56,15 +57,11 @@ def _find_level(z, curvature, radius, cap):
             lower = lam
         else:
             upper = lam
-        following = lam + total / bend if bend > 0.0 else -1.0
-        if abs(following - lam) <= 1e-15 * lam:
-            break
-        if following <= lower or following >= upper:
-            following = 0.5 * (lower + upper)
-            if following <= lower or following >= upper:
-                break
+        step = total / bend if bend > 0.0 else np.inf
+        following = step_inside(lam, step, lower, upper)
+        if following == lam:
+            return lam
         lam = following
-    return lam
 
 
 @prox_row.register(DirtyLinfRow)

@@ -11,6 +11,7 @@ from mtlreg.penalties import (
     L1,
     L21,
     ColumnL2,
+    CommonDeviation,
     CompleteGraph,
     Dirty,
     FusedGroup,
@@ -238,6 +239,24 @@ STEM_ORACLES = {
         one_ratio={"ratios": [1.0]},
         at=lambda alpha, ratio: {
             "alpha_shared": alpha,
+            "alpha_specific": alpha / ratio,
+        },
+    ),
+    "CommonDeviation": StemOracle(
+        penalty=lambda est: CommonDeviation(
+            est.alpha_common, est.alpha_specific, est.specific_weight
+        ),
+        parameters="alpha_common=0.1, *, alpha_specific=0.1, specific_weight=None",
+        attributes="common_coef_ specific_coef_",
+        cases={"common": {}},
+        refused={"specific_weight": [0, 1.0, "a", [1, 2], [1, 1, 0], {0: 1.0}]},
+        accepted={"specific_weight": [None, [1, 2, 3], {0: 1.0, 1: 2.0, 2: 3.0}]},
+        search_parameters="ratios=None, specific_weight=None",
+        chosen="alpha_common_ alpha_specific_ ratio_ ratios_",
+        points={"ratios": [1.2, 0.8]},
+        one_ratio={"ratios": [1.0]},
+        at=lambda alpha, ratio: {
+            "alpha_common": alpha,
             "alpha_specific": alpha / ratio,
         },
     ),

@@ -248,7 +248,7 @@ def test_positive_ridge():
 def test_signs_of_some_features(penalty, kind):
     X, y, tasks = draw(kind, n=150)
     which = np.array([True, False, True, False])
-    if not by_rows(penalty) or penalty == "fused":
+    if not by_rows(penalty) or penalty in ("fused", "common"):
         with pytest.raises(ValueError, match="set positive=False, or use another"):
             make(penalty, kind, positive=which).fit(X, y, tasks=tasks)
         return

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtlreg._numba import njit, solve_row
-from mtlreg.penalties import Dirty, Ridge, SparseGroup
+from mtlreg.penalties import CommonDeviation, Dirty, Ridge, SparseGroup
 from tests.penalties.matrices import ROW_CASES
 
 EPS = np.finfo(float).eps
@@ -16,6 +16,9 @@ CASES |= {
     "dirty-root": Dirty(np.sqrt(2.0), 1.0, "l2"),
     "dirty-shared": Dirty(0.7, 0.8),
     "dirty-specific": Dirty(50.0, 0.8, "l2"),
+    "common-mostly": CommonDeviation(0.5, 1.1),
+    "common-never": CommonDeviation(9.0, 1.1),
+    "common-half": CommonDeviation(1.0, 2.0),
     "sparse-mostly": SparseGroup(1.0, 0.99, "linf"),
 }
 every_row_gauge = pytest.mark.parametrize("name", CASES)

@@ -172,7 +172,7 @@ class Penalty(ABC):
         Parameters
         ----------
         A : ndarray
-            The variable of these.
+            The variable, of the other tasks, which this penalty is then of.
         """
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 

@@ -22,6 +22,7 @@ from mtlreg.estimators._checks import (
 )
 from mtlreg.estimators._fit import Fit
 from mtlreg.estimators._options import check_options
+from mtlreg.estimators._summary import coef_frame, summary
 from mtlreg.inputs.parts import READ
 from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
@@ -134,6 +135,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         vars(self).update(fit.attributes(solution.A, solution.intercept))
         self.n_iter_ = solution.n_iter
         self.dual_gap_ = solution.gap
+        self._fitted_rows = fit.totals, len(fit.read.rows)
         if not (solution.converged or progress.stopped):
             self._warn_not_converged(fit, solution)
 
@@ -218,6 +220,37 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             intercept = np.append(intercept, intercept.mean())
             codes = np.where(codes < 0, len(coef) - 1, codes)
         return predict_rows(X, coef, intercept, codes)
+
+    def coef_frame(self):
+        """Return the coefficients as a data frame, a row a task.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_tasks, n_features)
+            With the labels of ``tasks_`` as its index and ``coef_feature_names_`` as
+            its columns. Where the penalty splits ``coef_`` into two parts it is as wide
+            three times, with the parts on a first level of the columns: "coef", and
+            "shared" and "specific", which add up to it.
+
+        Raises
+        ------
+        ImportError
+            If there is no pandas.
+        """
+        check_is_fitted(self)
+        return coef_frame(self)
+
+    def summary(self):
+        """Return the fit in a few lines of text.
+
+        Returns
+        -------
+        str
+            Tasks, rows, features, strengths, the dual gap, and what the penalty reports
+            of its own: features in use, a rank, outlier tasks, clusters, parts.
+        """
+        check_is_fitted(self)
+        return summary(self)
 
     def __setstate__(self, state):
         super().__setstate__(state)

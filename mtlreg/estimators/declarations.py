@@ -116,6 +116,10 @@ class Stem:
         """Return the names of what a search chooses, the leading strength first."""
         return cls._strengths
 
+    def _strength_names(self):
+        """Return the names of what holds the strengths of a fit."""
+        return self._strengths
+
     def _leading(self):
         """Return the leading strength, which stands for all."""
         return float(getattr(self, self._strengths[0]))
@@ -234,6 +238,10 @@ class Search:
     if TYPE_CHECKING:
         # which parameters there are depends on the stem
         def __init__(self, **parameters: Any) -> None: ...
+
+    def _strength_names(self):
+        """As `Stem._strength_names`."""
+        return [f"{name}_" for name in self._model_class._searched()]
 
 
 class _NoFields:

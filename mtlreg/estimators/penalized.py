@@ -79,6 +79,9 @@ class _Penalized(_OwnLoss, Stem):
     def _searched(cls):
         return ("alpha_factor",)
 
+    def _strength_names(self):
+        return ("penalty",)
+
     def _leading(self):
         return 1.0
 

@@ -1,0 +1,93 @@
+"""Fitted coefficients as a data frame, and a fit in a few lines of text."""
+
+from numbers import Real
+
+import numpy as np
+
+from mtlreg.inputs.frames import listed
+
+_MOST_LABELS = 6
+
+
+def coef_frame(model):
+    """Return what `MultiTaskLinearModel.coef_frame` does."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError(
+            "coef_frame needs pandas, which is not installed: install it, or read "
+            "coef_, tasks_ and coef_feature_names_"
+        ) from error
+    index = pd.Index(model.tasks_, name="task")
+    columns = pd.Index(model.coef_feature_names_, name="feature")
+    frames = {
+        part: pd.DataFrame(values, index, columns)
+        for part, values in parts_of(model).items()
+    }
+    if len(frames) == 1:
+        return frames["coef"]
+    return pd.concat(frames, axis=1, names=["part"])
+
+
+def parts_of(model):
+    """Return ``coef_`` and the parts that it is the sum of, by name without "_coef_".
+
+    A fitted part is an attribute of that shape whose name ends so.
+    """
+    parts = {"coef": model.coef_}
+    for name, values in vars(model).items():
+        if name.endswith("_coef_") and values.shape == model.coef_.shape:
+            parts[name.removesuffix("_coef_")] = values
+    return parts
+
+
+def summary(model):
+    """Return what `MultiTaskLinearModel.summary` does."""
+    totals, n_rows = model._fitted_rows
+    lines = [
+        ("tasks", f"{len(model.tasks_)}: {listed(model.tasks_, _MOST_LABELS)[1:-1]}"),
+        ("rows", _rows(n_rows, totals)),
+        ("features", str(model.coef_.shape[1])),
+        ("strengths", ", ".join(_strengths(model))),
+        *_found(model),
+        ("dual gap", f"{model.dual_gap_:.3g} (iterations: {model.n_iter_})"),
+    ]
+    width = max(len(name) for name, _ in lines) + 2
+    text = [f"  {name:<{width}}{value}" for name, value in lines if value]
+    return "\n".join([type(model).__name__, *text])
+
+
+def _rows(n_rows, totals):
+    """Say how many rows there were, if it is known, and how much they weigh."""
+    low, high = totals.min(), totals.max()
+    weight = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    weight = f"weight {weight} a task"
+    return f"{n_rows}, {weight}" if n_rows else weight
+
+
+def _strengths(model):
+    """Say what the strengths are; those that a search has chosen end with "_"."""
+    for name in model._strength_names():
+        value = getattr(model, name)
+        yield f"{name}={value:.4g}" if isinstance(value, Real) else f"{name}={value}"
+
+
+def _found(model):
+    """Say what the penalty has found, as far as it reports it."""
+    found, (n_tasks, n_features) = vars(model), model.coef_.shape
+    for name, what in (("support_", "support"), ("rank_", "rank")):
+        if name in found:
+            held = int(np.sum(found[name]))
+            of = n_features if what == "support" else min(n_tasks, n_features)
+            yield what, f"{held} of {of}"
+    if "outlier_tasks_" in found:
+        outliers = model.tasks_[found["outlier_tasks_"]]
+        labels = f": {listed(outliers, _MOST_LABELS)[1:-1]}" if len(outliers) else ""
+        yield "outliers", f"{len(outliers)} of {n_tasks} tasks{labels}"
+    if "task_clusters_" in found:
+        sizes = np.bincount(found["task_clusters_"])
+        yield "clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} tasks"
+    for part, values in parts_of(model).items():
+        if part != "coef":
+            used = np.count_nonzero(values)
+            yield part, f"{used} of {values.size} coefficients are not 0"

@@ -1,6 +1,7 @@
 """Random fits and cross-validations, judged in extended precision.
 
 python -m tests.fuzz --seed 1 --fits 1000 --cvs 50 --options 500
+python -m tests.fuzz --seed 1 --stem Clustered
 python -m tests.fuzz --case fit:1000017
 """
 
@@ -11,6 +12,7 @@ import time
 
 from threadpoolctl import threadpool_limits
 
+from tests.fuzz.draw import STEMS
 from tests.fuzz.run import run
 
 SEEDS = 1_000_000
@@ -23,6 +25,7 @@ def main(arguments=None):
     parser.add_argument("--fits", type=int, default=200)
     parser.add_argument("--cvs", type=int, default=10)
     parser.add_argument("--options", type=int, default=100)
+    parser.add_argument("--stem", choices=STEMS, help="of all, by default random ones")
     parser.add_argument("--case", metavar="KIND:SEED", help="run one case again")
     options = parser.parse_args(arguments)
     first = SEEDS * options.seed
@@ -35,11 +38,12 @@ def main(arguments=None):
     counts, start = collections.Counter(), time.perf_counter()
     with threadpool_limits(1):
         for kind, seed in cases:
-            outcome = run(kind, seed)
+            outcome = run(kind, seed, options.stem)
             named = outcome.kind if outcome.kind != "refused" else ": ".join(outcome)
             counts[kind, named] += 1
             if outcome.kind == "FAILURE":
-                line = f"python -m tests.fuzz --case {kind}:{seed}"
+                stem = f" --stem {options.stem}" if options.stem else ""
+                line = f"python -m tests.fuzz --case {kind}:{seed}{stem}"
                 print(f"{line}\n    {outcome.detail}", flush=True)
     for (kind, named), number in sorted(counts.items()):
         print(f"{number:7d}  {kind}  {named}")

@@ -1,5 +1,6 @@
 """Random problems: data in every layout, an estimator, and who judges its fits."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,22 @@ import scipy.sparse as sp
 import mtlreg
 from tests.fuzz import penalties
 from tests.fuzz.judge import Judge
+from tests.fuzz.options import WithOptions
 
 LAYOUTS = ["single", "tasks", "column", "columns", "multiclass"]
-STEMS = ["GroupLasso", "TraceNorm", "DirtyModel", "MeanRegularized"]
+# positive coefficients are of these alone
+SIGNED = ["GroupLasso", "DirtyModel", "MeanRegularized"]
+# weights of features of these may be 0 or inf
+BY_ROWS = [*SIGNED, "GraphRegularized", "FusedGroupLasso"]
+STEMS = [*BY_ROWS, "TraceNorm", "TaskRelationship", "Clustered"]
+STEMS += ["RobustLowRank", "SparseLowRank", "RobustGroupLasso"]
+# of two strengths, with the ratios to draw from: beyond both ends one part is 0
+TWO_PARTS = {
+    "DirtyModel": [0.7, 1.0, 1.2, 1.5, 2.5],
+    "RobustLowRank": [0.9, 1.1, 1.3, 1.5, 3.0],
+    "SparseLowRank": [0.9, 1.3, 2.0, 4.0],
+    "RobustGroupLasso": [0.3, 0.7, 1.0, 1.5, 3.0],
+}
 
 
 @dataclass
@@ -72,10 +86,13 @@ class Drawn:
         return found
 
     def variable(self, coef, intercept):
-        """Return A and b as `judge` takes them, of coefficients and intercepts."""
+        """Return A and b as `judge` takes them, of coefficients and intercepts.
+
+        Of models that have blocks, these are to be given instead of their sum.
+        """
         scale = self.y_scale()
         # intercepts are as precise as they are given
-        A, b = np.asarray(coef, float).T / scale, intercept / scale
+        A, b = np.asarray(coef, float).swapaxes(-1, -2) / scale, intercept / scale
         b = b.astype(intercept.dtype)
         return (np.vstack([A, b]), 0 * b) if self.shrinks else (A, b)
 
@@ -113,7 +130,7 @@ class Drawn:
             part for part, known in zip(self.rows(keep), kept, strict=True) if known
         ]
         model = self.model if model is None else model
-        penalty = penalty_of(model)
+        penalty = penalty_of(model).restrict(kept)
         intercept = model.fit_intercept and not self.shrinks
         if self.shrinks:
             rows = [(np.column_stack([X, np.ones(len(X))]), y, w) for X, y, w in rows]
@@ -129,25 +146,34 @@ class Drawn:
         return X, self.y[mask], keywords
 
 
+def stem_of(model):
+    """Return the name of an estimator without its kind."""
+    return re.sub("(Regressor|Classifier)$", "", type(model).__name__)
+
+
 def penalty_of(model):
     """Return the penalty of an estimator that is not cross-validated."""
-    stem = type(model).__name__.removesuffix("Regressor").removesuffix("Classifier")
-    kind = getattr(penalties, stem)
-    own = kind(**{name: getattr(model, name) for name in kind.__dataclass_fields__})
+    kind = getattr(penalties, stem_of(model))
+    own = {name: getattr(model, name) for name in kind.__dataclass_fields__}
     weight, signs = model.feature_weight, np.atleast_1d(model.positive)
     shrunken = getattr(model, "alpha_intercept", 0.0)
-    if weight is None and not model.ridge and not signs.any() and not shrunken:
-        return own
+    plain = weight is None and not signs.any() and not shrunken
+    if plain and ("ridge" in own or not model.ridge):
+        return kind(**own)
+    if "ridge" in own:
+        own["ridge"] = 0.0
     weight = np.ones(1) if weight is None else np.asarray(weight)
-    return penalties.WithOptions(own, model.ridge, weight, signs, shrunken)
+    return WithOptions(kind(**own), model.ridge, weight, signs, shrunken)
 
 
-def draw(rng, *, tame=False):
+def draw(rng, stem=None, *, tame=False):
     """Return random data and an estimator.
 
     Parameters
     ----------
     rng : Generator
+    stem : str, optional
+        Of `STEMS`, by default a random one.
     tame : bool
         Whether to leave out what makes predictions ill defined or float64 blunt.
     """
@@ -192,7 +218,8 @@ def draw(rng, *, tame=False):
         weight = "equal"
     if weight == "dict":
         weight = dict(zip(labels, 10 ** rng.uniform(-1, 1, n_tasks), strict=True))
-    model = draw_model(rng, classify).set_params(
+    stem = stem or str(rng.choice(STEMS))
+    model = draw_model(rng, stem, classify, n_tasks).set_params(
         fit_intercept=bool(rng.random() < 0.75),
         task_column=task_column,
         task_weight=weight if isinstance(weight, dict) else str(weight),
@@ -206,12 +233,12 @@ def draw(rng, *, tame=False):
 def draw_options(rng, drawn):
     """Give a model what it takes of the options that every model has."""
     model, d = drawn.model, drawn.matrix.shape[1]
-    stem, choice = type(model).__name__, rng.integers(1, 8)
+    stem, choice = stem_of(model), rng.integers(1, 8)
     ridge, weighted, signed = (bool(choice & bit) for bit in (1, 2, 4))
-    mean, trace = "Mean" in stem, "Trace" in stem
-    weighted, signed = weighted and not trace, signed and not trace
+    mean, signed = stem == "MeanRegularized", signed and stem in SIGNED
+    ridge = ridge and (stem in BY_ROWS or not weighted)
     weight, signs = 10 ** rng.uniform(-1, 1, d), rng.random(d) < 0.5
-    if weighted and d > 1:
+    if weighted and d > 1 and stem in BY_ROWS:
         kind = rng.choice(["inf", "0", "both", "neither"])
         some = rng.permutation(d)
         weight[some[0]] = np.inf if kind in ("inf", "both") else weight[some[0]]
@@ -333,25 +360,31 @@ def draw_weights(rng, layout, targets, tame):
     return given, np.where(observed, full, 0.0)
 
 
-def draw_model(rng, classify):
+def draw_model(rng, stem, classify, n_tasks):
     """Return an estimator with strengths of the right ratio, not the right size."""
-    stem = str(rng.choice(STEMS))
     model = getattr(mtlreg, stem + ("Classifier" if classify else "Regressor"))()
+    model.set_params(**{model._strengths[0]: 1.0})
+    if stem in TWO_PARTS:
+        leading, other = model._strengths
+        ratio = float(rng.choice(TWO_PARTS[stem]))
+        model.set_params(**{leading: ratio, other: 1.0})
+    if stem in ("GroupLasso", "DirtyModel"):
+        model.set_params(norm=str(rng.choice(["l2", "linf"])))
     if stem == "GroupLasso":
-        model.set_params(
-            alpha=1.0,
-            l1_ratio=float(rng.choice([0, 0, 0.3, 0.8, 1])),
-            norm=str(rng.choice(["l2", "linf"])),
-        )
-    elif stem == "DirtyModel":
-        ratio = float(rng.choice([0.7, 1.0, 1.2, 1.5, 2.5]))
-        norm = str(rng.choice(["l2", "linf"]))
-        model.set_params(alpha_shared=ratio, alpha_specific=1.0, norm=norm)
+        model.set_params(l1_ratio=float(rng.choice([0, 0, 0.3, 0.8, 1])))
     elif stem == "MeanRegularized":
-        common = float(rng.choice([0, 0.01, 1, 10]))
-        model.set_params(alpha=1.0, alpha_mean=common)
-    else:
-        model.set_params(alpha=1.0)
+        model.set_params(alpha_mean=float(rng.choice([0, 0.01, 1, 10])))
+    elif stem == "FusedGroupLasso":
+        group, sparse = rng.permutation([0.0, 0.1, 1.0])[:2].tolist()
+        model.set_params(alpha_group=group, alpha_sparse=sparse)
+    elif stem == "Clustered":
+        k = int(rng.integers(n_tasks + 1)) or None
+        model.set_params(n_clusters=k, eta=float(rng.choice([0.01, 0.1, 1])))
+    elif stem == "GraphRegularized":
+        weights = np.triu(rng.random((n_tasks, n_tasks)), 1)
+        weights *= rng.random(weights.shape) < 0.5
+        graph = [weights + weights.T, "chain", "complete"][rng.integers(3)]
+        model.set_params(graph=graph, ridge=float(rng.choice([0, 1e-3, 0.1])))
     return model
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.fuzz.penalties import LONG
+from tests.fuzz.numerics import LONG
 
 EPS = np.finfo(np.float64).eps
 # of a sum of a few dozen products: what each may be off, in units of rounding
@@ -185,25 +185,33 @@ class Judge:
             for X, (_, _, v) in zip(self.centred, self.tasks, strict=True)
         ]
         ends = np.cumsum([0, *map(len, rows)])
-        columns = [np.concatenate(rows)[:, common]]
+        columns = []
+        for part in self.penalty.parts(len(rows)).T:
+            alike = [X[:, common] * held for X, held in zip(rows, part, strict=True)]
+            columns.append(np.concatenate(alike))
         for t, part in enumerate(rows):
             block = np.zeros((ends[-1], own.sum()), dtype=LONG)
             block[ends[t] : ends[t + 1]] = part[:, own]
             columns.append(block)
         return orthonormal(np.concatenate(columns, axis=1))
 
+    def combine(self, A):
+        """Return the coefficients of a variable, blocks of which A is the sum or A."""
+        A = np.asarray(A, dtype=LONG)
+        return A.sum(axis=0) if self.penalty.has_blocks else A
+
     def objective(self, A, b):
         """Return F(A, b)."""
-        A = np.asarray(A, dtype=LONG)
+        matrix = self.combine(A)
         data = sum(
-            v @ self._loss.value(y, X @ A[:, t] + b[t])
+            v @ self._loss.value(y, X @ matrix[:, t] + b[t])
             for t, (X, y, v) in enumerate(self.tasks)
         )
-        return data + self.penalty.value(A)
+        return data + self.penalty.value(np.asarray(A, dtype=LONG))
 
     def predictions(self, A):
         """Return z at the best intercepts, less the levels of y, and these."""
-        A = np.asarray(A, dtype=LONG)
+        A = self.combine(A)
         z, b = [], np.zeros(len(self.tasks), dtype=LONG)
         for t, (X, _, v) in enumerate(self.tasks):
             z.append(self.centred[t] @ A[:, t])
@@ -286,8 +294,9 @@ class Judge:
 
     def null_objective(self):
         """Return F0, where only what nothing penalises is fitted."""
-        A = np.zeros((self.tasks[0].X.shape[1], len(self.tasks)), dtype=LONG)
-        z, _ = self.predictions(A)
+        shape = self.tasks[0].X.shape[1], len(self.tasks)
+        shape = (2, *shape) if self.penalty.has_blocks else shape
+        z, _ = self.predictions(np.zeros(shape))
         y, v = np.concatenate(self.targets), np.concatenate([t.v for t in self.tasks])
         if not self.free_basis.shape[1]:
             return v @ self._loss.value(y, np.concatenate(z))
@@ -306,7 +315,7 @@ class Judge:
         return total
 
     def verdict(self, A):
-        """Return the `Verdict` on coefficients A of shape (n_features, n_tasks)."""
+        """Return the `Verdict` on A of shape (n_features, n_tasks), or its blocks."""
         A = np.asarray(A, dtype=LONG)
         z, b = self.predictions(A)
         triples = list(zip(self.targets, z, (t.v for t in self.tasks), strict=True))
@@ -329,10 +338,11 @@ class Judge:
     def _rounding(self, A, z, theta, G, s, gap):
         """Return what errors of float64 in z and in G make of the gap."""
         unit, total = SUMS * EPS, 16 * EPS * self.scale()
+        sizes = np.abs(A).sum(axis=0) if self.penalty.has_blocks else np.abs(A)
         dG, energy = np.zeros_like(G), LONG(0)
         for t, ((X, y, v), part) in enumerate(zip(self.tasks, theta, strict=True)):
             size = np.abs(X) + np.abs(X - self.centred[t])
-            dz = size @ np.abs(A[:, t]) + np.abs(z[t])
+            dz = size @ sizes[:, t] + np.abs(z[t])
             if self.loss == "squared":
                 dz = dz + np.abs(y) + abs(v @ y) / v.sum()
             dz = unit * dz

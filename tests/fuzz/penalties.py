@@ -1,23 +1,53 @@
 """The penalties in extended precision: values, polars, conjugates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-LONG = np.longdouble
-HALVINGS = 120
+from tests.fuzz.numerics import (
+    HALVINGS,
+    LONG,
+    components,
+    directions,
+    fuse,
+    project,
+    row_norms,
+    singular_values,
+    solve,
+    without,
+)
 
 
-class Gauge:
-    """A positively homogeneous penalty; a subclass has ``value`` and ``polar``."""
+class Penalty:
+    """A penalty of A, or of the blocks that it is the sum of, (n_blocks, d, T)."""
 
+    is_gauge = False
     free_mean = False
     has_dual = True  # as tight as that of the package
+    has_blocks = False
 
     def free(self, d):
         """Return masks of features that are free, and of those whose mean is."""
         none = np.zeros(d, dtype=bool)
         return none, none | self.free_mean
+
+    def parts(self, n_tasks):
+        """Return indicators (n_tasks, n_parts) of those whose mean each is meant."""
+        return np.ones((n_tasks, 1), dtype=LONG)
+
+    def restrict(self, kept):
+        """Return the penalty where tasks but those of a mask cost as little as can."""
+        return self
+
+    def absent(self, A, kept):
+        """Return the columns of the other tasks, which cost least beside A."""
+        return np.zeros((len(A), np.sum(~kept)), dtype=LONG)
+
+
+class Gauge(Penalty):
+    """A positively homogeneous penalty; a subclass has ``value`` and ``polar``."""
+
+    is_gauge = True
 
     def dual_scale(self, G):
         return 1 / max(LONG(1), self.polar(G))
@@ -25,32 +55,14 @@ class Gauge:
     def conjugate(self, G):
         return LONG(0)
 
+    def largest_polar(self, dG):
+        """Return the largest polar of a matrix with entries of these sizes at most."""
+        return self.polar(dG)
+
     def rounding(self, A, G, dG, s, energy, gap):
         """Return what an error dG of G makes of a gap, through s."""
-        ds = self.polar(dG)
+        ds = self.largest_polar(dG)
         return ds * (abs(np.sum(A * G)) + 4 * (1 - s + ds) * energy)
-
-
-def row_norms(A, norm):
-    """Return the "l1", "l2" or "linf" norms of the rows."""
-    A = np.abs(A)
-    if norm == "l2":
-        return np.sqrt(np.sum(A**2, axis=1))
-    return A.sum(axis=1) if norm == "l1" else A.max(axis=1)
-
-
-def directions(G, level, free):
-    """Return a basis (k, n_features, n_tasks) of matrices of two masks of entries.
-
-    Those of a row in ``level`` have one absolute value and the signs of G, those in
-    ``free`` any value.
-    """
-    found = []
-    for j, (row, own) in enumerate(zip(level & ~free, free, strict=True)):
-        rows = [np.sign(G[j]) * row] if row.any() else []
-        rows += list(np.eye(len(own))[own])
-        found += [np.eye(len(G))[:, [j]] * row for row in rows]
-    return np.array(found).reshape(-1, *G.shape)
 
 
 DUAL = {"l2": "l2", "linf": "l1"}
@@ -146,14 +158,245 @@ class DirtyModel(Gauge):
 
 
 @dataclass(frozen=True)
-class MeanRegularized:
+class FusedGroupLasso(Gauge):
+    alpha_fused: float
+    alpha_group: float
+    alpha_sparse: float
+
+    def value(self, A):
+        changes = np.abs(np.diff(A, axis=1)).sum()
+        groups, entries = row_norms(A, "l2").sum(), np.abs(A).sum()
+        strengths = self.alpha_fused, self.alpha_group, self.alpha_sparse
+        return np.dot(np.array(strengths, dtype=LONG), [changes, groups, entries])
+
+    def polar(self, G):
+        """Return the smallest s at which no row is left of a prox."""
+        largest = LONG(0)
+        for row in G:
+            if self._left(row, largest):
+                low, high = largest, self.largest_polar(row[None])
+                for _ in range(HALVINGS):
+                    s = (low + high) / 2
+                    if not low < s < high:
+                        break
+                    low, high = (s, high) if self._left(row, s) else (low, s)
+                largest = high
+        return largest
+
+    def _left(self, row, s):
+        row = fuse(row, s * self.alpha_fused)
+        row = np.maximum(np.abs(row) - s * self.alpha_sparse, 0)
+        return np.sqrt(row @ row) > s * self.alpha_group
+
+    def largest_polar(self, dG):
+        strengths = np.array([self.alpha_group, self.alpha_sparse], dtype=LONG)
+        sizes = np.array([row_norms(dG, norm).max() for norm in ("l2", "linf")])
+        return np.min(sizes[strengths > 0] / strengths[strengths > 0])
+
+
+@dataclass(frozen=True)
+class ColumnL2(Gauge):
+    alpha: float
+
+    def value(self, A):
+        return LONG(self.alpha) * row_norms(A.T, "l2").sum()
+
+    def polar(self, G):
+        return row_norms(G.T, "l2").max() / LONG(self.alpha)
+
+
+class Sum(Gauge):
+    """Of two blocks; a subclass has their ``gauges``."""
+
+    has_blocks = True
+
+    def value(self, A):
+        return sum(
+            part.value(block) for part, block in zip(self.gauges, A, strict=True)
+        )
+
+    def polar(self, G):
+        return max(part.polar(G) for part in self.gauges)
+
+
+@dataclass(frozen=True)
+class RobustLowRank(Sum):
+    alpha_shared: float
+    alpha_outlier: float
+
+    @property
+    def gauges(self):
+        return TraceNorm(self.alpha_shared), ColumnL2(self.alpha_outlier)
+
+
+@dataclass(frozen=True)
+class SparseLowRank(Sum):
+    alpha_low_rank: float
+    alpha_sparse: float
+
+    @property
+    def gauges(self):
+        return TraceNorm(self.alpha_low_rank), GroupLasso(self.alpha_sparse, 1.0, "l2")
+
+
+@dataclass(frozen=True)
+class RobustGroupLasso(Sum):
+    alpha_shared: float
+    alpha_outlier: float
+
+    @property
+    def gauges(self):
+        return GroupLasso(self.alpha_shared, 0.0, "l2"), ColumnL2(self.alpha_outlier)
+
+
+class Square(Penalty):
+    """alpha/2 times the square of a gauge, which a subclass has as ``norm``."""
+
+    def value(self, A):
+        return LONG(self.alpha) / 2 * self.norm.value(A) ** 2
+
+    def dual_scale(self, G):
+        return LONG(1)
+
+    def conjugate(self, G):
+        return self.norm.polar(G) ** 2 / (2 * LONG(self.alpha))
+
+    def rounding(self, A, G, dG, s, energy, gap):
+        """Return what an error dG of G makes of the conjugate, and of <A, G>."""
+        error = self.norm.largest_polar(dG)
+        slope = self.norm.polar(G) / LONG(self.alpha) + self.norm.value(A)
+        return error * slope + error**2 / (2 * LONG(self.alpha))
+
+
+@dataclass(frozen=True)
+class TaskRelationship(Square):
+    alpha: float
+
+    norm = TraceNorm(1.0)
+
+
+@dataclass(frozen=True)
+class ClusterNorm(Gauge):
+    """Its square is eta (1 + eta) min trace(A (eta I + M)^-1 A'), 0 <= M <= I."""
+
+    n_clusters: int | None
+    eta: float
+
+    def _total(self, A):
+        n_tasks = A.shape[1]
+        return min(self.n_clusters or max(1, round(np.sqrt(n_tasks))), n_tasks)
+
+    def value(self, A):
+        """M has the eigenvalues clip(c sigma - eta, 0, 1), with the right sum."""
+        sigma, eta, total = singular_values(A), LONG(self.eta), self._total(A)
+        sigma = sigma[sigma > 0]
+        shares = np.ones_like(sigma)
+        if len(sigma) > total:
+            low, high = LONG(0), (1 + eta) / sigma.min()
+            for _ in range(HALVINGS):
+                c = (low + high) / 2
+                shares = np.clip(c * sigma - eta, 0, 1)
+                low, high = (c, high) if shares.sum() < total else (low, c)
+        return np.sqrt(eta * (1 + eta) * np.sum(sigma**2 / (eta + shares)))
+
+    def polar(self, G):
+        squares, eta = np.sort(singular_values(G) ** 2), LONG(self.eta)
+        best = squares[-self._total(G) :].sum()
+        return np.sqrt((eta * squares.sum() + best) / (eta * (1 + eta)))
+
+    def largest_polar(self, dG):
+        return np.sqrt(np.sum(dG**2) / LONG(self.eta))
+
+
+@dataclass(frozen=True)
+class Clustered(Square):
+    alpha: float
+    n_clusters: int | None
+    eta: float
+
+    @property
+    def norm(self):
+        return ClusterNorm(self.n_clusters, self.eta)
+
+
+@dataclass(frozen=True)
+class GraphRegularized(Penalty):
+    """The quadratic of the edges of a graph, which are an array for some tasks."""
+
+    alpha: float
+    graph: object
+    ridge: float
+
+    @property
+    def free_mean(self):
+        return self.ridge == 0
+
+    def weights(self, n_tasks):
+        """Return the graph as an array."""
+        if isinstance(self.graph, str):
+            pairs = np.subtract.outer(np.arange(n_tasks), np.arange(n_tasks))
+            chain = self.graph == "chain"
+            return (abs(pairs) == 1) if chain else (pairs != 0) / LONG(n_tasks)
+        return np.array(self.graph, dtype=LONG)
+
+    def parts(self, n_tasks):
+        return components(self.weights(n_tasks))
+
+    def restrict(self, kept):
+        graph = self.weights(len(kept))
+        for t in np.flatnonzero(~kept)[::-1]:
+            graph, _ = without(graph, t)
+        return replace(self, graph=graph)
+
+    def absent(self, A, kept):
+        graph, stack = self.weights(len(kept)), []
+        for t in np.flatnonzero(~kept)[::-1]:
+            graph, shares = without(graph, t)
+            stack.append((t, shares))
+        for t, shares in stack[::-1]:
+            A = np.insert(A, t, A @ shares, axis=1)
+        return A[:, ~kept]
+
+    def _matrix(self, n_tasks):
+        graph = self.weights(n_tasks).astype(LONG)
+        laplacian = np.diag(graph.sum(axis=1)) - graph
+        return LONG(self.alpha) * laplacian + self.ridge * np.eye(n_tasks)
+
+    def value(self, A):
+        graph = np.triu(self.weights(A.shape[1]))
+        edges = sum(
+            graph[s, t] * np.sum((A[:, s] - A[:, t]) ** 2)
+            for s, t in np.argwhere(graph)
+        )
+        return (LONG(self.alpha) * edges + LONG(self.ridge) * np.sum(A**2)) / 2
+
+    def dual_scale(self, G):
+        return LONG(1)
+
+    def conjugate(self, G):
+        """Return <G, G Q^-1> / 2 where nothing is free."""
+        Q = self._matrix(G.shape[1])
+        if self.free_mean:
+            parts = self.parts(G.shape[1])
+            G, Q = project(G, parts), Q + self.alpha * parts @ parts.T
+        return np.sum(G * solve(Q, G.T).T) / 2
+
+    def rounding(self, A, G, dG, s, energy, gap):
+        """Return what an error dG of G makes of a gap, in the metric of the dual."""
+        curvatures = np.linalg.eigvalsh(self._matrix(A.shape[1]).astype(float))
+        weakest = curvatures[self.free_mean * self.parts(A.shape[1]).shape[1] :]
+        if not len(weakest):
+            return LONG(0)
+        error = np.sum(dG**2) / (2 * weakest[0])
+        return error + 2 * np.sqrt(error * max(gap, 0))
+
+
+@dataclass(frozen=True)
+class MeanRegularized(Penalty):
     """The quadratic: alpha on deviations from the mean, alpha_mean on the mean."""
 
     alpha: float
     alpha_mean: float
-
-    has_dual = True
-    free = Gauge.free
 
     @property
     def free_mean(self):
@@ -163,6 +406,9 @@ class MeanRegularized:
         mean = A.mean(axis=1, keepdims=True)
         common = LONG(self.alpha_mean) * A.shape[1] * np.sum(mean**2)
         return (LONG(self.alpha) * np.sum((A - mean) ** 2) + common) / 2
+
+    def absent(self, A, kept):
+        return np.repeat(A.mean(axis=1, keepdims=True), np.sum(~kept), axis=1)
 
     def dual_scale(self, G):
         return LONG(1)
@@ -179,85 +425,3 @@ class MeanRegularized:
         weakest = self.alpha if self.free_mean else min(self.alpha, self.alpha_mean)
         error = np.sum(dG**2) / (2 * LONG(weakest))
         return error + 2 * np.sqrt(error * max(gap, 0))
-
-
-@dataclass(frozen=True)
-class WithOptions(Gauge):
-    """A penalty with options of features, and with intercepts as a last row that cost.
-
-    Nothing of its dual.
-    """
-
-    penalty: object
-    ridge: float
-    weight: np.ndarray
-    signs: np.ndarray
-    alpha_intercept: float = 0.0
-
-    has_dual = False
-
-    @property
-    def _slopes(self):
-        return slice(None, -1) if self.alpha_intercept else slice(None)
-
-    def free(self, d):
-        """Return masks of features that are free, and of those whose mean is."""
-        weight = np.broadcast_to(self.weight, d - bool(self.alpha_intercept))
-        own = (weight == 0) & (self.ridge == 0)
-        common = ~own & self.penalty.free_mean & (self.ridge == 0)
-        ends = [False], [True]
-        parts = zip((own, common & np.isfinite(weight)), ends, strict=True)
-        return [
-            np.append(mask, end) if self.alpha_intercept else mask
-            for mask, end in parts
-        ]
-
-    def value(self, A):
-        costs = LONG(0)
-        if self.alpha_intercept:
-            costs = LONG(self.alpha_intercept) * np.sum((A[-1] - A[-1].mean()) ** 2) / 2
-        A = A[self._slopes]
-        excluded = np.broadcast_to(np.isinf(self.weight), len(A))
-        signs = np.broadcast_to(self.signs, len(A))
-        if A[excluded].any() or np.any(A[signs] < 0):
-            return LONG(np.inf)
-        scaled = np.where(excluded, 0, self.weight)[:, None] * A
-        costs += LONG(self.ridge) / 2 * np.sum(A**2)
-        return self.penalty.value(scaled) + costs
-
-    def dual_scale(self, G):
-        return LONG(0)
-
-    def rounding(self, A, G, dG, s, energy, gap):
-        """Return what an error dG makes of the gap of a point of the dual domain."""
-        A, G, dG = (part[self._slopes] for part in (A, G, dG))
-        held = np.broadcast_to(self.weight, len(A))[:, None]
-        over = np.where(held > 0, held, np.inf)
-        G, dG = G / over, dG / over
-        s = self.penalty.dual_scale(G)
-        finite = np.where(np.isinf(held), 0, held)
-        return self.penalty.rounding(finite * A, G, dG, s, energy, gap)
-
-
-def singular_values(A):
-    """Return the singular values, by one-sided Jacobi rotations."""
-    columns = np.array(A if A.shape[0] >= A.shape[1] else A.T, dtype=LONG)
-    for _ in range(40):
-        worst = LONG(0)
-        for i in range(columns.shape[1]):
-            for j in range(i):
-                p, q = columns[:, j], columns[:, i]
-                a, b, c = p @ p, q @ q, p @ q
-                if c == 0 or abs(c) <= np.finfo(LONG).eps * np.sqrt(a * b):
-                    continue
-                worst = max(worst, abs(c) / np.sqrt(a * b))
-                tau = (b - a) / (2 * c)
-                tangent = (1 if tau >= 0 else -1) / (abs(tau) + np.hypot(1, tau))
-                cosine = 1 / np.sqrt(1 + tangent**2)
-                columns[:, j], columns[:, i] = (
-                    cosine * (p - tangent * q),
-                    cosine * (q + tangent * p),
-                )
-        if worst == 0:
-            break
-    return np.sqrt(np.sum(columns**2, axis=0))

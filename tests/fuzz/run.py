@@ -11,10 +11,10 @@ from tests.fuzz.trial import Failure, Outcome, fit_case, options_case
 CASES = {"fit": fit_case, "cv": cv_case, "options": options_case}
 
 
-def run(kind, seed):
-    """Return the `Outcome` of a case."""
+def run(kind, seed, stem=None):
+    """Return the `Outcome` of a case, of one stem or of a random one."""
     try:
-        return CASES[kind](np.random.default_rng([seed, len(kind)]))
+        return CASES[kind](np.random.default_rng([seed, len(kind)]), stem)
     except Failure as failure:
         return Outcome("FAILURE", str(failure))
     except ValueError as error:

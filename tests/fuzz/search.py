@@ -8,13 +8,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 import mtlreg
 from mtlreg.model_selection import TaskKFold
-from tests.fuzz.draw import at_factor, draw
+from tests.fuzz.draw import TWO_PARTS, at_factor, draw, stem_of
 from tests.fuzz.judge import EPS, LOSSES
 from tests.fuzz.trial import (
     Failure,
     Outcome,
     check_fit,
     check_predictions,
+    coefficients,
     strength,
 )
 
@@ -26,14 +27,23 @@ SPREAD = 30 * np.sqrt(2 * TOL)
 # REACH sqrt(2 tol F0) off, then differ by 4 sqrt(tol) REACH of it
 REACH = 10
 SAME = 1e-9
-RATIOS = {"GroupLasso": "l1_ratio", "DirtyModel": "ratios", "MeanRegularized": "ratios"}
+# by stem: those to choose from, one or two of them
+RATIOS = {
+    "GroupLasso": [0.2, 0.9],
+    "MeanRegularized": [0.01, 1.0],
+    "FusedGroupLasso": [0.1, 1.0],
+    "DirtyModel": [1.2, 2.0],
+    "RobustLowRank": [1.2, 1.6],
+    "SparseLowRank": [1.5, 3.0],
+    "RobustGroupLasso": [0.6, 1.3],
+}
 
 
-def cv_case(rng):
+def cv_case(rng, stem=None):
     """Run a search over few strengths; compare its scores, its choice and its fit."""
-    drawn = draw(rng, tame=True)
+    drawn = draw(rng, stem, tame=True)
     model, keywords = drawn.model, drawn.keywords
-    stem = type(model).__name__.removesuffix("Regressor").removesuffix("Classifier")
+    stem = stem_of(model)
     model.set_params(tol=TOL, max_iter=MAX_ITER, solver="auto")
     factor = strength(rng, drawn)
     leading = next(iter(at_factor(model, factor).values()))
@@ -45,7 +55,8 @@ def cv_case(rng):
     shared = set(search.get_params()) & set(model.get_params())
     search.set_params(**{name: getattr(model, name) for name in shared})
     if stem in RATIOS:
-        search.set_params(**{RATIOS[stem]: ratios})
+        name = "l1_ratio" if stem == "GroupLasso" else "ratios"
+        search.set_params(**{name: ratios})
     cv, splits = draw_folds(rng, drawn, type(model).__name__)
     search.set_params(cv=cv)
     models = [at_ratio(model, stem, ratio) for ratio in ratios]
@@ -75,7 +86,8 @@ def cv_case(rng):
     if stem == "GroupLasso":
         chosen.set_params(l1_ratio=search.ratio_ if len(ratios) > 1 else ratios[0])
     drawn.model = chosen
-    check_fit(drawn, chosen, search.coef_, search.intercept_, search.dual_gap_, short)
+    coef = coefficients(search)
+    check_fit(drawn, chosen, coef, search.intercept_, search.dual_gap_, short)
     check_predictions(drawn, search)
     return Outcome("warned" if short or own_short else "ok")
 
@@ -83,23 +95,19 @@ def cv_case(rng):
 def draw_ratios(rng, stem, model):
     """Return one or two ratios of strengths, or [None] where there is one strength."""
     n = int(rng.integers(1, 3))
-    if stem == "GroupLasso":
-        return [float(model.l1_ratio)] if n == 1 else [0.2, 0.9]
-    if stem == "DirtyModel":
-        return [1.2, 2.0][:n]
-    return [0.01, 1.0][:n] if stem == "MeanRegularized" else [None]
+    if stem == "GroupLasso" and n == 1:
+        return [float(model.l1_ratio)]
+    return RATIOS.get(stem, [None])[:n]
 
 
 def at_ratio(model, stem, ratio):
     """Return a copy of a model with a leading strength of 1, at a ratio."""
-    model = clone(model)
+    leading, *others = model._strengths
     if stem == "GroupLasso":
-        return model.set_params(alpha=1.0, l1_ratio=ratio)
-    if stem == "DirtyModel":
-        return model.set_params(alpha_shared=1.0, alpha_specific=1.0 / ratio)
-    if stem == "MeanRegularized":
-        return model.set_params(alpha=1.0, alpha_mean=ratio)
-    return model.set_params(alpha=1.0)
+        others = ["l1_ratio"]
+    elif stem in TWO_PARTS:
+        ratio = 1.0 / ratio
+    return clone(model).set_params(**{leading: 1.0}, **dict.fromkeys(others, ratio))
 
 
 def draw_folds(rng, drawn, name):

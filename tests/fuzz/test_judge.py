@@ -1,15 +1,19 @@
 """The judge against the oracles of the other tests, and against what it must refuse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mtlreg import DirtyModelRegressor, GroupLassoRegressor
+from mtlreg.penalties import L21, ColumnL2, GraphRegularization, InfimalSum
 from tests import problems
 from tests.fuzz import penalties
 from tests.fuzz.draw import Drawn, draw
 from tests.fuzz.judge import Judge, orthonormal
+from tests.fuzz.numerics import LONG, fuse, singular_values
 from tests.fuzz.search import REACH, reach
-from tests.fuzz.trial import Failure, check_fit, strength
+from tests.fuzz.trial import Failure, check_fit, coefficients, strength
 
 PENALTIES = {
     "l1": penalties.GroupLasso(0.7, 1.0, "l2"),
@@ -22,6 +26,20 @@ PENALTIES = {
     "mean-free": penalties.MeanRegularized(0.3, 0.0),
     "dirty-linf": penalties.DirtyModel(1.5, 0.9, "linf"),
     "dirty-l2": penalties.DirtyModel(1.2, 0.9, "l2"),
+    "fused": penalties.FusedGroupLasso(0.6, 0.5, 0.3),
+    "fused-group": penalties.FusedGroupLasso(0.8, 1.1, 0.0),
+    "fused-entries": penalties.FusedGroupLasso(1.1, 0.0, 0.4),
+    "squared-trace": penalties.TaskRelationship(0.3),
+    "squared-cluster": penalties.Clustered(0.3, 2, 0.2),
+    "mean-complete": penalties.GraphRegularized(0.3, "complete", 0.2),
+    "chain": penalties.GraphRegularized(0.3, "chain", 0.0),
+    "sum-trace": penalties.SparseLowRank(1.0, 0.6),
+    "sum-columns": penalties.RobustLowRank(1.0, 0.7),
+    "rows-columns": penalties.RobustGroupLasso(1.0, 0.7),
+}
+OTHERS = problems.PENALTY_CASES | {
+    "chain": GraphRegularization(0.3, np.eye(3, k=1) + np.eye(3, k=-1)),
+    "rows-columns": InfimalSum(L21(1.0), ColumnL2(0.7)),
 }
 
 
@@ -32,22 +50,55 @@ def test_verdicts_are_those_of_the_other_oracles(name, loss):
     entry = problems.LOSSES[loss]()
     data = problems.random_data(loss, "stacked-dense", n_tasks=3)
     scale = np.array([1.0, 0.5, 2.0])
-    case = problems.Case(data, entry, problems.PENALTY_CASES[name], scale)
+    case = problems.Case(data, entry, OTHERS[name], scale)
     rows = [
         (data.X[part], data.y[part], data.weight[part])
         for part in map(slice, data.offsets[:-1], data.offsets[1:])
     ]
     judge = Judge.of_rows(rows, scale, loss, PENALTIES[name], fit_intercept=True)
-    A = 0.1 * np.random.default_rng(0).normal(size=(data.X.shape[1], 3))
+    shape = data.X.shape[1], 3
+    shape = (2, *shape) if PENALTIES[name].has_blocks else shape
+    A = 0.1 * np.random.default_rng(0).normal(size=shape)
     verdict = judge.verdict(A)
     b = verdict.intercept.astype(float)
     np.testing.assert_allclose(float(verdict.objective), case.objective(A, b), 1e-10)
     np.testing.assert_allclose(float(verdict.gap), case.gap(A, b), 1e-8)
 
 
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+def test_a_task_that_is_left_out_of_a_graph_is_where_it_costs_least(ridge):
+    rng = np.random.default_rng(0)
+    graph = np.triu(rng.random((6, 6)) * (rng.random((6, 6)) < 0.6), 1)
+    graph[:, 4] = graph[4] = 0
+    full = penalties.GraphRegularized(0.7, graph + graph.T, ridge)
+    kept, A = np.arange(6) < 3, rng.normal(size=(2, 6))
+    A[:, ~kept] = full.absent(A[:, kept], kept)
+    assert not A[:, 4].any()
+    edges = replace(full, ridge=0.0)
+    part = edges.restrict(kept)
+    np.testing.assert_allclose(float(part.value(A[:, kept])), float(edges.value(A)))
+    for t in (3, 5):
+        slope = np.sum(edges.weights(6)[t] * (A - A[:, [t]]), axis=1)
+        np.testing.assert_allclose(slope.astype(float), 0, atol=1e-15)
+
+
+def test_strings_in_a_tube():
+    rng = np.random.default_rng(0)
+    for level in (0.0, 0.1, 1.0, 10.0):
+        z = rng.normal(size=7).astype(LONG)
+        a = fuse(z, level)
+        dual, changes = np.cumsum(z - a), np.diff(a)
+        # of a prox: differences are those of a dual vector that is at its bound
+        assert abs(dual[-1]) < 1e-17
+        assert np.all(np.abs(dual) <= level + 1e-17)
+        np.testing.assert_allclose(
+            (dual[:-1] * -np.sign(changes))[changes != 0].astype(float), level
+        )
+
+
 def test_singular_values_and_bases_in_longdouble():
     A = np.random.default_rng(0).normal(size=(7, 4))
-    found = np.sort(penalties.singular_values(A))[::-1].astype(float)
+    found = np.sort(singular_values(A))[::-1].astype(float)
     np.testing.assert_allclose(found, np.linalg.svd(A, compute_uv=False), rtol=1e-13)
     basis = orthonormal(np.column_stack([A, A[:, 0]]).astype(np.longdouble))
     assert basis.shape == (7, 4)
@@ -88,7 +139,7 @@ def test_only_what_is_wrong_fails(seed):
     names = model._strengths
     model.set_params(**{name: factor * getattr(model, name) for name in names})
     model.fit(drawn.X, drawn.y, **drawn.keywords)
-    coef, intercept, gap = model.coef_, model.intercept_, model.dual_gap_
+    coef, intercept, gap = coefficients(model), model.intercept_, model.dual_gap_
     check_fit(drawn, model, coef, intercept, gap, short=False)
     away = -coef
     level = best_intercept(drawn, away)
@@ -103,4 +154,4 @@ def test_only_what_is_wrong_fails(seed):
 
 def best_intercept(drawn, coef):
     judge, _ = drawn.judge()
-    return judge.verdict(coef.T).intercept.astype(float)
+    return judge.verdict(coef.swapaxes(-1, -2)).intercept.astype(float)

@@ -8,8 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import mtlreg
-from tests.fuzz.draw import at_factor, draw, draw_options
+from tests.fuzz.draw import at_factor, draw, draw_options, penalty_of, stem_of
 from tests.fuzz.judge import EPS, SUMS
+from tests.fuzz.numerics import LONG
 
 SLACK = 1e-6
 FLOAT32_TOL = 2e-6
@@ -28,16 +29,20 @@ class Failure(Exception):
     """Something that must not be."""
 
 
-def options_case(rng):
-    """As `fit_case`, of a model with options."""
-    drawn = draw(rng)
-    draw_options(rng, drawn)
-    return fit_case(rng, drawn)
-
-
-def fit_case(rng, drawn=None):
+def fit_case(rng, stem=None):
     """Fit at a random strength, cold, warm or along a path, and judge the fit."""
-    drawn = drawn or draw(rng)
+    return fit_and_judge(rng, draw(rng, stem))
+
+
+def options_case(rng, stem=None):
+    """As `fit_case`, of a model with options."""
+    drawn = draw(rng, stem)
+    draw_options(rng, drawn)
+    return fit_and_judge(rng, drawn)
+
+
+def fit_and_judge(rng, drawn):
+    """Return the `Outcome` of a fit at a random strength."""
     model, (X, y, keywords) = drawn.model, (drawn.X, drawn.y, drawn.keywords)
     factor = strength(rng, drawn)
     before = {name: np.copy(value) for name, value in keywords.items()} | {
@@ -49,7 +54,10 @@ def fit_case(rng, drawn=None):
         "solver": solver(rng, drawn),
     }
     model.set_params(**at_factor(model, factor), **options)
-    mode = str(rng.choice(["cold", "cold", "cold", "warm", "path"]))
+    modes = ["cold", "cold", "cold", "warm", "path"]
+    if penalty_of(model).has_blocks:
+        modes.remove("path")  # it has their sum alone, of which there is no value
+    mode = str(rng.choice(modes))
     with Recorded() as heard:
         if mode == "path":
             return path_case(rng, drawn, heard)
@@ -65,7 +73,9 @@ def fit_case(rng, drawn=None):
         if not np.array_equal(before[name], value, equal_nan=value.dtype.kind == "f"):
             raise Failure(f"fit wrote into {name}")
     short = heard.not_converged()
-    check_fit(drawn, model, model.coef_, model.intercept_, model.dual_gap_, short)
+    check_fit(
+        *(drawn, model, coefficients(model), model.intercept_, model.dual_gap_, short)
+    )
     check_predictions(drawn, model)
     return Outcome("warned" if short else "ok")
 
@@ -74,7 +84,7 @@ def strength(rng, drawn):
     """Return a random factor for the strengths of the model."""
     given = {"X": drawn.X, "y": drawn.y, **drawn.keywords}
     with warnings.catch_warnings(action="ignore", category=UserWarning):
-        if "Mean" in type(drawn.model).__name__:
+        if not penalty_of(drawn.model).is_gauge:
             top = mtlreg.alpha_grid(drawn.model, **given, n_alphas=3)[1]
             return top * 10 ** rng.uniform(*CURVATURES)
         largest = mtlreg.alpha_max(drawn.model, **given)
@@ -88,7 +98,8 @@ def solver(rng, drawn):
     """Return a solver that the model can have."""
     choices = ["auto", "auto", "auto", "fista"]
     signed = np.any(drawn.model.positive)
-    if not signed and type(drawn.model).__name__ == "MeanRegularizedRegressor":
+    quadratic = stem_of(drawn.model) in ("MeanRegularized", "GraphRegularized")
+    if quadratic and not signed and drawn.loss == "squared":
         choices.append("direct")
     return str(rng.choice(choices))
 
@@ -109,6 +120,11 @@ def path_case(rng, drawn, heard):
         model.set_params(**at_factor(model, path.alphas[k] / leading))
         check_fit(drawn, model, path.coef[k], path.intercept[k], path.gap[k], short)
     return Outcome("warned" if short else "ok")
+
+
+def coefficients(model):
+    """Return those of a fit, by block where there are blocks."""
+    return getattr(model, "blocks_", model.coef_)
 
 
 class Recorded:
@@ -146,6 +162,7 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
     model : estimator
         With the strengths that were fitted.
     coef, intercept : ndarray
+        As `coefficients` gives the first.
     claimed : float
         The gap.
     short : bool
@@ -180,7 +197,8 @@ def check_fit(drawn, model, coef, intercept, claimed, short):
     )
     with warnings.catch_warnings(action="ignore"):
         better.fit(drawn.X, drawn.y, **drawn.keywords)
-    best = judge.verdict(drawn.variable(better.coef_, better.intercept_)[0][:, kept])
+    found = drawn.variable(coefficients(better), better.intercept_)[0]
+    best = judge.verdict(found[..., kept])
     excess = verdict.objective - best.objective
     if excess > claimed + rounding + float(best.rounding):
         raise Failure(
@@ -196,7 +214,7 @@ def check_intercept(judge, A, intercept, verdict):
             raise Failure("intercepts without an intercept")
         return
     found = judge.objective(A, intercept) - verdict.objective
-    unit = SUMS * np.finfo(intercept.dtype).eps
+    unit, A = SUMS * np.finfo(intercept.dtype).eps, judge.combine(A)
     allowed = verdict.rounding
     for t, (X, y, v) in enumerate(judge.tasks):
         size = abs(intercept[t]) + v @ (np.abs(X) @ np.abs(A[:, t])) / v.sum()
@@ -209,21 +227,27 @@ def check_intercept(judge, A, intercept, verdict):
 
 def check_left_out(drawn, model, coef, intercept, kept):
     """Raise `Failure` unless tasks with one class have their own prediction."""
-    for t in np.flatnonzero(~kept):
+    penalty = penalty_of(model)
+    matrix = coef.sum(axis=0) if penalty.has_blocks else coef
+    left_out = penalty.absent(matrix[kept].T.astype(LONG), kept).T
+    for t, expected_coef in zip(np.flatnonzero(~kept), left_out, strict=True):
         _, y, w = drawn.rows()[t]
         k, total = w[y > 0].sum(), w.sum()
         expected = np.log((k + 0.5) / (total - k + 0.5))
         if abs(intercept[t] - expected) > 1e-6 * (1 + abs(expected)):
             raise Failure(f"a task of one class has intercept {intercept[t]}")
-        mean = coef[kept].mean(axis=0) if "Mean" in type(model).__name__ else 0.0
         unit = 100 * np.finfo(coef.dtype).eps
-        if np.any(np.abs(coef[t] - mean) > unit * np.abs(coef).max()):
+        if np.any(np.abs(matrix[t] - expected_coef) > unit * np.abs(matrix).max()):
             raise Failure("a task of one class has coefficients of its own")
 
 
 def check_predictions(drawn, model):
     """Raise `Failure` unless predictions are ``X coef + intercept``."""
     X, coef, b = drawn.matrix, model.coef_.astype(float), model.intercept_.astype(float)
+    unit = SUMS * np.finfo(model.coef_.dtype).eps
+    blocks = getattr(model, "blocks_", coef[None]).astype(float)
+    if np.any(np.abs(blocks.sum(axis=0) - coef) > unit * np.abs(blocks).sum(axis=0)):
+        raise Failure("coefficients that are not the sum of their blocks")
     keywords = {k: v for k, v in drawn.keywords.items() if k == "tasks"}
     z, size = X @ coef.T + b, np.abs(X) @ np.abs(coef).T + np.abs(b)
     if drawn.layout in ("tasks", "column"):
@@ -235,6 +259,5 @@ def check_predictions(drawn, model):
     found = getattr(model, "decision_function" if decision else "predict")(
         drawn.X, **keywords
     )
-    unit = SUMS * np.finfo(model.coef_.dtype).eps
     if found.shape != z.shape or np.any(np.abs(found - z) > unit * size):
         raise Failure("predictions are not X coef + intercept")

@@ -37,13 +37,11 @@ class ChunkedFit(Fit):
         how = scale, intercept, self.units, self.kept, self._in_A
         return ChunkedProblem(ask, data, loss, penalty, *how)
 
-    def _solver(self):
-        model = self.model
-        options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
+    def _solver_of(self, problem, **options):
         inner = choose_solver
-        if model.solver != "auto":
-            inner = SOLVERS[model.solver]
-            inner(**options).check(self.problem)
+        if self.model.solver != "auto":
+            inner = SOLVERS[self.model.solver]
+            inner(**options).check(problem)
         return ProximalNewton(**options, inner=inner)
 
     def variable(self, blocks, intercept):

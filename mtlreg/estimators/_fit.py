@@ -17,6 +17,7 @@ from mtlreg.problem.data import Cells
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.rows import append_ones, scale_columns
 from mtlreg.solvers import SOLVERS, choose_solver
+from mtlreg.solvers.reweighted import Reweighted
 
 
 class Fit:
@@ -208,12 +209,21 @@ class Fit:
             )
 
     def _solver(self):
-        model = self.model
-        options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
-        if model.solver == "auto":
-            return choose_solver(self.problem, **options)
-        solver = SOLVERS[model.solver](**options)
-        solver.check(self.problem)
+        options = {"max_iter": int(self.model.max_iter), "tol": float(self.model.tol)}
+        start = self.problem.penalty.start
+        if start is None:
+            return self._solver_of(self.problem, **options)
+        # closer than the whole, which ends where the last majorant is as near
+        closer = options | {"tol": 0.1 * options["tol"]}
+        inner = self._solver_of(self.problem.with_penalty(start), **closer)
+        return Reweighted(**options, inner=inner)
+
+    def _solver_of(self, problem, **options):
+        """Return the solver of a problem with a convex penalty."""
+        if self.model.solver == "auto":
+            return choose_solver(problem, **options)
+        solver = SOLVERS[self.model.solver](**options)
+        solver.check(problem)
         return solver
 
     def coefficients(self, A, intercept):
@@ -262,7 +272,7 @@ class Fit:
             variable = self.units[:, None] * variable
         return variable.reshape(self.problem.shape)
 
-    def attributes(self, A, intercept):
+    def attributes(self, A, intercept, n_iter, gap):
         """Return the fitted attributes for a solver's solution, by name."""
         variable, b = self._of_all_tasks(A, intercept)
         blocks = [self._in_units(block) for block in self._penalty.split(variable)]
@@ -273,7 +283,11 @@ class Fit:
             "tasks_": self.read.tasks,
             "coef_feature_names_": self.read.feature_names,
             "_layout": self.read.layout,
+            "n_iter_": max(n_iter, 1),
         }
+        # where the problem is not convex, the gap is that of a bound of it
+        convex = self._penalty.start is None
+        found["dual_gap_" if convex else "optimality_"] = gap
         if self.read.classes is not None:
             found["classes_"] = self.read.classes
         else:

@@ -160,9 +160,9 @@ def fitted_model(parent, fit, solution):
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(parent, name):
             setattr(model, name, getattr(parent, name))
-    for name, value in fit.attributes(solution.A, solution.intercept).items():
+    found = solution.A, solution.intercept, solution.n_iter, solution.gap
+    for name, value in fit.attributes(*found).items():
         setattr(model, name, value)
-    model.n_iter_, model.dual_gap_ = solution.n_iter, solution.gap
     return model
 
 

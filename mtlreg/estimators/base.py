@@ -132,9 +132,8 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Solve the problem of a fit and set the fitted attributes."""
         progress = _Progress(self, fit, context, inputs)
         solution = fit.solver.solve(fit.problem, start, progress.monitor)
-        vars(self).update(fit.attributes(solution.A, solution.intercept))
-        self.n_iter_ = solution.n_iter
-        self.dual_gap_ = solution.gap
+        found = solution.A, solution.intercept, solution.n_iter, solution.gap
+        vars(self).update(fit.attributes(*found))
         self._fitted_rows = fit.totals, len(fit.read.rows)
         if not (solution.converged or progress.stopped):
             self._warn_not_converged(fit, solution)
@@ -185,6 +184,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
 
     def _warn_not_converged(self, fit, solution):
         target = fit.problem.gap_target(self.tol)
+        what = "duality gap" if hasattr(self, "dual_gap_") else "optimality_"
         if solution.rounded:
             advice = (
                 f"The rest is the rounding of coefficients and intercepts to "
@@ -201,7 +201,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             )
         warnings.warn(
             f"{type(self).__name__} did not converge: after {solution.n_iter} "
-            f"iterations the duality gap is {solution.gap:.3g}, the target is "
+            f"iterations the {what} is {solution.gap:.3g}, the target is "
             f"{target:.3g} (tol={self.tol:g}). {advice}",
             ConvergenceWarning,
             stacklevel=levels_to_caller(),
@@ -310,8 +310,7 @@ class _Progress:
 
         def attributes():
             intercept = self._fit.problem.certificate(A).intercept
-            found = self._fit.attributes(A, intercept)
-            return found | {"n_iter_": max(iteration, 1), "dual_gap_": gap}
+            return self._fit.attributes(A, intercept, iteration, gap)
 
         self.stopped = step.call_on_fit_task_end(
             estimator=self._estimator,

@@ -9,6 +9,7 @@ from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.penalties import L1, SparseGroup
+from mtlreg.penalties.concave import SHAPES, ConcaveL21
 from mtlreg.penalties.sparse_group import NORMS
 
 
@@ -17,6 +18,16 @@ class _GroupLasso(Stem):
     """The penalty on A = ``coef_.T`` is::
 
         alpha [(1 - l1_ratio) sum_j ||A_j||_q + l1_ratio sum_jt |A_jt|],  q = 2 or inf
+
+    or, with a ``shape`` that flattens out, so that large rows are shrunken less::
+
+        sum_j f(||A_j||_2),  eps = gamma alpha
+        "log": f(r) = alpha eps log(1 + r / eps)
+        "mcp": f(r) = alpha (r - r^2 / (2 eps)) for r <= eps, else alpha eps / 2
+
+    That is not convex. A fit starts from the convex one and solves it again with
+    weights ``f'(||A_j||) / alpha`` of the rows of the last solution, until this is
+    stationary: it depends on the start, and need not be the least of all.
 
     Parameters
     ----------
@@ -28,6 +39,13 @@ class _GroupLasso(Stem):
         `MultiTaskElasticNet` this name means the share against a ridge.)
     norm : {"l2", "linf"}, default="l2"
         Norm q of a row.
+    shape : {"convex", "log", "mcp"}, default="convex"
+        How the penalty of a row grows with its norm. Other shapes than the first are
+        for ``l1_ratio=0`` and ``norm="l2"``, and "mcp" for ``positive=False``. They
+        suppose features of variances near 1, and classes that overlap.
+    gamma : float, default=3.0
+        Of the other shapes, > 0: the norms at which they flatten out, in units of
+        alpha. The larger, the nearer to the convex one.
 
     Search parameters
     -----------------
@@ -38,19 +56,29 @@ class _GroupLasso(Stem):
     ----------
     support_ : ndarray of bool, shape (n_features,)
         Whether some task uses the feature.
+    optimality_ : float
+        Of a shape that is not convex, in the place of ``dual_gap_``, as no dual problem
+        bounds its minimum: the duality gap of the convex problem whose penalty is the
+        tangent of the shape at ``coef_``. It is 0 where ``coef_`` is stationary, and F
+        falls by no more in another round.
 
     References
     ----------
     Obozinski, Taskar, Jordan (2010), Joint covariate selection and joint subspace
     selection for multiple classification problems, eq. 3; the L1/Linf norm: Turlach,
     Venables, Wright (2005), Simultaneous variable selection, eq. 2; sparse groups:
-    Simon, Friedman, Hastie, Tibshirani (2013), A sparse-group lasso, eq. 3.
+    Simon, Friedman, Hastie, Tibshirani (2013), A sparse-group lasso, eq. 3; "log":
+    Candes, Wakin, Boyd (2008), Enhancing sparsity by reweighted l1 minimization;
+    "mcp": Breheny, Huang (2015), Group descent algorithms for nonconvex penalized
+    linear and logistic regression models with grouped predictors.
     """
 
     alpha: float = 0.1
     _: KW_ONLY
     l1_ratio: float = 0.0
     norm: str = "l2"
+    shape: str = "convex"
+    gamma: float = 3.0
 
     _ratio: ClassVar = "l1_ratio"
 
@@ -60,11 +88,21 @@ class _GroupLasso(Stem):
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio must be at most 1, got {self.l1_ratio!r}")
         check_choice(self.norm, "norm", list(NORMS))
+        check_choice(self.shape, "shape", ["convex", *SHAPES])
+        check_real(self.gamma, "gamma", minimum=0.0, strict=True)
+        if self.shape != "convex" and (self.l1_ratio > 0 or self.norm != "l2"):
+            raise ValueError(
+                f"shape={self.shape!r} is for norms of whole rows, but l1_ratio="
+                f"{self.l1_ratio!r} and norm={self.norm!r}: set l1_ratio=0 and "
+                f"norm='l2', or shape='convex'"
+            )
 
     def _ratio_limits(self, shape):
         return 0.0, 1.0
 
     def _penalty(self, read):
+        if self.shape != "convex":
+            return ConcaveL21(self.alpha, self.shape, self.gamma)
         if self.l1_ratio == 1:
             return L1(self.alpha)
         if self.l1_ratio == 0:

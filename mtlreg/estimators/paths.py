@@ -33,7 +33,8 @@ class RegularizationPath:
     coef : ndarray of shape (n_alphas, n_tasks, n_features)
     intercept : ndarray of shape (n_alphas, n_tasks)
     gap : ndarray of shape (n_alphas,)
-        Duality gaps, in the units of the objective.
+        Duality gaps, in the units of the objective, or what ``optimality_`` is where
+        that is not convex.
     n_iter : ndarray of int, shape (n_alphas,)
     seconds : ndarray of shape (n_alphas,)
         Wall time of each point.
@@ -220,5 +221,6 @@ class _Points:
                 return
 
     def _attributes(self, solution):
-        found = self._fit.attributes(solution.A, solution.intercept)
-        return found | {"n_iter_": solution.n_iter, "dual_gap_": solution.gap}
+        return self._fit.attributes(
+            solution.A, solution.intercept, solution.n_iter, solution.gap
+        )

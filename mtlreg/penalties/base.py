@@ -95,6 +95,8 @@ class Penalty(ABC):
     ridge_of_free_rows = 0.0
     smooth: "Quadratic | None" = None
     learns = False  # see `mtlreg.penalties.learning`
+    # of a penalty that is not convex, see `mtlreg.solvers.reweighted`
+    start: "Penalty | None" = None
 
     @abstractmethod
     def value(self, A):
@@ -169,10 +171,8 @@ class Penalty(ABC):
     def absent_task(self, A):
         """Return what a task without data gets, an array like A but for its last axis.
 
-        Parameters
-        ----------
-        A : ndarray
-            The variable, of the other tasks, which this penalty is then of.
+        A is the variable, of the other tasks; where it matters which task it is,
+        `with_absent` is overridden.
         """
         return np.zeros(A.shape[:-1], dtype=A.dtype)
 

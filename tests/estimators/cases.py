@@ -20,6 +20,7 @@ OF_ITS_OWN = {MeanRegularizedRegressorCV: "per_feature=False"}
 # what a class has beside, or sets with other parameters than its defaults
 BY_RULE = ["coef_std_", "mean_coef_std_", "reliability_"]
 OTHERWISE = {
+    **{cls: ["optimality_"] for cls in STEMS["GroupLasso"]},
     MeanRegularizedRegressor: BY_RULE,
     MeanRegularizedRegressorCV: [
         *BY_RULE,

@@ -135,7 +135,7 @@ STEM_ORACLES = {
     ),
     "GroupLasso": StemOracle(
         penalty=_group_lasso,
-        parameters="alpha=0.1, *, l1_ratio=0.0, norm='l2'",
+        parameters="alpha=0.1, *, l1_ratio=0.0, norm='l2', shape='convex', gamma=3.0",
         attributes="support_",
         cases={
             "l21": {},
@@ -144,12 +144,19 @@ STEM_ORACLES = {
             "sparse-l2": {"l1_ratio": 0.5},
             "sparse-linf": {"l1_ratio": 0.3, "norm": "linf"},
         },
-        refused={"l1_ratio": [1.0001, *NOT_STRENGTHS], "norm": NOT_A_CHOICE},
+        refused={
+            "l1_ratio": [1.0001, *NOT_STRENGTHS],
+            "norm": NOT_A_CHOICE,
+            "shape": NOT_A_CHOICE,
+            "gamma": [0, *NOT_STRENGTHS],
+        },
         accepted={
             "l1_ratio": [0, 1, 0.5, np.float32(0.25)],
             "norm": ["l2", "linf"],
+            "shape": ["convex", "log", "mcp"],
+            "gamma": [1, np.float32(2.5)],
         },
-        search_parameters="l1_ratio=0.0, norm='l2'",
+        search_parameters="l1_ratio=0.0, norm='l2', shape='convex', gamma=3.0",
         chosen="alpha_ ratio_ ratios_",
         points={"l1_ratio": [0.5, 0.0]},
         one_ratio={"l1_ratio": [0.0]},

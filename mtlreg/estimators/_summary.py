@@ -44,13 +44,17 @@ def parts_of(model):
 def summary(model):
     """Return what `MultiTaskLinearModel.summary` does."""
     totals, n_rows = model._fitted_rows
+    # of a problem that is not convex there is no dual gap
+    what, gap = "dual gap", getattr(model, "dual_gap_", None)
+    if gap is None:
+        what, gap = "optimality", model.optimality_
     lines = [
         ("tasks", f"{len(model.tasks_)}: {listed(model.tasks_, _MOST_LABELS)[1:-1]}"),
         ("rows", _rows(n_rows, totals)),
         ("features", str(model.coef_.shape[1])),
         ("strengths", ", ".join(_strengths(model))),
         *_found(model),
-        ("dual gap", f"{model.dual_gap_:.3g} (iterations: {model.n_iter_})"),
+        (what, f"{gap:.3g} (iterations: {model.n_iter_})"),
     ]
     width = max(len(name) for name, _ in lines) + 2
     text = [f"  {name:<{width}}{value}" for name, value in lines if value]

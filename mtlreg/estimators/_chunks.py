@@ -37,12 +37,13 @@ class ChunkedFit(Fit):
         how = scale, intercept, self.units, self.kept, self._in_A
         return ChunkedProblem(ask, data, loss, penalty, *how)
 
-    def _solver_of(self, problem, **options):
+    def _solver_of(self, name, problem, share=1.0):
+        options = int(self.model.max_iter), share * float(self.model.tol)
         inner = choose_solver
-        if self.model.solver != "auto":
-            inner = SOLVERS[self.model.solver]
-            inner(**options).check(problem)
-        return ProximalNewton(**options, inner=inner)
+        if name != "auto":
+            inner = SOLVERS[name]
+            inner(*options).check(problem)
+        return ProximalNewton(*options, inner=inner)
 
     def variable(self, blocks, intercept):
         # other than with rows at hand, the best intercepts of a start are not known

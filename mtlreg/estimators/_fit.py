@@ -183,8 +183,8 @@ class Fit:
     def _learned(self, model, penalty, problem):
         """Return the penalty with what fits of single tasks say."""
         alone = single_tasks(float(np.mean(problem.square_norms)))
-        self.model, self.problem = model, problem.with_penalty(alone)
-        A = self._solver().solve(self.problem).A
+        self.model, problem = model, problem.with_penalty(alone)
+        A = self._solver_of("auto", problem).solve(problem).A
         return learned(penalty, self._of_kept(penalty).inside(A), self.kept)
 
     def _of_kept(self, penalty):
@@ -209,20 +209,29 @@ class Fit:
             )
 
     def _solver(self):
-        options = {"max_iter": int(self.model.max_iter), "tol": float(self.model.tol)}
-        start = self.problem.penalty.start
+        problem, name, start = self.problem, self.model.solver, self._penalty.start
         if start is None:
-            return self._solver_of(self.problem, **options)
+            return self._solver_of(name, problem)
+        problem = problem.with_penalty(problem.penalty.start)
         # closer than the whole, which ends where the last majorant is as near
-        closer = options | {"tol": 0.1 * options["tol"]}
-        inner = self._solver_of(self.problem.with_penalty(start), **closer)
-        return Reweighted(**options, inner=inner)
+        inner = self._solver_of(name, problem, share=0.1)
+        return Reweighted(inner.max_iter, float(self.model.tol), inner)
 
-    def _solver_of(self, problem, **options):
-        """Return the solver of a problem with a convex penalty."""
-        if self.model.solver == "auto":
-            return choose_solver(problem, **options)
-        solver = SOLVERS[self.model.solver](**options)
+    def _solver_of(self, name, problem, share=1.0):
+        """Return the solver of a problem with a convex penalty.
+
+        Parameters
+        ----------
+        name : str
+            "auto", or one of `SOLVERS`.
+        problem : Problem
+        share : float
+            Of the tolerance of the model.
+        """
+        options = int(self.model.max_iter), share * float(self.model.tol)
+        if name == "auto":
+            return choose_solver(problem, *options)
+        solver = SOLVERS[name](*options)
         solver.check(problem)
         return solver
 

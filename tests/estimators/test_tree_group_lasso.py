@@ -67,7 +67,7 @@ def ridge_links(X, y, tasks):
 def test_a_tree_is_learned_of_fits_of_single_tasks():
     X, y, tasks = draw(n=120, n_tasks=5)
     links = ridge_links(X, y, tasks)
-    est = TreeGroupLassoRegressor(tree="ward").fit(X, y, tasks=tasks)
+    est = TreeGroupLassoRegressor(tree="ward", solver="bcd").fit(X, y, tasks=tasks)
     np.testing.assert_array_equal(est.tree_, linked_groups(links, 5).T)
     other = TreeGroupLassoRegressor(tree=links).fit(X, y, tasks=tasks)
     np.testing.assert_array_equal(est.coef_, other.coef_)

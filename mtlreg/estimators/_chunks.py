@@ -25,6 +25,12 @@ class ChunkedFit(Fit):
     """
 
     def __init__(self, model, read, penalty, totals, rounds):
+        if penalty.start is not None:
+            raise ValueError(
+                f"{type(penalty).__name__} is not convex, for which a fit needs the "
+                f"rows at hand: use fit with these, or a convex penalty, such as that "
+                f"of shape='convex'"
+            )
         self._totals, self._rounds = totals, rounds
         super().__init__(model, read, penalty)
 

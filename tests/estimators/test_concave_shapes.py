@@ -1,6 +1,7 @@
 """Shapes that flatten out: stationary points, what bounds them, and their corners."""
 
 import cvxpy as cp
+import dask
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -11,6 +12,7 @@ from mtlreg import (
     GroupLassoRegressorCV,
     PenalizedRegressor,
     alpha_max,
+    distributed,
     regularization_path,
 )
 from mtlreg.datasets import make_multitask_regression
@@ -194,6 +196,21 @@ def test_what_does_not_go_together(params, message):
     X, y, tasks = draw()
     with pytest.raises(ValueError, match=message):
         GroupLassoRegressor(**params).fit(X, y, tasks=tasks)
+
+
+@every_shape
+def test_parts_of_the_rows(shape):
+    X, y, tasks = draw(d=5)
+    est = GroupLassoRegressor(0.3, shape=shape, tol=1e-9)
+    whole = clone(est).fit(X, y, tasks=tasks)
+    for part in (slice(0, 20), slice(20, 60)):
+        est.partial_fit(X[part], y[part], tasks=tasks[part])
+    np.testing.assert_allclose(est.coef_, whole.coef_, rtol=1e-8)
+    assert est.optimality_ >= 0
+    given = {"X": X, "y": np.sign(y), "tasks": tasks}
+    chunks = {k: [dask.delayed(lambda part: part)(v)] for k, v in given.items()}
+    with pytest.raises(ValueError, match=r"not convex.*fit with these.*'convex'"):
+        distributed.fit(GroupLassoClassifier(shape=shape), **chunks)
 
 
 @every_shape

@@ -50,7 +50,7 @@ from mtlreg.estimators.penalized import (
     PenalizedRegressor,
     PenalizedRegressorCV,
 )
-from mtlreg.estimators.reduced_rank import ReducedRankRegressor
+from mtlreg.estimators.reduced_rank import ReducedRankRegressor, ReducedRankRegressorCV
 from mtlreg.estimators.robust_group_lasso import (
     RobustGroupLassoClassifier,
     RobustGroupLassoClassifierCV,
@@ -207,6 +207,7 @@ __all__ = [
     "PenalizedRegressor",
     "PenalizedRegressorCV",
     "ReducedRankRegressor",
+    "ReducedRankRegressorCV",
     "RegularizationPath",
     "RobustGroupLassoClassifier",
     "RobustGroupLassoClassifierCV",

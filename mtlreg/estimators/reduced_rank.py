@@ -7,9 +7,11 @@ from sklearn.utils.metaestimators import available_if
 
 from mtlreg.estimators._checks import check_count, check_flag, check_real
 from mtlreg.estimators._fit import task_scale
+from mtlreg.estimators._splits import make_splitter, read_splits
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.trace_norm import Subspace
 from mtlreg.penalties.trace import subspace
+from mtlreg.sequences.folds import take_rows
 from mtlreg.solvers.reduced_rank import ReducedRankProblem
 
 _NO_CLOSED_FORM = "the best matrix of a rank has no closed form"
@@ -35,8 +37,7 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
     minimum is known: by the leading singular vectors of the fitted values without a
     bound. With tasks that have rows of their own, missing targets, weights for single
     targets, or classes it is not, for which there is the convex `TraceNormRegressor`
-    or `TraceNormClassifier`. Grid searches choose the rank: ``GridSearchCV(
-    ReducedRankRegressor(), {"rank": [1, 2, 3]})``.
+    or `TraceNormClassifier`. `ReducedRankRegressorCV` chooses the rank.
 
     Parameters
     ----------
@@ -123,7 +124,8 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
         self.normalize_y = normalize_y
 
     def _check_parameters(self):
-        check_count(self.rank, "rank")
+        for rank in self._bounds(1):
+            check_count(rank, self._name)
         check_real(self.ridge, "ridge", minimum=0.0)
         check_flag(self.fit_intercept, "fit_intercept")
         check_flag(self.normalize_y, "normalize_y")
@@ -144,18 +146,29 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
                 f"for which {_NO_CLOSED_FORM}: leave such rows out, or {_REMEDY}"
             )
         largest = min(n_features, n_tasks)
-        if self.rank > largest:
+        most = max(self._bounds(largest))
+        if most > largest:
             raise ValueError(
-                f"rank={self.rank} is more than a matrix of {n_features} features and "
-                f"{n_tasks} tasks can have: give at most {largest}"
+                f"{self._name}={most} is more than a matrix of {n_features} features "
+                f"and {n_tasks} tasks can have: give at most {largest}"
             )
         return read
+
+    _name: ClassVar[str] = "rank"
+
+    def _bounds(self, largest):
+        """Return the bounds of the rank to choose from."""
+        return [self.rank]
+
+    def _chosen(self, read, scale, inputs):
+        """Return the bound of the rank to fit all rows with."""
+        return int(self.rank)
 
     def _start(self, read):
         return None
 
     def _solve(self, read, start, context, inputs):
-        data, rank = read.data, int(self.rank)
+        data = read.data
         every = np.ones(len(read.tasks), dtype=bool)
         totals = data.cells.total(data.weight)
         scale = task_scale(self.task_weight, read.tasks, totals, every)
@@ -165,14 +178,7 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
                 f"differ, do not go together, as {_NO_CLOSED_FORM} then: set ridge=0 "
                 f"or task_weight='equal', or {_REMEDY}"
             )
-        problem = ReducedRankProblem(
-            data.X,
-            data.y.reshape(-1, len(every)),
-            data.weight.reshape(-1, len(every))[:, 0],
-            scale,
-            float(self.ridge),
-            bool(self.fit_intercept),
-        )
+        rank, problem = self._chosen(read, scale, inputs), self._problem(data, scale)
         A, found, b = problem.solution(rank)
         A, b = A.astype(data.X.dtype), b.astype(data.X.dtype)
         self.optimality_ = problem.excess(A, rank)
@@ -185,6 +191,11 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
         self.coef_feature_names_ = read.feature_names
         self._layout = read.layout
 
+    def _problem(self, data, scale):
+        n_tasks, how = len(scale), (float(self.ridge), bool(self.fit_intercept))
+        y, weight = data.y.reshape(-1, n_tasks), data.weight.reshape(-1, n_tasks)
+        return ReducedRankProblem(data.X, y, weight[:, 0], scale, *how)
+
     @available_if(_of_rows)
     def partial_fit(self, X, y, sample_weight=None, *, tasks=None):
         """Not for this model."""
@@ -192,3 +203,101 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
     @available_if(_of_rows)
     def fit_statistics(self, stats):
         """Not for this model."""
+
+
+class ReducedRankRegressorCV(ReducedRankRegressor):
+    """`ReducedRankRegressor` with a rank by cross-validation.
+
+    Every fold is fitted once, in closed form for all ranks, and scored on the rows it
+    leaves out. The least rank with the best mean score then serves a fit of all rows.
+
+    Parameters
+    ----------
+    ranks : array-like of int, optional
+        To choose from, by default all from 1 to the lesser number of features and
+        tasks.
+    ridge, fit_intercept, task_weight, normalize_y
+        As in `ReducedRankRegressor`.
+    cv : int, cross-validation generator or iterable of (train, test), optional
+        By default 5 folds, and with an int as many, of
+        `mtlreg.model_selection.TaskKFold` with ``random_state=0``.
+
+    Attributes
+    ----------
+    ranks_ : ndarray of shape (n_ranks,)
+        Those to choose from, increasing.
+    best_rank_ : int
+        The one that was chosen.
+    score_path_ : ndarray of shape (n_ranks, n_folds)
+        Minus ``sum_t c_t L_t / sum_t c_t``, with L_t the weighted mean squared error of
+        a task in the units of the fit; more is better.
+    coef_, intercept_, rank_, components_, optimality_
+        As those of `ReducedRankRegressor`, of all rows.
+    tasks_, y_scale_, n_iter_, coef_feature_names_, n_features_in_, feature_names_in_
+        Likewise.
+
+    Examples
+    --------
+    >>> from mtlreg import ReducedRankRegressorCV
+    >>> from mtlreg.datasets import make_multitask_regression
+    >>> data = make_multitask_regression(
+    ...     structure="low_rank", rank=2, shared_X=True, random_state=0
+    ... )
+    >>> model = ReducedRankRegressorCV().fit(data.X, data.y)
+    >>> model.best_rank_, model.score_path_.shape
+    (2, (10, 5))
+    """
+
+    _name: ClassVar[str] = "ranks"
+
+    def __init__(
+        self,
+        ranks=None,
+        *,
+        ridge=0.0,
+        fit_intercept=True,
+        task_weight="equal",
+        normalize_y=False,
+        cv=None,
+    ):
+        self.ranks = ranks
+        self.ridge = ridge
+        self.fit_intercept = fit_intercept
+        self.task_weight = task_weight
+        self.normalize_y = normalize_y
+        self.cv = cv
+
+    def _bounds(self, largest):
+        if self.ranks is None:
+            return list(range(1, largest + 1))
+        ranks = np.asarray(self.ranks).tolist()
+        if not isinstance(ranks, list) or not ranks:
+            raise ValueError(
+                f"ranks must hold at least one rank to choose from, got {self.ranks!r}"
+            )
+        return sorted(set(ranks))
+
+    def _chosen(self, read, scale, inputs):
+        largest = min(len(read.feature_names), len(read.tasks))
+        self.ranks_ = np.array(self._bounds(largest))
+        X, y, data = inputs["X"], inputs["y"], read.data
+        scores = []
+        for number, masks in enumerate(
+            read_splits(make_splitter(self.cv), X, y, read, {})
+        ):
+            train, test = (take_rows(data, mask[read.rows]) for mask in masks)
+            if not len(train.y) or not len(test.y):
+                raise ValueError(
+                    f"fold {number} of cv has no row of positive weight to train on, "
+                    f"or to test; change cv"
+                )
+            problem = self._problem(train, scale)
+            y_test = test.y.reshape(-1, len(scale))
+            weight = test.weight.reshape(-1, len(scale))[:, 0]
+            for rank in self.ranks_:
+                A, _, b = problem.solution(rank)
+                errors = weight @ (y_test - test.X @ A - b) ** 2 / weight.sum()
+                scores.append(-float(scale @ errors) / scale.sum())
+        self.score_path_ = np.reshape(scores, (-1, len(self.ranks_))).T
+        self.best_rank_ = int(self.ranks_[np.argmax(self.score_path_.mean(axis=1))])
+        return self.best_rank_

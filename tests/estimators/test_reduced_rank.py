@@ -10,12 +10,12 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mtlreg import ReducedRankRegressor, TraceNormRegressor
+from mtlreg import ReducedRankRegressor, ReducedRankRegressorCV, TraceNormRegressor
 from mtlreg.datasets import make_multitask_regression
 from tests.estimators.test_docstrings import names_in, section
 
 
-@parametrize_with_checks([ReducedRankRegressor()])
+@parametrize_with_checks([ReducedRankRegressor(), ReducedRankRegressorCV(cv=3)])
 def test_sklearn_check(estimator, check):
     check(estimator)
 
@@ -166,6 +166,38 @@ def test_a_search_finds_the_rank_and_the_subspace():
     error = np.linalg.norm(best.coef_ - coef)
     trace = TraceNormRegressor(0.05).fit(data.X, data.y)
     assert error < np.linalg.norm(trace.coef_ - coef)
+
+
+def test_ranks_are_scored_on_what_a_fold_leaves_out():
+    X, Y, w = draw(n=60)
+    scale = np.array([0.2, 3, 1, 0.5, 2])
+    parts = np.arange(60) % 4
+    folds = [(np.flatnonzero(parts != k), np.flatnonzero(parts == k)) for k in range(4)]
+    w[5] = 0.0
+    search = ReducedRankRegressorCV([4, 1, 2], task_weight=scale, cv=folds)
+    search.fit(X, Y, w)
+    assert search.ranks_.tolist() == [1, 2, 4]
+    scores = np.empty((3, 4))
+    for i, rank in enumerate(search.ranks_):
+        est = ReducedRankRegressor(rank, task_weight=scale)
+        for k, (train, test) in enumerate(folds):
+            z = est.fit(X[train], Y[train], w[train]).predict(X[test])
+            errors = np.average((Y[test] - z) ** 2, axis=0, weights=w[test])
+            scores[i, k] = -np.average(errors, weights=scale)
+    np.testing.assert_allclose(search.score_path_, scores, rtol=1e-10)
+    best = search.ranks_[np.argmax(scores.mean(axis=1))]
+    assert search.best_rank_ == search.rank_ == best
+    est = ReducedRankRegressor(best, task_weight=scale).fit(X, Y, w)
+    np.testing.assert_array_equal(search.coef_, est.coef_)
+    assert search.optimality_ == est.optimality_
+    assert ReducedRankRegressorCV().fit(X, Y).score_path_.shape == (5, 5)
+    for ranks, message in (
+        ([2, 9], "ranks=9 is more"),
+        ([], "at least one"),
+        (3, "at"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ReducedRankRegressorCV(ranks).fit(X, Y)
 
 
 def test_what_has_no_closed_form_is_refused():

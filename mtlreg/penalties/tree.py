@@ -285,32 +285,51 @@ class TreeGroup(RowPenalty):
             )
 
     @cached_property
+    def _sets(self):
+        """Where each set of tasks is first, and which set each node is."""
+        # eight tasks a byte, which are sorted sooner
+        bits = np.packbits(self.groups, axis=0)
+        _, first, place = np.unique(
+            bits, axis=1, return_index=True, return_inverse=True
+        )
+        return first, place.ravel()
+
+    @cached_property
     def _weights(self):
         """The w_v of the columns of groups, 0 for one that is there before."""
         if not self._by_size:
             return self.node_weight
-        _, first = np.unique(self.groups, axis=1, return_index=True)
+        first, _ = self._sets
         weight = np.zeros(self.groups.shape[1])
         weight[first] = np.sqrt(self.groups[:, first].sum(axis=0))
         return weight
 
     @cached_property
     def _tree(self):
-        """The `TreeRow`, and which tasks are in its nodes."""
-        sets, place = np.unique(self.groups, axis=1, return_inverse=True)
-        weight = np.bincount(place.ravel(), self._weights, minlength=sets.shape[1])
+        """The `TreeRow` but for the strength, and which tasks are in its nodes."""
+        first, place = self._sets
+        sets = self.groups[:, first]
+        weight = np.bincount(place, self._weights, minlength=len(first))
         counts = sets.sum(axis=0)
         entry = sets[:, counts == 1] @ weight[counts == 1]
         inner = np.flatnonzero((counts > 1) & (weight > 0))
         inner = inner[np.argsort(counts[inner], kind="stable")]
         sets, weight = sets[:, inner], weight[inner]
         parent, node = _nest(sets)
-        row = TreeRow(float(self.alpha), entry, node, weight, parent)
-        return row, sets.astype(np.float64)
+        return TreeRow(1.0, entry, node, weight, parent), sets.astype(np.float64)
 
     @property
     def row_params(self):
-        return FlatRow(float(self.alpha)) if self.groups is None else self._tree[0]
+        if self.groups is None:
+            return FlatRow(float(self.alpha))
+        return self._tree[0]._replace(alpha=float(self.alpha))
+
+    def scaled(self, factor):
+        # of the same tree, which is not sorted out anew
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), alpha=factor * self.alpha)
+        check_strengths(other)
+        return other
 
     def _nodes(self, n_tasks):
         """Return the weights of entries, and the tasks and weights of the nodes."""

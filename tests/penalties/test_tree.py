@@ -80,6 +80,16 @@ def test_nodes_of_the_same_tasks_are_one_by_size_alone():
     assert TreeGroup(1.0, groups, [0, 1, 1]).value(A) == pytest.approx(10)
 
 
+def test_strengths_do_not_sort_out_the_tree_anew():
+    penalty, A = tree(6, weights=True), matrix(L21(1.0), 5, 6, np.random.default_rng(0))
+    other = penalty.scaled(2.0)
+    assert other.row_params.parent is penalty.row_params.parent
+    assert other.row_params.alpha == other.alpha == 1.2
+    assert other.value(A) == pytest.approx(2 * penalty.value(A), rel=1e-15)
+    with pytest.raises(ValueError, match="alpha of TreeGroup"):
+        penalty.scaled(0.0)
+
+
 def test_some_tasks_have_the_tree_of_those():
     penalty = tree(6)
     kept = np.array([True, False, True, True, False, True])

@@ -108,7 +108,9 @@ class Problem:
             penalty.ridge_of_free_rows,
         )
         if self._moves.key not in self._null_models:
-            self._null_models[self._moves.key] = self._finite(self._null_model())
+            self._check_overflow(self.square_norms.sum())  # before it is solved for
+            null = self._null_models[self._moves.key] = self._null_model()
+            self._check_overflow(null.value, null.square)
         self._null = self._null_models[self._moves.key]
         self.null_value = self._null.value
         G, unit, conjugate = self._null.G, self._null.unit, None
@@ -122,15 +124,13 @@ class Problem:
         if not self.is_null:
             self._check_range(conjugate)
 
-    def _finite(self, null):
-        """Return the null model, or raise ValueError where squares overflow."""
-        sizes = self._largest_square, null.value, null.square
+    def _check_overflow(self, *sizes):
+        """Raise ValueError where squares overflow."""
         if not np.all(np.isfinite(sizes)):
             raise ValueError(
                 "X or y holds values so large that their squares overflow; "
                 "rescale the features and the target"
             )
-        return null
 
     def _check_underflow(self, data):
         """Raise ValueError where nothing is left of the squares of X or y."""

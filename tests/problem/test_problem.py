@@ -515,6 +515,14 @@ def newton_steps(problem, monkeypatch, **options):
     return counts["_damped"], counts["optimum"]
 
 
+def test_sums_over_tasks_that_overflow_are_told_of():
+    data = random_data("squared", "stacked-dense")
+    data = replace(data, X=1e160 * data.X)
+    case = Case(data, LOSSES["squared"](), MeanRegularization(0.3, 0.0), np.ones(3))
+    with pytest.raises(ValueError, match="squares overflow"):
+        case.problem()
+
+
 def test_free_directions_start_from_the_last_optimum(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(45, 30))

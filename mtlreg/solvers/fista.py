@@ -78,7 +78,7 @@ class FISTA(Solver):
         estimate = problem.on_statistics() or problem.in_span()
         check = GapCheck(problem, self.tol, monitor, estimate)
         inner = estimate or problem
-        A = np.zeros(inner.shape, dtype=inner.dtype)
+        A = inner.null_point()
         if init is not None:
             A[...] = inner.coordinates(init)
         if check(0, A, None if estimate else image):

@@ -511,7 +511,7 @@ def newton_steps(problem, monkeypatch, **options):
         for name in counts:
             function = counted(name, getattr(_free.FreeDirections, name))
             patch.setattr(_free.FreeDirections, name, function)
-        FISTA(**options).solve(problem)
+        FISTA(**options).solve(problem, np.zeros(problem.shape))
     return counts["_damped"], counts["optimum"]
 
 
@@ -521,6 +521,15 @@ def test_sums_over_tasks_that_overflow_are_told_of():
     case = Case(data, LOSSES["squared"](), MeanRegularization(0.3, 0.0), np.ones(3))
     with pytest.raises(ValueError, match="squares overflow"):
         case.problem()
+
+
+def test_proximal_gradient_starts_at_the_null_model():
+    case = random_case("squared", "mean-free", "stacked-dense")
+    problem = replace(case, penalty=case.penalty.scaled(1e4)).problem()
+    (first, near), *_ = FISTA().solve(problem).history
+    (_, far), *_ = FISTA().solve(problem, np.zeros(problem.shape)).history
+    assert first == 0
+    assert near < 1e-3 * far
 
 
 def test_free_directions_start_from_the_last_optimum(monkeypatch):

@@ -23,6 +23,7 @@ from mtlreg.penalties import (
     ColumnL2,
     CommonDeviation,
     CompleteGraph,
+    Consensus,
     Dirty,
     FusedGroup,
     InfimalSum,
@@ -473,6 +474,9 @@ def _infimal_sum(penalty, blocks):
 
 
 def _infimal_sum_polar(penalty, G):
+    if isinstance(penalty.first, Consensus):
+        # which is free, and left out
+        G = G - G.mean(axis=1, keepdims=True)
     return max(polar(penalty.first, G), polar(penalty.second, G))
 
 
@@ -505,6 +509,8 @@ PENALTY_ORACLES = {
         _squared_trace_conjugate,
         {"squared-trace": SquaredTraceNorm(0.3)},
     ),
+    # the other block of a sum: see `tests.problems.WEIGHTED_CASES`
+    "consensus": PenaltyOracle(shared_oracles.consensus, lambda penalty, G: 0.0, {}),
     "column_l2": PenaltyOracle(
         _column_l2, _column_l2_polar, {"columns": ColumnL2(1.1)}
     ),
@@ -609,6 +615,8 @@ def value(penalty, A):
     """The penalty at an array (stacked blocks for an infimal sum), in numpy."""
     if type(penalty) is PENALTIES["dirty"]:
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
+    if type(penalty) is PENALTIES["consensus"]:
+        return shared_oracles.consensus_value(A)
     if type(penalty) is PENALTIES["common_deviation"]:
         return shared_oracles.common_deviation_value(penalty, A)
     if type(penalty) is PENALTIES["squared_cluster"]:

@@ -12,7 +12,9 @@ from mtlreg.penalties import (
     L1,
     L21,
     PENALTIES,
+    ColumnL2,
     CompleteGraph,
+    Consensus,
     Dirty,
     FusedGroup,
     GraphRegularization,
@@ -74,6 +76,10 @@ WEIGHTED_CASES = {
         ("graph", GraphRegularization(0.3, CHAIN), WEIGHT, {"ridge": 0.1}),
         ("0-graph", GraphRegularization(0.3, PAIR), FREE, {}),
     ]
+}
+WEIGHTED_CASES |= {
+    "robust-mean": InfimalSum(Consensus(), ColumnL2(0.7)),
+    "robust-mean-ridge": InfimalSum(Consensus(), ColumnL2(0.7), ridge=0.2),
 }
 TIED_CASES = {
     "l1-chain": Tied(L1(0.7), GraphRegularization(0.5, CHAIN)),
@@ -153,7 +159,7 @@ class Case:
         G = np.stack([X.T @ r for (X, _, _), r in zip(tasks, theta, strict=True)], 1)
         s, dual = 1.0, 0.0
         if self.penalty.has_polar:
-            s, bent = self._ridge_dual(np.asarray(matrix, float), G)
+            s, bent = ridge_dual(self.penalty, np.asarray(matrix, float), G)
             dual -= bent
         else:
             dual -= oracles.conjugate(self.penalty, G)
@@ -161,42 +167,15 @@ class Case:
             dual -= v @ oracle.conjugate(y, -s * r / v)
         return self.objective(A, b) - dual
 
-    def _ridge_dual(self, A, G):
-        """Return s and the conjugate of the ridge, of the better of two dual points."""
-        r, gauge = getattr(self.penalty, "ridge", 0.0), self.penalty
-        if r == 0:
-            return 1 / max(1.0, oracles.polar(gauge, G)), 0.0
-        s = 1 / max(1.0, oracles.polar(gauge, G - r * A))
-        free = np.zeros(len(G), bool) if gauge.free_rows is None else gauge.free_rows
-        # where there is a ridge alone, its conjugate at s G
-        first = np.where(free[:, None], G / r, A)
-        if gauge.n_blocks == 1:
-            P = gauge.penalty.prox(G / r, 1 / r)
-        else:
-            P = np.where(free[:, None], G / r, (1 - s) * G / r + s * A)
-        found = [
-            (r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
-            for s, point in [(s, first), (1.0, P)]
-        ]
-        _, s, point = min(found, key=lambda each: each[0])
-        return s, r * s**2 / 2 * np.sum(point**2)
-
     def _free_residuals(self, z, tasks):
         """Return theta at the optimum over the slopes that are not penalised.
 
         What is left of its component along the images N of these and the intercepts is
         projected out in the 1/v metric.
         """
-        oracle = oracles.loss_oracle(self.loss)
-        z, y, v = (np.concatenate(p) for p in (z, *list(zip(*tasks, strict=True))[1:]))
-        ends = np.cumsum([len(y) for _, y, _ in tasks])[:-1]
-        N = self._free_images(tasks)
+        oracle, N = oracles.loss_oracle(self.loss), self._free_images(tasks)
         n_constants = len(tasks) if self.fit_intercept else 0
-        for _ in range(20 if N.shape[1] > n_constants else 0):
-            bend, slope = v * oracle.bend(y, z), v * oracle.slope(y, z)
-            z = z - N @ _least_squares(N, slope / bend, bend)
-        theta = -v * oracle.slope(y, z)
-        return np.split(theta - v * (N @ _least_squares(N, theta / v, v)), ends)
+        return free_residuals(oracle, z, tasks, N, N.shape[1] > n_constants)
 
     def _free_images(self, tasks):
         """One column per free slope and per intercept, tasks below each other."""
@@ -206,6 +185,8 @@ class Case:
         free = slice(None) if free is None else free
         constants = np.eye(n_tasks) if self.fit_intercept else np.zeros((n_tasks, 0))
         own = self.penalty.free_rows
+        if self.penalty.ridge_of_free_rows:
+            patterns = patterns[:, :0]
         if own is None or self.penalty.ridge_of_free_rows:
             own = np.zeros(self.data.X.shape[1], dtype=bool)
         return np.vstack(
@@ -237,6 +218,41 @@ class Case:
         # where it is finite, by rounding
         found = self.penalty.inside(np.stack(found) if many else found[0])
         return found, b.value
+
+
+def ridge_dual(penalty, A, G):
+    """Return s and the conjugate of the ridge, of the better of two dual points."""
+    r, gauge = getattr(penalty, "ridge", 0.0), penalty
+    if r == 0:
+        return 1 / max(1.0, oracles.polar(gauge, G)), 0.0
+    D = G - r * A
+    s = 1 / max(1.0, oracles.polar(gauge, D))
+    free = np.zeros(len(G), bool) if gauge.free_rows is None else gauge.free_rows
+    patterns = gauge.free_directions(G.shape[1])
+    alone = np.where(free[:, None], D, D @ patterns @ np.linalg.pinv(patterns))
+    # where there is a ridge alone, its conjugate at s G
+    first = A + alone / r
+    if gauge.n_blocks == 1:
+        P = gauge.penalty.prox(G / r, 1 / r)
+    else:
+        P = (G - s * (D - alone)) / r
+    found = [
+        (r * s**2 / 2 * np.sum(point**2) - s * np.sum(A * G), s, point)
+        for s, point in [(s, first), (1.0, P)]
+    ]
+    _, s, point = min(found, key=lambda each: each[0])
+    return s, r * s**2 / 2 * np.sum(point**2)
+
+
+def free_residuals(oracle, z, tasks, N, moves=True):
+    """Return theta at the optimum over the images N; see `Case`."""
+    z, y, v = (np.concatenate(p) for p in (z, *list(zip(*tasks, strict=True))[1:]))
+    ends = np.cumsum([len(y) for _, y, _ in tasks])[:-1]
+    for _ in range(20 if moves else 0):
+        bend, slope = v * oracle.bend(y, z), v * oracle.slope(y, z)
+        z = z - N @ _least_squares(N, slope / bend, bend)
+    theta = -v * oracle.slope(y, z)
+    return np.split(theta - v * (N @ _least_squares(N, theta / v, v)), ends)
 
 
 def _combined(A):

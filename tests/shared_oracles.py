@@ -33,3 +33,12 @@ def common_deviation_value(penalty, A):
         )
         for row in A
     )
+
+
+def consensus(penalty, A):
+    others = range(1, A.shape[1])
+    return cp.transforms.indicator([A[:, 0] == A[:, t] for t in others] or [A == A])
+
+
+def consensus_value(A):
+    return 0.0 if np.all(A[:, :1] == A) else np.inf

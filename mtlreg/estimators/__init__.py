@@ -63,6 +63,12 @@ from mtlreg.estimators.robust_low_rank import (
     RobustLowRankRegressor,
     RobustLowRankRegressorCV,
 )
+from mtlreg.estimators.robust_mean import (
+    RobustMeanClassifier,
+    RobustMeanClassifierCV,
+    RobustMeanRegressor,
+    RobustMeanRegressorCV,
+)
 from mtlreg.estimators.sparse_low_rank import (
     SparseLowRankClassifier,
     SparseLowRankClassifierCV,
@@ -138,6 +144,12 @@ STEMS = {
         CommonDeviationClassifier,
         CommonDeviationRegressorCV,
         CommonDeviationClassifierCV,
+    ),
+    "RobustMean": (
+        RobustMeanRegressor,
+        RobustMeanClassifier,
+        RobustMeanRegressorCV,
+        RobustMeanClassifierCV,
     ),
     "RobustLowRank": (
         RobustLowRankRegressor,
@@ -217,6 +229,10 @@ __all__ = [
     "RobustLowRankClassifierCV",
     "RobustLowRankRegressor",
     "RobustLowRankRegressorCV",
+    "RobustMeanClassifier",
+    "RobustMeanClassifierCV",
+    "RobustMeanRegressor",
+    "RobustMeanRegressorCV",
     "SparseLowRankClassifier",
     "SparseLowRankClassifierCV",
     "SparseLowRankRegressor",

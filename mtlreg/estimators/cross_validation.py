@@ -167,7 +167,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             # where all coefficients are 0 at any strength, one scale is as good
             return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
         alphas = check_grid(self.alphas, "alphas")
-        if fit.problem.penalty.has_polar and alphas[-1] >= largest:
+        if _has_zeros(fit.problem.penalty) and alphas[-1] >= largest:
             warnings.warn(
                 f"every strength in alphas is at least alpha_max={largest:.3g}, "
                 f"where all coefficients are 0; give smaller ones",
@@ -196,7 +196,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         centred = list(map(self._of_centred_rows, models))
         penalties = [model._whole_penalty(whole.read) for model in centred]
         fits = list(map(whole.with_penalty, centred, penalties))
-        if not (np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)):
+        found = np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)
+        if _has_zeros(penalties[0]) and not found:
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
                 UserWarning,
@@ -492,3 +493,8 @@ def _batch_size(fit):
 def _shape(read):
     """Return that of A, (n_features, n_tasks)."""
     return len(read.feature_names), len(read.tasks)
+
+
+def _has_zeros(penalty):
+    """Return whether all coefficients are 0 at large strengths."""
+    return penalty.has_polar and not penalty.free_directions(1).size

@@ -10,6 +10,7 @@ from mtlreg.penalties.base import (
 from mtlreg.penalties.cluster import SquaredClusterNorm
 from mtlreg.penalties.columns import ColumnL2
 from mtlreg.penalties.common import CommonDeviation
+from mtlreg.penalties.consensus import Consensus
 from mtlreg.penalties.dirty import Dirty
 from mtlreg.penalties.fused import FusedGroup
 from mtlreg.penalties.graph import CompleteGraph, GraphRegularization
@@ -39,6 +40,7 @@ PENALTIES = {
     "trace": TraceNorm,
     "squared_trace": SquaredTraceNorm,
     "column_l2": ColumnL2,
+    "consensus": Consensus,
     "squared_cluster": SquaredClusterNorm,
     "mean": MeanRegularization,
     "complete_graph": CompleteGraph,
@@ -60,6 +62,7 @@ __all__ = [
     "ColumnL2",
     "CommonDeviation",
     "CompleteGraph",
+    "Consensus",
     "Dirty",
     "FusedGroup",
     "Gauge",

@@ -71,7 +71,8 @@ class Penalty(ABC):
         there are none. `value` does not depend on their rows, and what G has there is
         left out of ``polar``, `conjugate` and `gap`, where there is no ridge.
     ridge_of_free_rows : float
-        Of a penalty with a polar, the s of ``s/2 ||A_j||^2``, its value for such a row.
+        Of a penalty with a polar, the s of ``s/2 ||A_j||^2``, its value for such a row,
+        and of ``s/2 ||M C'||^2`` for a move along the `free_directions`.
     smooth : Quadratic or None
         A part, of the sum of the blocks, that is left to the data term of solvers.
     """
@@ -163,6 +164,11 @@ class Penalty(ABC):
         0 but for the `free_features`.
         """
         return np.zeros((n_tasks, 0))
+
+    def penalised(self, G):
+        """Return G less what it has along moves that are free."""
+        free = self.free_rows
+        return G if free is None else np.where(free[:, None], 0.0, G)
 
     def move_free(self, A, shift):
         """Return the variable A after a move of the task matrix that costs nothing."""
@@ -359,8 +365,7 @@ class Gauge(Penalty):
         """Return the smallest s with ``<G, A> <= s value(A)`` for every A."""
 
     def gap(self, A, G, value=None):
-        if self.free_rows is not None:
-            G = np.where(self.free_rows[:, None], 0.0, G)
+        G = self.penalised(G)
         polar, polars = self._polars(G)
         value = self.value(A) if value is None else value
         scale = 1 / max(1.0, polar)
@@ -492,8 +497,3 @@ def check_number(penalty, name, allow_zero=False):
             f"got {value!r}"
         )
     object.__setattr__(penalty, name, float(value))
-
-
-def sorted_magnitudes(G):
-    """Return ``|G|`` in float64 with every row in decreasing order."""
-    return -np.sort(-np.abs(np.asarray(G, dtype=np.float64)), axis=-1)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import RowPenalty, check_strengths
+from mtlreg.penalties.consensus import common_column
 from mtlreg.penalties.face import linear_face, tied_face
 from mtlreg.penalties.roots import step_inside
 
@@ -215,11 +216,8 @@ class CommonDeviation(RowPenalty):
 
     def attributes(self, A, blocks):
         common, specific = blocks
-        first = common[:, 0]
-        # exact where it is one vector, as it is in the units of the fit
-        mean = first + (common - first[:, None]).mean(axis=1)
         own = np.ascontiguousarray(specific.T)
-        return {"common_coef_": mean, "specific_coef_": own}
+        return {"common_coef_": common_column(common), "specific_coef_": own}
 
     def face(self, A):
         b = self._common(A)[:, None]

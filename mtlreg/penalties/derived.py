@@ -48,6 +48,9 @@ class Derived(Penalty):
     def free_rows(self):
         return self.penalty.free_rows
 
+    def free_directions(self, n_tasks):
+        return self.penalty.free_directions(n_tasks)
+
     def split(self, A):
         return self.penalty.split(A)
 

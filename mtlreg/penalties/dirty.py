@@ -10,12 +10,11 @@ from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import (
     RowPenalty,
     check_strengths,
-    sorted_magnitudes,
 )
 from mtlreg.penalties.face import linear_face, norm_face, tied_face
 from mtlreg.penalties.infimal import coefficients_of
 from mtlreg.penalties.l1 import L1
-from mtlreg.penalties.roots import step_inside
+from mtlreg.penalties.roots import sorted_magnitudes, step_inside
 from mtlreg.penalties.sparse_group import NORMS
 
 

@@ -99,9 +99,14 @@ class InfimalSum(Gauge):
         free = [part.free_rows for part in self.parts if part.free_rows is not None]
         return np.logical_or.reduce(free) if free else None
 
+    def free_directions(self, n_tasks):
+        return np.hstack([part.free_directions(n_tasks) for part in self.parts])
+
     def move_free(self, A, shift):
         first = self.first.free_rows
-        first = np.zeros(len(shift), dtype=bool) if first is None else first
+        if first is None:
+            patterns = self.first.free_directions(shift.shape[1])
+            first = np.full(len(shift), patterns.size > 0)
         return A + np.stack([np.where(rows, shift.T, 0).T for rows in (first, ~first)])
 
     @property
@@ -132,7 +137,13 @@ class InfimalSum(Gauge):
     def tangent(self, A, step):
         return BlockSpaces(self.parts, A, step)
 
+    def penalised(self, G):
+        for part in self.parts:
+            G = part.penalised(G)
+        return G
+
     def polar(self, G):
+        G = self.penalised(G)
         return max(self.first.polar(G), self.second.polar(G))
 
     def gap(self, A, G, value=None):
@@ -143,20 +154,15 @@ class InfimalSum(Gauge):
         # data term is not scaled then, (1 - s)^2 ||D||^2 / 2r beside that of the gauges
         r, matrix = self.ridge, self.combine(A)
         bent = 0.5 * r * square(matrix)
-        slope, free = r * matrix, self.free_rows
         level = (self.value(A) if value is None else value) - bent
-        D = G - slope
+        whole = G - r * matrix
+        D = self.penalised(whole)
         inner = super().gap(A, D, level)
-
-        def left(scale, rest):
-            rest = (1.0 - inner.scale) * rest
-            if free is not None:
-                # no gauge has a part in these
-                rest[free] = scale * G[free] - slope[free]
-            with np.errstate(over="ignore"):
-                return square(rest) / (2 * r)
-
-        scaled, whole = left(inner.scale, slope), left(1.0, D)
+        # no gauge has a part in what is free
+        free, short = whole - D, 1.0 - inner.scale
+        with np.errstate(over="ignore"):
+            scaled = square(inner.scale * free - short * r * matrix) / (2 * r)
+            whole = square(free + short * D) / (2 * r)
         scale = 1.0 if whole < scaled else inner.scale
         rest = inner.rest + min(scaled, whole)
         return PenaltyGap(rest, inner.size + bent, scale, inner.polars)
@@ -177,8 +183,10 @@ class InfimalSum(Gauge):
 
     def sole(self, A, G):
         D = G - self.ridge * as_array(self.combine(A)) if self.ridge else G
+        D = self.penalised(D)
         for k, (part, other) in enumerate([self.parts, self.parts[::-1]]):
-            if other.free_rows is None and not A[1 - k].any():
+            free = other.free_rows is not None or other.free_directions(1).size
+            if not free and not A[1 - k].any():
                 level = other.polar(D)
                 if level <= 1 or level <= _EVEN * part.polar(D):
                     return k

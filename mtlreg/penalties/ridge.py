@@ -130,15 +130,14 @@ class Ridge(Derived):
         # r/2 (1 - s)^2 ||A||^2 beside the gap of the gauge at A and G - rA; with that
         # of the matrix P that attains the conjugate of G, s is 1 and it leaves
         # r/2 ||A - P||^2: less near the optimum, and not the more the weaker the gauge
-        r, bent, free = self.ridge, self._half_square(A), self.free_rows
+        r, bent = self.ridge, self._half_square(A)
         level = self.penalty.value(A) if value is None else value - bent
-        inner = self.penalty.gap(A, G - r * A, level)
-        scaled = inner.rest + (1.0 - inner.scale) ** 2 * bent
-        if free is not None:
-            # of a row that costs a ridge alone it is ||s G - rA||^2 / 2r
-            s, bent_free = inner.scale, self._half_square(A[free])
-            left = s * G[free] - r * A[free]
-            scaled += float(np.vdot(left, left)) / (2 * r) - (1 - s) ** 2 * bent_free
+        D = G - r * A
+        inner = self.penalty.gap(A, D, level)
+        # where a ridge is all there is, G alone is scaled
+        alone, s = D - self.penalty.penalised(D), inner.scale
+        left = s * alone - (1.0 - s) * r * A
+        scaled = inner.rest + square(left) / (2 * r)
         with np.errstate(over="ignore", invalid="ignore"):
             P = self.penalty.prox(G / r, 1.0 / r)
             D = G - r * P

@@ -1,4 +1,6 @@
-"""Roots of the sums by which a row is solved for, inside brackets."""
+"""Roots of the sums by which a row is solved for, in brackets or by sorting."""
+
+import numpy as np
 
 from mtlreg._numba import njit_part
 
@@ -17,3 +19,8 @@ def step_inside(x, step, lower, upper):
         if not lower < following < upper:
             return x
     return following
+
+
+def sorted_magnitudes(G):
+    """Return ``|G|`` in float64 with every row in decreasing order."""
+    return -np.sort(-np.abs(np.asarray(G, dtype=np.float64)), axis=-1)

@@ -7,14 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mtlreg._numba import prox_row, solve_row
-from mtlreg.penalties.base import (
-    RowPenalty,
-    check_strengths,
-    sorted_magnitudes,
-)
+from mtlreg.penalties.base import RowPenalty, check_strengths
 from mtlreg.penalties.l1 import L1, L1Row
 from mtlreg.penalties.l1linf import L1Linf, L1LinfRow
 from mtlreg.penalties.l21 import L21, L21Row
+from mtlreg.penalties.roots import sorted_magnitudes
 
 NORMS = {"l2": (L21, L21Row), "linf": (L1Linf, L1LinfRow)}
 """The penalty and the row parameters of each norm that groups a row."""

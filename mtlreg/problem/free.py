@@ -16,7 +16,7 @@ _OF_SUMS = 100  # units in the last place that sums over rows are off by at most
 class FreeMoves:
     """The moves ``N + M C'`` of A that a penalty leaves to the data term.
 
-    Rows of N are free, or cost a ridge alone; ``M C'`` is of other rows.
+    They are free, or cost a ridge alone; ``M C'`` is of other rows than N.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class FreeMoves:
     rows : ndarray of bool, optional
         Those of N; none by default.
     ridge : float
-        N costs ``ridge / 2 ||N||^2``.
+        They cost ``ridge / 2 ||N + M C'||^2``.
 
     Attributes
     ----------
@@ -82,12 +82,11 @@ class FreeMoves:
         """Return what the ridge makes of a move A, or of none."""
         if not (self.ridge and self.any()):
             return 0.0
-        return 0.5 * self.ridge * float(np.vdot(A[self.rows], A[self.rows]))
+        return 0.5 * self.ridge * float(np.vdot(A, A))
 
     def slope(self, A):
         """Return the derivative of `cost` by the coordinates."""
-        common = np.zeros(self.features.size * self.patterns.shape[1])
-        return np.concatenate([self.ridge * A[self.rows].ravel(), common])
+        return self.ridge * self.along(A)
 
     def inverse(self, grams):
         """Return the inverse of the Hessian by the coordinates, ridge included.
@@ -136,6 +135,8 @@ class FreeMoves:
         size = self.features.size * self.patterns.shape[1]
         own = own + self.ridge * np.eye(r)
         border, common = border.reshape(n_tasks, r, size), common.reshape(size, size)
+        C = self.ridge * self.patterns.T @ self.patterns
+        common = common + np.kron(np.eye(self.features.size), C)
         return BorderedInverse(own, border, common)
 
 

@@ -256,7 +256,8 @@ class Problem:
         A = np.zeros(self.shape, dtype=self.dtype)
         if not self._moves.any():
             return A
-        return self.penalty.move_free(A, self._null.shift.astype(self.dtype))
+        A = self.penalty.move_free(A, self._null.shift.astype(self.dtype))
+        return self.penalty.inside(A)  # which rounding may have left
 
     def gap_target(self, tol):
         """Return the gap to stop at: ``tol F0``, but nothing below the rounding."""

@@ -105,10 +105,19 @@ def has_one_block(name):
     return penalty_of(make(name, "regressor")).n_blocks == 1
 
 
-GAUGES = [name for name in PENALTIES if is_gauge(name)]
+def has_center(name):
+    """Whether all tasks have something in common that it leaves free."""
+    return penalty_of(make(name, "regressor")).free_directions(1).size > 0
+
+
+GAUGES = [name for name in PENALTIES if is_gauge(name) and not has_center(name)]
 # one sum of two blocks for all, where it is the kind that counts
-ONE_SUM = [name for name in PENALTIES if not has_one_block(name)][:1]
-EACH_KIND = [name for name in PENALTIES if has_one_block(name)] + ONE_SUM
+ONE_SUM = [name for name in GAUGES if not has_one_block(name)][:1]
+EACH_KIND = [
+    name
+    for name in PENALTIES
+    if has_one_block(name) or has_center(name) or name in ONE_SUM
+]
 
 
 def draw(kind="regressor", n=60, d=4, n_tasks=3, layout="rows", seed=0):

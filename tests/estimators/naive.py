@@ -5,11 +5,13 @@ minus dual, penalties and polars by their oracles.
 """
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import entr, expit, logit
 
 from mtlreg.penalties import with_options
 from tests import oracles
 from tests.estimators.cases import penalty_of
+from tests.problems import free_residuals, ridge_dual
 
 TOL = 1e-10
 
@@ -110,22 +112,21 @@ class NaiveProblem:
     def gap(self):
         """F minus the dual objective at the scaled residual of the fitted model."""
         est = self.estimator
-        theta = []
+        blocks, z = self._solvable(), []
         for t in np.flatnonzero(self.kept):
-            X, y, v = self.blocks[t]
-            z = X @ est.coef_[t].astype(float) + est.intercept_[t]
-            theta.append(v * (y * expit(-y * z) if self.logistic else y - z))
-        blocks = self._solvable()
+            X = self.blocks[t][0]
+            z.append(X @ est.coef_[t].astype(float) + est.intercept_[t])
+        theta = self._residuals(z, blocks)
         G = np.stack(
             [X.T @ u for (X, _, _), u in zip(blocks, theta, strict=True)], axis=1
         )
-        s, conjugate = 1.0, 0.0
-        penalty = penalty_of(est)
-        if penalty.is_gauge:
-            s = 1 / max(1.0, oracles.polar(penalty, G))
+        s, ridge = 1.0, float(est.ridge) or None
+        penalty = with_options(penalty_of(est), ridge=ridge)
+        if penalty.has_polar:
+            A = est.coef_[self.kept].T.astype(float)
+            s, conjugate = ridge_dual(penalty, A, G)
         else:
-            ridge = float(est.ridge) or None
-            conjugate = oracles.conjugate(with_options(penalty, ridge=ridge), G)
+            conjugate = oracles.conjugate(penalty, G)
         dual = 0.0
         for (_, y, v), u in zip(blocks, theta, strict=True):
             if self.logistic:
@@ -134,6 +135,22 @@ class NaiveProblem:
             else:
                 dual += s * u @ y - np.sum((s * u) ** 2 / v) / 2
         return self.objective() - (dual - conjugate)
+
+    def _residuals(self, z, blocks):
+        """Minus the slopes of the loss, at the best center where that is free."""
+        est = self.estimator
+        gauge = penalty_of(est)
+        if gauge.is_gauge and gauge.free_directions(1).size and not est.ridge:
+            N = np.vstack([X for X, _, _ in blocks])
+            if est.fit_intercept:
+                ones = (np.ones((len(y), 1)) for _, y, _ in blocks)
+                N = np.hstack([N, block_diag(*ones)])
+            loss = "logistic" if self.logistic else "squared"
+            return free_residuals(oracles.LOSS_ORACLES[loss], z, blocks, N)
+        return [
+            v * (y * expit(-y * u) if self.logistic else y - u)
+            for u, (_, y, v) in zip(z, blocks, strict=True)
+        ]
 
 
 def task_scale(estimator, blocks, kept):

@@ -13,6 +13,7 @@ from mtlreg.penalties import (
     ColumnL2,
     CommonDeviation,
     CompleteGraph,
+    Consensus,
     Dirty,
     FusedGroup,
     InfimalSum,
@@ -266,6 +267,15 @@ STEM_ORACLES = {
             "alpha_common": alpha,
             "alpha_specific": alpha / ratio,
         },
+    ),
+    "RobustMean": StemOracle(
+        penalty=lambda est: InfimalSum(Consensus(), ColumnL2(est.alpha)),
+        parameters="alpha=0.1",
+        attributes="center_coef_ outlier_tasks_ shared_coef_ specific_coef_ blocks_",
+        cases={"robust-mean": {}},
+        searched={"ridge": 0.03},
+        ridge=0.001,
+        eps=0.01,
     ),
     "RobustLowRank": _two_blocks(
         (TraceNorm, "alpha_shared", 0.12),

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from mtlreg.penalties import CommonDeviation, FusedGroup, MeanRegularization
+from mtlreg.penalties import (
+    CommonDeviation,
+    FusedGroup,
+    InfimalSum,
+    MeanRegularization,
+)
 from tests import oracles
 from tests.estimators.cases import CLASSIFIERS, EACH_KIND, draw, make, penalty_of
 from tests.estimators.naive import NaiveProblem
@@ -56,6 +61,10 @@ def test_slopes_and_intercept(penalty, value):
     if penalty == "common":
         expected = est.common_coef_
         assert expected.any()
+    if penalty == "robust-mean":
+        expected = est.center_coef_
+        np.testing.assert_array_equal(est.shared_coef_[0], expected)
+        est.shared_coef_[0] = 0
     if penalty == "mean":
         np.testing.assert_allclose(est.mean_coef_, expected, rtol=1e-13)
     if penalty == "fused":
@@ -111,7 +120,7 @@ def test_a_column_with_one_class(cls):
     rest = cls().fit(X, Y[:, [0, 2]])
     np.testing.assert_allclose(est.coef_[[0, 2]], rest.coef_, rtol=1e-12)
     assert est.intercept_[1] == pytest.approx(logit(60.5 / 61), rel=1e-12)
-    drawn = MeanRegularization | FusedGroup | CommonDeviation
+    drawn = MeanRegularization | FusedGroup | CommonDeviation | InfimalSum
     if not isinstance(penalty_of(est), drawn):
         assert (est.predict(X)[:, 1] == 1.0).all()
     assert est.predict_proba(X).shape == (60, 3)

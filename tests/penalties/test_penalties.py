@@ -5,7 +5,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from mtlreg.penalties import PENALTIES, L1Linf, MeanRegularization, TraceNorm
+from mtlreg.penalties import (
+    PENALTIES,
+    InfimalSum,
+    L1Linf,
+    MeanRegularization,
+    TraceNorm,
+)
 from mtlreg.penalties.derived import Derived
 from tests import oracles
 from tests.penalties.matrices import (
@@ -24,6 +30,7 @@ def test_every_penalty_has_an_oracle_and_a_case():
     assert set(oracles.PENALTY_ORACLES) == set(PENALTIES)
     cases = (PENALTY_CASES | WEIGHTED_CASES | TIED_CASES).values()
     parts = [p.penalty for p in cases if isinstance(p, Derived)]
+    parts += [p.first for p in cases if isinstance(p, InfimalSum)]
     assert {type(p) for p in [*cases, *parts]} == set(PENALTIES.values())
 
 

@@ -384,7 +384,7 @@ def draw_model(rng, stem, classify, n_tasks):
         weights = np.triu(rng.random((n_tasks, n_tasks)), 1)
         weights *= rng.random(weights.shape) < 0.5
         graph = [weights + weights.T, "chain", "complete"][rng.integers(3)]
-        model.set_params(graph=graph, ridge=float(rng.choice([0, 1e-3, 0.1])))
+        model.set_params(graph=graph, ridge=float(rng.choice([0, 1e-3, 0.01, 0.1])))
     return model
 
 

@@ -292,7 +292,9 @@ class ClusterNorm(Gauge):
         sigma = sigma[sigma > 0]
         shares = np.ones_like(sigma)
         if len(sigma) > total:
-            low, high = LONG(0), (1 + eta) / sigma.min()
+            # so that as many are above 0, and as many at 1
+            last = np.sort(sigma)[-total]
+            low, high = eta / last, (1 + eta) / last
             for _ in range(HALVINGS):
                 c = (low + high) / 2
                 shares = np.clip(c * sigma - eta, 0, 1)

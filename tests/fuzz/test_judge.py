@@ -82,6 +82,13 @@ def test_a_task_that_is_left_out_of_a_graph_is_where_it_costs_least(ridge):
         np.testing.assert_allclose(slope.astype(float), 0, atol=1e-15)
 
 
+def test_clusters_beside_what_rounding_leaves_of_singular_values():
+    norm = penalties.ClusterNorm(1, 0.1)
+    whole = norm.value(np.diag([3.0, 1.0, 0.5]).astype(LONG))
+    nearly = norm.value(np.diag([3.0, 1.0, 0.5, 1e-35]).astype(LONG))
+    np.testing.assert_allclose(float(nearly), float(whole), rtol=1e-15)
+
+
 def test_strings_in_a_tube():
     rng = np.random.default_rng(0)
     for level in (0.0, 0.1, 1.0, 10.0):

@@ -58,7 +58,7 @@ class Judge:
 
         Parameters
         ----------
-        A : ndarray of shape (d, T), or (2, d, T) for the blocks of the dirty model
+        A : ndarray of shape (d, T), or (2, d, T) for the blocks of a sum
         lam : float
         """
         A = np.asarray(A, dtype=np.float64)

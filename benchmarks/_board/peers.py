@@ -12,11 +12,34 @@ import itertools
 import numpy as np
 
 from _board import fista
-from _board.penalties import L21, Dirty, ElasticNet, L1Linf, Mean, Trace
+from _board.penalties import (
+    L1,
+    L21,
+    Chain,
+    Clusters,
+    Columns,
+    ElasticNet,
+    Fused,
+    L1Linf,
+    Mean,
+    SquaredTrace,
+    Sum,
+    Trace,
+)
 
 DECADES = tuple(10.0**-k for k in np.arange(2.0, 15.5, 0.5))
 COUNTS = tuple(round(2 ** (k / 2)) for k in range(6, 40))
 MANY = 1_000_000  # iterations: the tolerance is what stops
+
+
+# stem and strengths of sums, by their parts
+SUMS = {
+    (L21, L1): ("DirtyModel", "alpha_shared", "alpha_specific"),
+    (L1Linf, L1): ("DirtyModel", "alpha_shared", "alpha_specific"),
+    (L21, Columns): ("RobustGroupLasso", "alpha_shared", "alpha_outlier"),
+    (Trace, Columns): ("RobustLowRank", "alpha_shared", "alpha_outlier"),
+    (Trace, L1): ("SparseLowRank", "alpha_low_rank", "alpha_sparse"),
+}
 
 
 class Competitor:
@@ -67,7 +90,7 @@ class Competitor:
         raise NotImplementedError
 
     def matrix(self, fitted):
-        """Return A (d, T), or the blocks (2, d, T) of the dirty model."""
+        """Return A (d, T), or the blocks (2, d, T) of a sum."""
         return np.asarray(fitted.coef_).T
 
     def iterations(self, fitted):
@@ -110,11 +133,22 @@ class Mtlreg(Competitor):
             case Mean(ratio=ratio):
                 strengths = {"alpha": alpha, "alpha_mean": alpha * ratio}
                 return "MeanRegularized", strengths
-            case Dirty(shared=shared, ratio=ratio):
-                norm = "l2" if isinstance(shared, L21) else "linf"
-                specific = float(alpha / ratio)
-                strengths = {"alpha_shared": alpha, "alpha_specific": specific}
-                return "DirtyModel", strengths | {"norm": norm}
+            case Chain(ratio=ratio):
+                strengths = {"alpha": alpha, "ridge": alpha * ratio}
+                return "GraphRegularized", strengths | {"graph": "chain"}
+            case SquaredTrace():
+                return "TaskRelationship", {"alpha": alpha}
+            case Clusters(k=k, eta=eta):
+                return "Clustered", {"alpha": alpha, "n_clusters": k, "eta": eta}
+            case Fused(group=group, entries=entries):
+                others = {"alpha_group": alpha * group, "alpha_sparse": alpha * entries}
+                return "FusedGroupLasso", {"alpha_fused": alpha} | others
+            case Sum(first=first, second=second, ratio=ratio):
+                stem, leading, other = SUMS[type(first), type(second)]
+                strengths = {leading: alpha, other: float(alpha / ratio)}
+                if stem == "DirtyModel":
+                    strengths["norm"] = "l2" if isinstance(first, L21) else "linf"
+                return stem, strengths
 
     def fit(self, estimator):
         if self.problem.shared:
@@ -129,7 +163,7 @@ class Mtlreg(Competitor):
         return self.fit(self.estimator(lam, control))
 
     def matrix(self, fitted):
-        if isinstance(self.problem.penalty, Dirty):
+        if isinstance(self.problem.penalty, Sum):
             return np.stack([fitted.shared_coef_.T, fitted.specific_coef_.T])
         return fitted.coef_.T
 

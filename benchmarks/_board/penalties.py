@@ -1,9 +1,10 @@
 """Penalties of the board: value, polar or conjugate, and proximal operator in numpy.
 
 They share no code with mtlreg: the judge and the textbook solvers rest on them alone.
-All act on A of shape (n_features, n_tasks); `Dirty` acts on the stacked blocks (B, S).
+All act on A of shape (n_features, n_tasks); `Sum` acts on the stacked blocks (B, S).
 """
 
+import numba
 import numpy as np
 
 
@@ -82,6 +83,24 @@ class L1:
         return np.sign(V) * np.maximum(np.abs(V) - step, 0)
 
 
+class Columns:
+    """``sum_t ||a_t||_2`` over the columns of A."""
+
+    n_blocks = 1
+
+    def __init__(self):
+        self._rows = L21()
+
+    def value(self, A):
+        return self._rows.value(A.T)
+
+    def polar(self, G):
+        return self._rows.polar(G.T)
+
+    def prox(self, V, step):
+        return self._rows.prox(V.T, step).T
+
+
 class Trace:
     """Sum of the singular values of A."""
 
@@ -109,30 +128,167 @@ class Trace:
         return (U * np.maximum(sigma - step, 0)) @ W
 
 
-class Dirty:
-    """``||B||_{1,q} + ||S||_1 / ratio`` of the stacked blocks (B, S), A = B + S.
+class Sum:
+    """``first(B) + second(S) / ratio`` of the stacked blocks (B, S), A = B + S.
 
     Parameters
     ----------
-    shared : L21 or L1Linf
+    first, second : penalty
     ratio : float
-        Strength of the shared block over that of the specific block.
+        Strength of the first block over that of the second one.
     """
 
     n_blocks = 2
 
-    def __init__(self, shared, ratio):
-        self.shared, self.specific, self.ratio = shared, L1(), ratio
+    def __init__(self, first, second, ratio):
+        self.first, self.second, self.ratio = first, second, ratio
 
     def value(self, A):
-        return self.shared.value(A[0]) + self.specific.value(A[1]) / self.ratio
+        return self.first.value(A[0]) + self.second.value(A[1]) / self.ratio
 
     def polar(self, G):
-        return max(self.shared.polar(G), self.ratio * self.specific.polar(G))
+        return max(self.first.polar(G), self.ratio * self.second.polar(G))
 
     def prox(self, V, step):
-        first = self.shared.prox(V[0], step)
-        return np.stack([first, self.specific.prox(V[1], step / self.ratio)])
+        first = self.first.prox(V[0], step)
+        return np.stack([first, self.second.prox(V[1], step / self.ratio)])
+
+
+class Fused:
+    """``sum_jt |A_j,t+1 - A_jt| + group sum_j ||A_j||_2 + entries ||A||_1``.
+
+    Parameters
+    ----------
+    group, entries : float
+        Strengths of these over that of the changes.
+    """
+
+    n_blocks = 1
+
+    def __init__(self, group, entries):
+        self.group, self.entries = group, entries
+        self._rows, self._single = L21(), L1()
+
+    def value(self, A):
+        found = float(np.abs(np.diff(A, axis=1)).sum())
+        found += self.group * self._rows.value(A)
+        return found + self.entries * self._single.value(A)
+
+    def polar(self, G):
+        """Return the smallest step whose prox is 0, from above."""
+        low, high = 0.0, self._rows.polar(G) / self.group
+        for _ in range(100):
+            middle = 0.5 * (low + high)
+            if self.prox(G, middle).any():
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def prox(self, V, step):
+        V = np.array(V)
+        _fuse_rows(V, step)
+        return self._rows.prox(
+            self._single.prox(V, step * self.entries), step * self.group
+        )
+
+
+class SquaredTrace:
+    """Half the square of the sum of the singular values of A."""
+
+    n_blocks = 1
+
+    def value(self, A):
+        return 0.5 * float(np.linalg.svd(A, compute_uv=False).sum()) ** 2
+
+    def conjugate(self, G):
+        return 0.5 * float(np.linalg.norm(G, 2)) ** 2
+
+    def prox(self, V, step):
+        """Shrink the singular values by step times the sum of what is left of them."""
+
+        def shrink(sigma):
+            sums = np.cumsum(sigma)
+            sums /= 1 + step * np.arange(1, len(sigma) + 1)
+            # the sum of as many as are left is the largest of these
+            return np.maximum(sigma - step * sums.max(), 0)
+
+        return _of_singular_values(V, shrink)
+
+
+class Clusters:
+    """``eta (1 + eta) / 2 min_M trace(A (eta I + M)^-1 A')``, trace(M) = k.
+
+    Parameters
+    ----------
+    k : int
+    eta : float
+    """
+
+    n_blocks = 1
+
+    def __init__(self, k, eta):
+        self.k, self.eta = k, eta
+
+    def _shares(self, sigma, eta):
+        """Return the eigenvalues of M at falling singular values, clip(c s - eta)."""
+        last = max(sigma[self.k - 1], 1e-300)
+        low, high = eta / last, (1 + eta) / last
+        for _ in range(100):
+            c = 0.5 * (low + high)
+            shares = np.clip(c * sigma - eta, 0, 1)
+            low, high = (c, high) if shares.sum() < self.k else (low, c)
+        return shares
+
+    def value(self, A):
+        sigma = np.linalg.svd(A, compute_uv=False)
+        held = self.eta + self._shares(sigma, self.eta)
+        return 0.5 * self.eta * (1 + self.eta) * float(np.sum(sigma**2 / held))
+
+    def conjugate(self, G):
+        squares = np.linalg.svd(G, compute_uv=False) ** 2
+        found = self.eta * squares.sum() + squares[: self.k].sum()
+        return 0.5 * float(found) / (self.eta * (1 + self.eta))
+
+    def prox(self, V, step):
+        moved = step * self.eta * (1 + self.eta)
+
+        def shrink(sigma):
+            held = self.eta + self._shares(sigma, self.eta + moved)
+            return sigma * held / (held + moved)
+
+        return _of_singular_values(V, shrink)
+
+
+class Chain:
+    """``1/2 sum_t ||a_t+1 - a_t||^2 + ratio/2 ||A||_F^2``.
+
+    Parameters
+    ----------
+    ratio : float
+        Strength of the ridge over that of the differences.
+    """
+
+    n_blocks = 1
+
+    def __init__(self, ratio):
+        self.ratio = ratio
+
+    def _spectrum(self, n_tasks):
+        differences = np.diff(np.eye(n_tasks), axis=0)
+        return np.linalg.eigh(differences.T @ differences)
+
+    def value(self, A):
+        changes = np.sum(np.diff(A, axis=1) ** 2)
+        return 0.5 * float(changes + self.ratio * np.sum(A**2))
+
+    def conjugate(self, G):
+        values, U = self._spectrum(G.shape[1])
+        return 0.5 * float(np.sum((G @ U) ** 2 / (values + self.ratio)))
+
+    def prox(self, V, step):
+        values, U = self._spectrum(V.shape[1])
+        return (V @ U / (1 + step * (values + self.ratio))) @ U.T
 
 
 class Mean:
@@ -163,6 +319,51 @@ class Mean:
         m = A.mean(axis=1, keepdims=True)
         squares = A.shape[1] * float(np.sum(m**2))
         return deviations * float(np.sum((A - m) ** 2)) + mean * squares
+
+
+def _of_singular_values(V, shrink):
+    """Return V with other singular values, through its smaller Gram matrix."""
+    if V.shape[0] < V.shape[1]:
+        return _of_singular_values(V.T, shrink).T
+    squares, Q = np.linalg.eigh(V.T @ V)
+    sigma = np.sqrt(np.maximum(squares, 0))[::-1]
+    share = np.divide(shrink(sigma), sigma, out=np.zeros_like(sigma), where=sigma > 0)
+    return (V @ (Q[:, ::-1] * share)) @ Q[:, ::-1].T
+
+
+@numba.njit(cache=True)
+def _fuse_rows(V, level):
+    """Replace rows by ``argmin ||a - v||^2 / 2 + level sum |a_t+1 - a_t|``.
+
+    Condat (2013), algorithm 1, as slopes of a string in a tube around the sums of v.
+    """
+    n = V.shape[1]
+    sums = np.zeros(n + 1)
+    for j in range(len(V)):
+        for t in range(n):
+            sums[t + 1] = sums[t] + V[j, t]
+        start, height = 0, 0.0
+        while start < n:
+            least, most = np.inf, -np.inf
+            least_at, most_at, end = start, start, start
+            for k in range(start + 1, n + 1):
+                radius = level if k < n else 0.0
+                above = (sums[k] + radius - height) / (k - start)
+                below = (sums[k] - radius - height) / (k - start)
+                if below > least:
+                    end, slope, height = least_at, least, sums[least_at] + level
+                    break
+                if above < most:
+                    end, slope, height = most_at, most, sums[most_at] - level
+                    break
+                if above <= least:
+                    least, least_at = above, k
+                if below >= most:
+                    most, most_at = below, k
+                end, slope = k, above
+            for t in range(start, end):
+                V[j, t] = slope
+            start = end
 
 
 def _project_l1_ball(V, radius):

@@ -29,7 +29,20 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.signal import lfilter
 
-from _board.penalties import L21, Dirty, ElasticNet, L1Linf, Mean, Trace
+from _board.penalties import (
+    L1,
+    L21,
+    Chain,
+    Clusters,
+    Columns,
+    ElasticNet,
+    Fused,
+    L1Linf,
+    Mean,
+    SquaredTrace,
+    Sum,
+    Trace,
+)
 
 SNR = 3.0
 SEED = 20
@@ -189,14 +202,58 @@ def low_rank(rank):
 
 def dirty(k, per_task):
     """Coefficients with k shared rows and some entries of each task's own."""
+    return with_entries(rows(k), per_task)
+
+
+def with_entries(shared, per_task):
+    """Coefficients of another kind plus some entries of each task's own."""
 
     def draw(rng, d, n_tasks):
-        A = rows(k)(rng, d, n_tasks)
+        A = shared(rng, d, n_tasks)
         for t in range(n_tasks):
             A[rng.choice(d, per_task, replace=False), t] += rng.normal(size=per_task)
         return A
 
     return draw
+
+
+def with_outliers(shared, k):
+    """Coefficients of another kind, but for k tasks with some of their own."""
+
+    def draw(rng, d, n_tasks):
+        A = shared(rng, d, n_tasks)
+        A[:, rng.choice(n_tasks, k, replace=False)] += 3 * rng.normal(size=(d, k))
+        return A
+
+    return draw
+
+
+def clusters(k):
+    """Coefficients that scatter around k means."""
+
+    def draw(rng, d, n_tasks):
+        means = rng.normal(size=(d, k))[:, rng.integers(k, size=n_tasks)]
+        return means + 0.3 * rng.normal(size=(d, n_tasks))
+
+    return draw
+
+
+def changes(k):
+    """Coefficients with k non-zero rows, which change once along the tasks."""
+
+    def draw(rng, d, n_tasks):
+        A = np.zeros((d, n_tasks))
+        for j in rng.choice(d, k, replace=False):
+            first = rng.integers(1, n_tasks)
+            A[j, :first], A[j, first:] = rng.normal(size=2)
+        return A
+
+    return draw
+
+
+def along_chain(rng, d, n_tasks):
+    """Coefficients that drift from one task to the next."""
+    return np.cumsum(0.3 * rng.normal(size=(d, n_tasks)), axis=1)
 
 
 def around_mean(rng, d, n_tasks):
@@ -292,17 +349,44 @@ TABLE = {
     "trace-school": (school, Trace(), "squared"),
     "dirty-own-l2": (
         lambda: own(100, 500, 20, dirty(20, 5)),
-        Dirty(L21(), np.sqrt(20) / 2),
+        Sum(L21(), L1(), np.sqrt(20) / 2),
         "squared",
     ),
     "dirty-own-linf": (
         lambda: own(100, 500, 20, dirty(20, 5)),
-        Dirty(L1Linf(), 20 / 4),
+        Sum(L1Linf(), L1(), 20 / 4),
         "squared",
     ),
-    "dirty-school": (school, Dirty(L1Linf(), 139 / 4), "squared"),
+    "dirty-school": (school, Sum(L1Linf(), L1(), 139 / 4), "squared"),
     "mean-own": (lambda: own(200, 100, 100, around_mean), Mean(0.01), "squared"),
     "mean-school": (school, Mean(0.01), "squared"),
+    "graph-own": (lambda: own(200, 100, 100, along_chain), Chain(0.01), "squared"),
+    "fused-own": (lambda: own(100, 500, 20, changes(30)), Fused(0.5, 0.5), "squared"),
+    "relationship-own": (
+        lambda: own(100, 200, 50, low_rank(5)),
+        SquaredTrace(),
+        "squared",
+    ),
+    "clustered-own": (
+        lambda: own(100, 200, 50, clusters(3)),
+        Clusters(3, 0.1),
+        "squared",
+    ),
+    "robust-low-rank-own": (
+        lambda: own(100, 200, 50, with_outliers(low_rank(5), 3)),
+        Sum(Trace(), Columns(), 1.1),
+        "squared",
+    ),
+    "sparse-low-rank-own": (
+        lambda: own(100, 200, 50, with_entries(low_rank(5), 5)),
+        Sum(Trace(), L1(), 10_000**0.25),
+        "squared",
+    ),
+    "robust-group-own": (
+        lambda: own(100, 500, 20, with_outliers(rows(20), 2)),
+        Sum(L21(), Columns(), 0.25),
+        "squared",
+    ),
     "logistic-group-own": (lambda: own(100, 1000, 50, rows(50)), L21(), "logistic"),
     "logistic-trace-own": (lambda: own(100, 200, 50, low_rank(5)), Trace(), "logistic"),
     "logistic-landmine": (landmine, L21(), "logistic"),

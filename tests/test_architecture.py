@@ -40,7 +40,7 @@ def read_picture(text):
 
 # from the bottom up: a module imports from the groups before its own, and from itself
 LAYERS, CAPTIONS = read_picture((ROOT / "CONTRIBUTING.md").read_text())
-LAYERS += [{"inspection", "plotting"}, {"__init__"}]
+LAYERS += [{"__init__"}]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 CORE = {name for name in RANK if RANK[name] <= RANK["sequences"]}
 CORE_DEPENDENCIES = {

@@ -32,13 +32,17 @@ def coef_frame(model):
 def parts_of(model):
     """Return ``coef_`` and the parts that it is the sum of, by name without "_coef_".
 
-    A fitted part is an attribute of that shape whose name ends so.
+    A fitted part is an attribute of that shape whose name ends so; beside a single one
+    it is the vector that all tasks have.
     """
-    parts = {"coef": model.coef_}
+    shape, parts, vectors = model.coef_.shape, {}, {}
     for name, values in vars(model).items():
-        if name.endswith("_coef_") and values.shape == model.coef_.shape:
-            parts[name.removesuffix("_coef_")] = values
-    return parts
+        if name.endswith("_coef_"):
+            kind = parts if values.shape == shape else vectors
+            kind[name.removesuffix("_coef_")] = np.broadcast_to(values, shape)
+    if len(parts) == 1:
+        parts |= vectors
+    return {"coef": model.coef_} | parts
 
 
 def summary(model):

@@ -230,7 +230,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             With the labels of ``tasks_`` as its index and ``coef_feature_names_`` as
             its columns. Where the penalty splits ``coef_`` into two parts it is as wide
             three times, with the parts on a first level of the columns: "coef", and
-            "shared" and "specific", which add up to it.
+            such as "shared" and "specific", which add up to it.
 
         Raises
         ------

@@ -273,13 +273,14 @@ class Fit:
             A, or what it is the sum of, in the units of the fit.
         intercept : ndarray of shape (n_tasks,)
         """
-        variable = blocks[..., self.kept]
-        if self._in_A:
-            row = np.reshape(intercept - self._origin, (1, 1, -1))
-            variable = np.concatenate([variable, row], axis=1)
-        if self.units is not None:
-            variable = self.units[:, None] * variable
-        return variable.reshape(self.problem.shape)
+        blocks, intercept = blocks[..., self.kept], intercept[self.kept]
+        _, *coordinates = self.posed
+        return in_problem(blocks, intercept, *coordinates).reshape(self.problem.shape)
+
+    @property
+    def posed(self):
+        """The penalty of all tasks and its coordinates, see `in_problem`."""
+        return self._penalty, self.units, self._in_A, self._origin
 
     def attributes(self, A, intercept, n_iter, gap):
         """Return the fitted attributes for a solver's solution, by name."""
@@ -305,6 +306,26 @@ class Fit:
         if self._penalty.n_blocks > 1:
             found["blocks_"] = np.stack([block.T for block in blocks])
         return found | self._penalty.attributes(full, blocks)
+
+
+def in_problem(blocks, intercept, units, in_A, origin):
+    """Return what was fitted in the coordinates of a problem.
+
+    Parameters
+    ----------
+    blocks : ndarray of shape (n_blocks, n_features, n_tasks)
+    intercept : ndarray of shape (n_tasks,)
+    units : ndarray or None
+        As of `Fit`.
+    in_A : bool
+        Whether the intercepts, less their ``origin``, are the last row.
+    origin : float
+    """
+    if in_A:
+        row = np.reshape(intercept - origin, (1, 1, -1))
+        row = np.repeat(row, len(blocks), axis=0)
+        blocks = np.concatenate([blocks, row], axis=1)
+    return blocks if units is None else units[:, None] * blocks
 
 
 def task_scale(task_weight, tasks, totals, kept):

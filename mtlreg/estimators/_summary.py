@@ -47,7 +47,7 @@ def parts_of(model):
 
 def summary(model):
     """Return what `MultiTaskLinearModel.summary` does."""
-    totals, n_rows = model._fitted_rows
+    totals, n_rows = model._learned.totals, model._learned.n_rows
     # of a problem that is not convex there is no dual gap
     what, gap = "dual gap", getattr(model, "dual_gap_", None)
     if gap is None:

@@ -45,6 +45,9 @@ class WithUncertainty:
             if _n_bytes(fit.read.data.X) > costs.KEPT_BYTES:
                 self._posterior.settle()
 
+    def _forget_deviations(self):
+        self._posterior = None
+
     def _has_posterior(self):
         weight = self.feature_weight
         free = weight is not None and np.any(given_weights(weight) == 0)

@@ -7,9 +7,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from mtlreg.estimators._checks import has_labels
 from mtlreg.estimators._fit import Fit
+from mtlreg.estimators._new_tasks import insert_tasks
 from mtlreg.estimators.base import restores_on_failure
 from mtlreg.inputs.frames import listed
-from mtlreg.inputs.labels import encode, label_kind, unique_labels
+from mtlreg.inputs.labels import label_kind
 from mtlreg.penalties import MeanRegularization
 from mtlreg.statistics import TaskStatistics
 
@@ -72,11 +73,11 @@ class WithUpdates:
         fit, solution, coef, intercept = self._shared.solve(read, part)
         scale = np.ones(len(read.tasks)) if read.y_scale is None else read.y_scale
         found = {"coef_": (scale * coef).T, "intercept_": scale * intercept}
-        self._take(read.tasks, found | {"y_scale_": scale})
+        insert_tasks(self, read.tasks, found | {"y_scale_": scale})
         self.n_iter_, self.dual_gap_ = solution.n_iter, solution.gap
-        self._posterior = None
+        self._forget_deviations()
         if not solution.converged:
-            self._warn_not_converged(fit, solution)
+            self._warn_not_converged(fit.problem, solution)
         return self
 
     def _check_like_fit(self, read):
@@ -94,24 +95,6 @@ class WithUpdates:
                 f"task labels are {listed(read.tasks)} here, but were "
                 f"{listed(self.tasks_)} in fit; name the tasks in the same way"
             )
-
-    def _take(self, tasks, found):
-        """Put the attributes of some tasks among those of all."""
-        # columns of y may have any order, in which objects are found
-        by_column = self._layout == "columns"
-        every = self.tasks_.astype(object) if by_column else self.tasks_
-        new = tasks[encode(tasks, every) < 0]
-        if new.size:
-            every = np.concatenate([every, new])
-            every = every if by_column else unique_labels(every)
-        before, after = (encode(part, every) for part in (self.tasks_, tasks))
-        for name, values in found.items():
-            old = getattr(self, name)
-            whole = np.empty((len(every), *old.shape[1:]), dtype=old.dtype)
-            whole[before], whole[after] = old, values
-            setattr(self, name, whole)
-        if new.size:
-            self.tasks_ = every
 
 
 class Shared(NamedTuple):

@@ -21,8 +21,10 @@ from mtlreg.estimators._checks import (
     levels_to_caller,
 )
 from mtlreg.estimators._fit import Fit
+from mtlreg.estimators._new_tasks import Learned, solve_inside, with_new_task
 from mtlreg.estimators._options import check_options
 from mtlreg.estimators._summary import coef_frame, summary
+from mtlreg.inputs.new_task import read_neighbours, read_new_task
 from mtlreg.inputs.parts import READ
 from mtlreg.inputs.read import read_fit_input, read_predict_input
 from mtlreg.problem.rows import predict_rows
@@ -132,11 +134,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         """Solve the problem of a fit and set the fitted attributes."""
         progress = _Progress(self, fit, context, inputs)
         solution = fit.solver.solve(fit.problem, start, progress.monitor)
-        found = solution.A, solution.intercept, solution.n_iter, solution.gap
-        vars(self).update(fit.attributes(*found))
-        self._fitted_rows = fit.totals, len(fit.read.rows)
+        point = solution.A, solution.intercept, solution.n_iter, solution.gap
+        found = fit.attributes(*point)
+        vars(self).update(found)
+        self._learned = Learned.of_fit(fit, found)
         if not (solution.converged or progress.stopped):
-            self._warn_not_converged(fit, solution)
+            self._warn_not_converged(fit.problem, solution)
 
     def _read_fit(self, X, y, sample_weight, tasks):
         """Check parameters and input; return the problem to solve."""
@@ -160,6 +163,98 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         check_choice(self.unseen_task, "unseen_task", ["error", "mean"])
         check_choice(self.solver, "solver", ["auto", *SOLVERS])
 
+    def fit_new_task(
+        self, X, y, *, task=None, sample_weight=None, alpha=None, neighbours=None
+    ):
+        """Fit one more task, from few rows, inside what the tasks of the fit share.
+
+        The other tasks, and what all share, stay as they are. With a + b its slopes a
+        and intercept b, the new task is the minimum over these of::
+
+            1/V sum_i w_i loss(y_i, x_i . a + b) + alpha/2 R(a, b)
+
+        with V the mean weight of a task in the fit. R is what the penalty makes of one
+        more task: the quadratic that touches it at the tasks of the fit, so that a task
+        may deviate from their mean as these do: towards all sides by as much, in their
+        subspace, or in the features that they use. Where intercepts are free in the
+        fit, the level at the mean of the rows is drawn to those that the other tasks
+        predict there, by how much these differ.
+
+        Parameters
+        ----------
+        X : {array-like, frame, sparse matrix} of shape (n_samples, n_features) or None
+            All rows of the task, with the task column if there is one. Without rows, or
+            with None, the task is what is to be expected of one that is not known.
+        y : array-like of shape (n_samples,) or None
+        task : label, optional
+            Of the new task; it may be left out where the task column has it.
+        sample_weight : float or array-like of shape (n_samples,), optional
+        alpha : float, optional
+            Factor of the strengths of the fit, > 0: with 1 the penalty is to a row what
+            it is there. By default the best of 13 from 0.001 to 1000 in predictions of
+            rows that are left out, each of up to ten rows or tenth of them at a time;
+            1 for a single row.
+        neighbours : dict or list of labels, optional
+            Of a graph with weights, the weights of the edges by label, 1 in a list. By
+            default every task is a neighbour.
+
+        Returns
+        -------
+        estimator
+            A copy that knows the task; in it ``n_iter_`` and ``dual_gap_`` are those of
+            the new task. Attributes that are learned from all tasks, such as
+            ``mean_coef_``, ``support_`` or ``components_``, are those of the fit.
+
+        Raises
+        ------
+        ValueError
+            If rows have no task labels, coefficients may not be negative, or an
+            argument is not as described or not like those of the fit.
+        """
+        check_is_fitted(self)
+        if self._layout != "rows":
+            raise ValueError(
+                f"fit_new_task is for rows that belong to tasks, but this "
+                f"{type(self).__name__} was fitted without tasks= or task_column; name "
+                f"the task of each row, or fit anew with one more column of y"
+            )
+        if np.any(self.positive):
+            raise ValueError(
+                "fit_new_task is for coefficients of any sign; set positive=False"
+            )
+        if alpha is not None:
+            check_real(alpha, "alpha", minimum=0.0, strict=True)
+        ties = read_neighbours(neighbours, self.tasks_)
+        learned = self._learned
+        read = self._read_new_task(X, y, task, sample_weight)
+        if read.data is None:
+            parts, intercept = learned.expected(ties)
+            scale = learned.y_scale.mean()
+            other = with_new_task(self, read.tasks, parts, intercept, scale, ties)
+            other.n_iter_, other.dual_gap_ = 1, 0.0
+        else:
+            priors = learned.priors(ties)
+            parts, b, solution, problem = solve_inside(
+                self, learned, priors, read, alpha
+            )
+            scale = 1.0 if read.y_scale is None else float(read.y_scale[0])
+            given = read.tasks, scale * parts, scale * b, scale, ties
+            other = with_new_task(self, *given)
+            other.n_iter_, other.dual_gap_ = solution.n_iter, solution.gap
+            if not solution.converged:
+                self._warn_not_converged(problem, solution)
+        other._forget_deviations()
+        return other
+
+    def _read_new_task(self, X, y, task, sample_weight):
+        """Return the `FitInput` of one more task, in the units of the fit."""
+        return read_new_task(
+            self, X, y, task, sample_weight, classifier=is_classifier(self)
+        )
+
+    def _forget_deviations(self):
+        """Drop what a change of tasks leaves unknown until the next fit."""
+
     def _forget(self):
         """Drop what an earlier fit has set, such as attributes of another penalty."""
         for name in list(vars(self)):
@@ -182,13 +277,13 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         scale = 1.0 if fit.read.y_scale is None else fit.read.y_scale
         return fit.variable(blocks.swapaxes(1, 2) / scale, self.intercept_ / scale)
 
-    def _warn_not_converged(self, fit, solution):
-        target = fit.problem.gap_target(self.tol)
+    def _warn_not_converged(self, problem, solution):
+        target = problem.gap_target(self.tol)
         what = "duality gap" if hasattr(self, "dual_gap_") else "optimality_"
         if solution.rounded:
             advice = (
                 f"The rest is the rounding of coefficients and intercepts to "
-                f"{fit.problem.dtype}: convert X to float64, or centre the features "
+                f"{problem.dtype}: convert X to float64, or centre the features "
                 f"and the target, or increase tol."
             )
         else:

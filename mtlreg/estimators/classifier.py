@@ -54,6 +54,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
     def _read(self, X, y, sample_weight, tasks):
         return self._weigh(super()._read(X, y, sample_weight, tasks))
 
+    def _read_new_task(self, X, y, task, sample_weight):
+        read = super()._read_new_task(X, y, task, sample_weight)
+        return read if read.data is None else self._weigh(read)
+
     def _weigh(self, read):
         """Return a `FitInput` with the weights of the classes."""
         given = self.class_weight

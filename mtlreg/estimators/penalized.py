@@ -35,6 +35,12 @@ class _OwnLoss:
         self._loss().check_target(read.data.y[read.data.weight > 0])
         return read
 
+    def _read_new_task(self, *given):
+        read = super()._read_new_task(*given)
+        if read.data is not None:
+            self._loss().check_target(read.data.y)
+        return read
+
 
 @dataclass(eq=False, repr=False)
 class _Penalized(_OwnLoss, Stem):

@@ -62,6 +62,12 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         read = super()._read(X, y, sample_weight, tasks)
         return normalise_targets(read) if self.normalize_y else read
 
+    def _read_new_task(self, X, y, task, sample_weight):
+        read = super()._read_new_task(X, y, task, sample_weight)
+        if not self.normalize_y or read.data is None:
+            return read
+        return normalise_targets(read, constant=self._learned.y_scale.mean())
+
     def _loss(self):
         return Squared()
 

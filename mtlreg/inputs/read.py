@@ -266,17 +266,19 @@ def read_features(estimator, X):
     return X
 
 
-def normalise_targets(read):
+def normalise_targets(read, constant=1.0):
     """Divide the targets of each task by their weighted standard deviation.
 
     Parameters
     ----------
     read : FitInput
+    constant : float
+        The unit of targets that are all the same.
 
     Returns
     -------
     FitInput
-        With these as ``y_scale``, 1 for a task whose targets are all the same.
+        With these as ``y_scale``.
     """
     data, cells = read.data, read.data.cells
     observed, weight = data.weight > 0, cells.sum(data.weight)
@@ -287,7 +289,7 @@ def normalise_targets(read):
     left = (data.y - cells.spread(0.5 * highest + 0.5 * lowest)) / cells.spread(unit)
     left -= cells.spread(cells.sum(data.weight * left) / weight)
     deviation = np.sqrt(cells.sum(data.weight * left**2) / weight)
-    scale = np.where(highest > lowest, unit * deviation, 1.0)
+    scale = np.where(highest > lowest, unit * deviation, constant)
     return replace(
         read, data=replace(data, y=data.y / cells.spread(scale)), y_scale=scale
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from mtlreg._numba import prox_rows
 from mtlreg.penalties.on_face import AtRest, OnFace
+from mtlreg.penalties.prior import ExpectsTasks, prior_of_rows
 from mtlreg.penalties.task_matrix import TaskMatrix
 
 
@@ -22,7 +23,7 @@ class PenaltyGap(NamedTuple):
     polars: np.ndarray | None = None  # of the rows of G, where s comes of them
 
 
-class Penalty(ABC):
+class Penalty(ExpectsTasks, ABC):
     """Convex penalty on the task matrix A of shape (n_features, n_tasks).
 
     A penalty is a frozen dataclass that owns its strengths. The variable of a solver is
@@ -173,28 +174,6 @@ class Penalty(ABC):
     def move_free(self, A, shift):
         """Return the variable A after a move of the task matrix that costs nothing."""
         return A + shift
-
-    def absent_task(self, A):
-        """Return what a task without data gets, an array like A but for its last axis.
-
-        A is the variable, of the other tasks; where it matters which task it is,
-        `with_absent` is overridden.
-        """
-        return np.zeros(A.shape[:-1], dtype=A.dtype)
-
-    def with_absent(self, A, kept):
-        """Return the variable of all tasks, those without data by `absent_task`.
-
-        Parameters
-        ----------
-        A : ndarray
-            The variable of the others, optimal for `restrict` to these.
-        kept : ndarray of bool, shape (n_tasks,)
-        """
-        full = np.empty((*A.shape[:-1], len(kept)), dtype=A.dtype)
-        full[..., kept] = A
-        full[..., ~kept] = self.restrict(tasks=kept).absent_task(A)[..., None]
-        return full
 
     def split(self, A):
         """Return the parts whose sum the task matrix is: the blocks of the variable A.
@@ -434,6 +413,9 @@ class RowPenalty(Gauge, RowSeparable):
     @abstractmethod
     def row_polars(self, G):
         """Return the polar of every row of G, (n_features,)."""
+
+    def prior(self, A):
+        return prior_of_rows(self, A)
 
     def polar(self, G):
         return float(np.max(self.row_polars(G), initial=0.0))

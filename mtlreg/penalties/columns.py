@@ -6,6 +6,7 @@ import numpy as np
 
 from mtlreg.penalties.base import Gauge, check_strengths
 from mtlreg.penalties.l21 import L21
+from mtlreg.penalties.prior import TaskPrior
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class ColumnL2(Gauge):
 
     def polar(self, G):
         return self._rows.polar(G.T)
+
+    def prior(self, A):
+        # what deviates as a whole is told by a fit of all tasks alone
+        d = len(A)
+        return TaskPrior.of_features(np.zeros(d), np.full(d, np.inf))
 
     def attributes(self, A, blocks):
         return {"outlier_tasks_": np.any(A != 0, axis=0)}

@@ -70,6 +70,12 @@ class Derived(Penalty):
     def attributes(self, A, blocks):
         return self.penalty.attributes(A, blocks)
 
+    def priors(self, A, ties=None):
+        return self.penalty.priors(A, ties)
+
+    def with_task(self, place, ties=None):
+        return replace(self, penalty=self.penalty.with_task(place, ties))
+
     def ties(self, n_tasks):
         """As `RowPenalty.ties`."""
         return self.penalty.ties(n_tasks)

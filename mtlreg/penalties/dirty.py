@@ -291,6 +291,11 @@ class Dirty(RowPenalty):
     def attributes(self, A, blocks):
         return coefficients_of(blocks)
 
+    def priors(self, A, ties=None):
+        self.check_ties(ties)
+        parts = zip(self._parts, self.split(A), strict=True)
+        return [part.prior(block) for part, block in parts]
+
     def split(self, A):
         """Return (B, S): ``B = clip(A_j, -tau_j, tau_j)`` with the smallest such tau.
 

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mtlreg.penalties.base import Quadratic, check_number, check_strengths
 from mtlreg.penalties.mean import MeanRegularization
+from mtlreg.penalties.prior import TaskPrior
 from mtlreg.penalties.weighted import check_weight
 
 
@@ -241,6 +242,29 @@ class GraphRegularization(Quadratic):
 
     def attributes(self, A, blocks):
         return {"graph_": self.graph.copy()}
+
+    def priors(self, A, ties=None):
+        # alpha/2 sum_t w_t ||a - a_t||^2 + ridge/2 ||a||^2
+        ties = self._ties(ties)
+        total = ties.sum()
+        mean = A @ ties / total if total > 0 else A.mean(axis=1)
+        pull = np.broadcast_to(total * np.asarray(self.alpha), len(A))
+        precision = pull + self.ridge
+        held = (precision > 0) & (precision < np.inf)
+        share = np.divide(pull, precision, out=np.ones(len(A)), where=held)
+        return [TaskPrior.of_features(share * mean, precision)]
+
+    def with_task(self, place, ties=None):
+        ties = self._ties(ties)
+        graph = np.insert(self.graph, place, ties, axis=0)
+        column = np.insert(ties, place, 0.0)
+        return replace(self, graph=np.insert(graph, place, column, axis=1))
+
+    def _ties(self, ties):
+        """Return the weights of edges to a task, by default the mean weight to all."""
+        if ties is None:
+            return np.full(len(self.graph), self.graph.mean())
+        return ties
 
     def free_directions(self, n_tasks):
         values, vectors = self._spectrum

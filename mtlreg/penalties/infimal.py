@@ -171,6 +171,14 @@ class InfimalSum(Gauge):
         blocks = np.stack([p.inside(b) for p, b in zip(self.parts, A, strict=True)])
         return A if np.array_equal(blocks, A) else blocks
 
+    def priors(self, A, ties=None):
+        self.check_ties(ties)
+        found = [
+            part.priors(block)[0] for part, block in zip(self.parts, A, strict=True)
+        ]
+        # that of the sum is shared out as if the blocks were orthogonal
+        return [prior.with_ridge(self.ridge) for prior in found]
+
     def with_absent(self, A, kept):
         parts = zip(self.parts, A, strict=True)
         return np.stack([part.with_absent(block, kept) for part, block in parts])

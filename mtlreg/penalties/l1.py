@@ -8,6 +8,7 @@ import numpy as np
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import RowPenalty, check_strengths
 from mtlreg.penalties.face import linear_face
+from mtlreg.penalties.prior import TaskPrior
 
 
 class L1Row(NamedTuple):
@@ -68,6 +69,10 @@ class L1(RowPenalty):
     @property
     def row_params(self):
         return L1Row(float(self.alpha))
+
+    def prior(self, A):
+        # it is what it was; only its scale is that of the tasks
+        return TaskPrior.of_entries(self.alpha, np.full(len(A), np.abs(A).mean()))
 
     def value(self, A):
         return self.alpha * float(np.sum(np.abs(A), dtype=np.float64))

@@ -13,6 +13,7 @@ from mtlreg.penalties.base import (
     check_strengths,
 )
 from mtlreg.penalties.positive import PositiveMean
+from mtlreg.penalties.prior import TaskPrior
 from mtlreg.penalties.task_matrix import TaskMatrix
 from mtlreg.penalties.weighted import check_weight
 
@@ -195,6 +196,13 @@ class MeanRegularization(Quadratic, RowSeparable):
 
     def absent_task(self, A):
         return A.mean(axis=1)
+
+    def prior(self, A):
+        # alpha/2 ||a - (1 - alpha_mean / alpha) m||^2 and what is fixed
+        spread, mean = (np.broadcast_to(s, len(A)) for s in self.task_matrix)
+        finite = (spread > 0) & (spread < np.inf)
+        share = np.divide(mean, spread, out=np.zeros(len(A)), where=finite)
+        return TaskPrior.of_features((1.0 - share) * A.mean(axis=1), spread)
 
     def attributes(self, A, blocks):
         return {"mean_coef_": A.mean(axis=1)}

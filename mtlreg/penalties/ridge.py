@@ -149,6 +149,10 @@ class Ridge(Derived):
         rest, scale = (rest, 1.0) if whole else (scaled, inner.scale)
         return PenaltyGap(rest, size, scale, inner.polars)
 
+    def priors(self, A, ties=None):
+        found = super().priors(A, ties)
+        return [prior.with_ridge(self.ridge) for prior in found]
+
     def face(self, A):
         """As `RowPenalty.face`."""
         face = self.penalty.face(A)

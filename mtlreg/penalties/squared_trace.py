@@ -6,9 +6,11 @@ import numpy as np
 
 from mtlreg.penalties.base import check_strengths
 from mtlreg.penalties.fixed_rank import FixedRankOfSquare, squared_level
+from mtlreg.penalties.prior import TaskPrior
 from mtlreg.penalties.squared import SquaredGauge
 from mtlreg.penalties.trace import (
     OfSingularValues,
+    column_space,
     spectral_norm,
     thresholded,
     trace_norm,
@@ -57,6 +59,12 @@ class SquaredTraceNorm(OfSingularValues, SquaredGauge):
 
     def tangent(self, A, step):
         return FixedRankOfSquare(A, step, self.alpha)
+
+    def prior(self, A):
+        # alpha/2 <A, D^-1 A> with D = (A A')^(1/2) / ||A||_*
+        U, sigma = column_space(A)
+        precision = self.alpha * sigma.sum() / sigma
+        return TaskPrior.of_subspace(A.mean(axis=1), U, precision)
 
     def attributes(self, A, blocks):
         _, sigma, Vt = np.linalg.svd(A.astype(np.float64), full_matrices=False)

@@ -7,6 +7,7 @@ import numpy as np
 from mtlreg.penalties.base import Gauge, Penalty, check_strengths
 from mtlreg.penalties.factored import Factored
 from mtlreg.penalties.fixed_rank import FixedRank
+from mtlreg.penalties.prior import TaskPrior
 
 
 class OfSingularValues(Penalty):
@@ -68,6 +69,11 @@ class TraceNorm(OfSingularValues, Gauge):
     def attributes(self, A, blocks):
         return subspace(A)
 
+    def prior(self, A):
+        # alpha ||A||_* = alpha/2 (<A, D^-1 A> + trace D), D = (A A')^(1/2)
+        U, sigma = column_space(A)
+        return TaskPrior.of_subspace(A.mean(axis=1), U, self.alpha / sigma)
+
     def polar(self, G):
         return spectral_norm(G) / self.alpha
 
@@ -93,6 +99,13 @@ def subspace(A, rank=None):
         "rank_": rank,
         "components_": np.ascontiguousarray(components, dtype=A.dtype),
     }
+
+
+def column_space(A):
+    """Return the left singular vectors of A and their singular values, but for 0."""
+    U, sigma, _ = np.linalg.svd(A, full_matrices=False)
+    held = sigma > max(A.shape) * np.finfo(A.dtype).eps * sigma.max(initial=0.0)
+    return U[:, held], sigma[held]
 
 
 def trace_norm(A):

@@ -8,6 +8,7 @@ import numpy as np
 from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import RowSeparable
 from mtlreg.penalties.derived import Derived
+from mtlreg.penalties.prior import TaskPrior
 
 
 class WeightedRow(NamedTuple):
@@ -130,6 +131,17 @@ class Weighted(Derived):
         weight = self.feature_weight[:, None]
         finite = np.where(np.isinf(weight), 0, weight)
         return self.penalty.gap(finite * A, self._over_weight(G), value)
+
+    def priors(self, A, ties=None):
+        weight = self.feature_weight
+        finite = np.where(np.isinf(weight), 0.0, weight)
+        found = super().priors(finite[:, None] * A, ties)
+        first, *others = [prior.over(weight) for prior in found]
+        if self.free_rows is not None:
+            centre = np.where(self.free_rows, A.mean(axis=1), 0.0)
+            free = np.where(self.free_rows, 0.0, np.inf)
+            first = first.beside(TaskPrior.of_features(centre, free))
+        return [first, *others]
 
     def face(self, A):
         """As `RowPenalty.face`."""

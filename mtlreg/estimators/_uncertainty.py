@@ -5,7 +5,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from mtlreg.estimators._options import given_weights
-from mtlreg.inputs.read import read_predict_input
+from mtlreg.inputs.read import UNSEEN, read_predict_input
 from mtlreg.problem import costs
 from mtlreg.sequences.posterior import Posterior
 
@@ -93,6 +93,7 @@ class WithUncertainty:
         shape = (X.shape[0], n_tasks)
         if codes is None:
             codes = np.broadcast_to(np.arange(n_tasks), shape)
+        codes = np.maximum(codes, UNSEEN)  # of no known task either
         codes = codes.reshape(X.shape[0], -1)
         out = np.empty(codes.shape)
         step = max(1, _CHUNK // (codes.shape[1] * (X.shape[1] + 1)))

@@ -26,7 +26,12 @@ from mtlreg.estimators._options import check_options
 from mtlreg.estimators._summary import coef_frame, summary
 from mtlreg.inputs.new_task import read_neighbours, read_new_task
 from mtlreg.inputs.parts import READ
-from mtlreg.inputs.read import read_fit_input, read_predict_input
+from mtlreg.inputs.read import (
+    MISSING,
+    UNSEEN,
+    read_fit_input,
+    read_predict_input,
+)
 from mtlreg.problem.rows import predict_rows
 from mtlreg.solvers import SOLVERS
 
@@ -311,9 +316,15 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             z = X @ coef.T + intercept
             return z[:, 0] if self._layout == "single" else z
         if np.any(codes < 0):
-            coef = np.concatenate([coef, coef.mean(axis=0, keepdims=True)])
-            intercept = np.append(intercept, intercept.mean())
-            codes = np.where(codes < 0, len(coef) - 1, codes)
+            expected, b = coef.mean(axis=0), intercept.mean()
+            coef, intercept = np.vstack([coef, expected]), np.append(intercept, b)
+            if np.any(codes == MISSING):
+                parts, b = self._learned.expected()
+                coef = np.vstack([coef, parts.sum(axis=0).astype(coef.dtype)])
+                intercept = np.append(intercept, intercept.dtype.type(b))
+            places = {UNSEEN: len(self.coef_), MISSING: len(self.coef_) + 1}
+            for code, place in places.items():
+                codes = np.where(codes == code, place, codes)
         return predict_rows(X, coef, intercept, codes)
 
     def coef_frame(self):

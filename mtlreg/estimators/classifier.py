@@ -106,7 +106,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskLinearModel):
         ----------
         X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
         tasks : array-like of shape (n_samples,), optional
-            Task labels, if and only if `fit` took them.
+            Task labels, if and only if `fit` took them. One that is missing (None, NaN)
+            stands for a task that is not known, see `fit_new_task`.
 
         Returns
         -------

@@ -64,7 +64,8 @@ class CrossedMeanRegularizedRegressor(RegressorMixin, BaseEstimator):
         Whether there are intercepts; the common one is never penalised.
     unseen_task : {"error", "mean"}, default="error"
         What `predict` does with a label that `fit` has not seen in its column: refuse
-        it, or go by the rest, with a deviation of 0 for this column.
+        it, or go by the rest, with a deviation of 0 for this column, as it always does
+        where a label is missing (None, NaN).
     max_iter : int, default=10_000
         Most iterations of conjugate gradients.
     tol : float, default=1e-6

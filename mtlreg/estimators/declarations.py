@@ -42,7 +42,9 @@ class Stem:
         position (negative counts from the end). It is no feature.
     unseen_task : {"error", "mean"}, default="error"
         What `predict` does with a task that `fit` has not seen: refuse it, or use the
-        unweighted mean of ``coef_`` and ``intercept_`` over the tasks.
+        unweighted mean of ``coef_`` and ``intercept_`` over the tasks. A label that is
+        missing (None, NaN) is always taken, and is a task that is not known: what the
+        penalty expects of one, as `fit_new_task` without rows.
     task_weight : {"equal", "proportional"}, dict or array-like, default="equal"
         The c_t of the objective: 1, so that the mean loss of every task counts the
         same; ``T W_t / sum_t W_t``, so that every row counts the same; or positive

@@ -209,7 +209,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
         ----------
         X : {array-like, frame, sparse matrix} of shape (n_samples, n_features)
         tasks : array-like of shape (n_samples,), optional
-            Task labels, if and only if `fit` took them.
+            Task labels, if and only if `fit` took them. One that is missing (None, NaN)
+            stands for a task that is not known, see `fit_new_task`.
         return_std : bool, default=False
             Whether to return standard deviations too, of the mean of the target, which
             mean regularisation has.

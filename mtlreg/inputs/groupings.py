@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtlreg.inputs.frames import check_rows
-from mtlreg.inputs.labels import encode, unique_labels
-from mtlreg.inputs.read import codes_in_fit, read_columns
+from mtlreg.inputs.labels import encode, known_labels, unique_labels
+from mtlreg.inputs.read import UNSEEN, codes_in_fit, read_columns
 from mtlreg.inputs.targets import check_weighted, read_numbers, read_weight
 
 
@@ -98,18 +98,23 @@ def read_crossed_predict(estimator, X):
     X : C-contiguous ndarray or csr_array
         Without the columns of labels.
     codes : dict of ndarray of int, shape (n_rows,)
-        The position of every label in the ``tasks_`` of its column, -1 where it is not
-        there (only with ``unseen_task="mean"``).
+        The position of every label in the ``tasks_`` of its column, `UNSEEN` where it
+        is not there (only with ``unseen_task="mean"``) or missing (None, NaN).
 
     Raises
     ------
     ValueError
-        If X does not fit, or labels are missing, of another kind than in fit, or unseen
-        with ``unseen_task="error"``.
+        If X does not fit, or labels are of another kind than in fit, or unseen with
+        ``unseen_task="error"``.
     """
-    X, labels, _ = read_columns(estimator, X, list(estimator.tasks_), reset=False)
-    pairs = zip(estimator.tasks_.items(), labels, strict=True)
-    return X, {
-        column: codes_in_fit(estimator, values, fitted, f" (task_column {column!r})")
-        for (column, fitted), values in pairs
-    }
+    given = estimator, X, list(estimator.tasks_)
+    X, found, _ = read_columns(*given, reset=False, read=known_labels)
+    codes = {}
+    for (column, fitted), (labels, known) in zip(
+        estimator.tasks_.items(), found, strict=True
+    ):
+        codes[column] = np.full(len(known), UNSEEN)
+        if labels.size:
+            place = f" (task_column {column!r})"
+            codes[column][known] = codes_in_fit(estimator, labels, fitted, place)
+    return X, codes

@@ -180,6 +180,24 @@ def label_array(values, name):
     return values
 
 
+def known_labels(values, name):
+    """Return a `label_array` of the labels that are not missing, and where these are.
+
+    Parameters
+    ----------
+    values, name
+        As `label_array` takes them.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_known,)
+    known : ndarray of bool, shape (n_rows,)
+    """
+    values = as_1d(values, name)
+    known = ~is_missing(values)
+    return label_array(values[known], name), known
+
+
 def task_labels(X, column):
     """The `label_array` in the task column of any table."""
     return label_array(read_column(X, column), f"task_column={column!r}")

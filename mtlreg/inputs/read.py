@@ -26,6 +26,7 @@ from mtlreg.inputs.labels import (
     encode,
     encode_classes,
     encode_columns,
+    known_labels,
     label_array,
     label_kind,
     read_classes,
@@ -35,6 +36,8 @@ from mtlreg.inputs.targets import check_weighted, read_numbers, read_weight
 from mtlreg.problem.data import MultiTaskData
 
 __all__ = [
+    "MISSING",
+    "UNSEEN",
     "FitInput",
     "by_columns",
     "by_rows",
@@ -48,6 +51,9 @@ __all__ = [
     "read_predict_input",
     "read_rows",
 ]
+
+# codes of a label that fit has not seen, and of one that is missing
+UNSEEN, MISSING = -1, -2
 
 # what numpy says of strings, of other objects, and of dates beside numbers
 _NO_NUMBERS = ("could not convert string", "must be a string", "could not be promoted")
@@ -190,13 +196,14 @@ def read_predict_input(estimator, X, tasks):
     X : C-contiguous ndarray or csr_array of shape (n_rows, n_features)
         Without the task column.
     codes : ndarray of shape (n_rows,) or None
-        Position of every row's task in ``tasks_``, -1 where it was not seen in fit
-        (only with ``unseen_task="mean"``); None when rows have no labels.
+        Position of every row's task in ``tasks_``, `UNSEEN` where it was not seen in
+        fit (only with ``unseen_task="mean"``), `MISSING` where there is no label (None,
+        NaN); None when rows have no labels.
 
     Raises
     ------
     ValueError
-        If X does not fit, labels are missing, superfluous, of another kind than in
+        If X does not fit, labels are left out, superfluous, of another kind than in
         fit, or unseen with ``unseen_task="error"``.
     """
     by_rows = estimator._layout == "rows"
@@ -212,15 +219,19 @@ def read_predict_input(estimator, X, tasks):
             f"tasks= is given, but this {name} was fitted without it. Leave it out, or "
             "fit with tasks= too."
         )
-    X, labels, _ = read_rows(estimator, X, tasks, reset=False)
-    if labels is None:
+    X, found, _ = read_rows(estimator, X, tasks, reset=False, read=known_labels)
+    if found is None:
         return X, None
-    check_rows(X.shape[0], tasks=labels)
-    return X, codes_in_fit(estimator, labels, estimator.tasks_)
+    labels, known = found
+    check_rows(X.shape[0], tasks=known)
+    codes = np.full(len(known), MISSING)
+    if labels.size:
+        codes[known] = codes_in_fit(estimator, labels, estimator.tasks_)
+    return X, codes
 
 
 def codes_in_fit(estimator, labels, fitted, place=""):
-    """Return the position of every label among those of the fit, -1 where it is new.
+    """Return the position of every label among those of the fit, `UNSEEN` if new.
 
     Parameters
     ----------
@@ -316,8 +327,8 @@ def keep_tasks(data, keep):
     return MultiTaskData(data.X[rows], data.y[rows], data.weight[rows], offsets)
 
 
-def read_rows(estimator, X, tasks, *, reset):
-    """Features, labels (or None) and names of the features."""
+def read_rows(estimator, X, tasks, *, reset, read=label_array):
+    """Features, labels (or None) as ``read`` has them, and names of the features."""
     column = estimator.task_column
     if column is not None and tasks is not None:
         raise ValueError(
@@ -325,18 +336,19 @@ def read_rows(estimator, X, tasks, *, reset):
             "leave out tasks=, or set task_column=None."
         )
     if column is not None:
-        Z, (labels,), names = read_columns(estimator, X, [column], reset=reset)
+        given = estimator, X, [column]
+        Z, (labels,), names = read_columns(*given, reset=reset, read=read)
         return Z, labels, names
     _check_unmasked(X)
     # rows without labels are not sorted, so that columns may stay as they are
     formats = ["csr", "csc"] if reset and tasks is None else "csr"
     Z = _check_features(X, estimator, formats)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    labels = None if tasks is None else label_array(tasks, "tasks")
+    labels = None if tasks is None else read(tasks, "tasks")
     return Z, labels, _feature_names(estimator, [])
 
 
-def read_columns(estimator, X, columns, *, reset):
+def read_columns(estimator, X, columns, *, reset, read=label_array):
     """Check X, and take the labels out of it.
 
     Parameters
@@ -348,13 +360,15 @@ def read_columns(estimator, X, columns, *, reset):
         Names or positions of the columns that hold labels.
     reset : bool
         Whether this is a fit.
+    read : callable
+        `label_array`, or `known_labels`.
 
     Returns
     -------
     X : C-contiguous ndarray or csr_array
         The other columns.
-    labels : list of ndarray of shape (n_rows,)
-        The `label_array` of each column.
+    labels : list
+        What ``read`` makes of each column, such as its `label_array`.
     names : ndarray of shape (X.shape[1],)
         Of the other columns.
     """
@@ -367,7 +381,7 @@ def read_columns(estimator, X, columns, *, reset):
     names = names if frame is None else frame.columns
     values, rest, positions = split_columns(X, frame, columns, names)
     labels = [
-        label_array(held, f"task_column={column!r}")
+        read(held, f"task_column={column!r}")
         for held, column in zip(values, columns, strict=True)
     ]
     Z = _check_features(rest, estimator, "csr")

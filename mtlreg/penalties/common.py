@@ -9,6 +9,7 @@ from mtlreg._numba import njit_part, prox_row, solve_row
 from mtlreg.penalties.base import RowPenalty, check_strengths
 from mtlreg.penalties.consensus import common_column
 from mtlreg.penalties.face import linear_face, tied_face
+from mtlreg.penalties.prior import TaskPrior
 from mtlreg.penalties.roots import step_inside
 
 _TIE = 64 * np.finfo(np.float64).eps  # of sums of weights that are the same
@@ -210,6 +211,14 @@ class CommonDeviation(RowPenalty):
         """
         common = np.repeat(self._common(A)[:, None], A.shape[1], axis=1)
         return common, A - common
+
+    def priors(self, A, ties=None):
+        self.check_ties(ties)
+        common, specific = self.split(A)
+        shared = TaskPrior.of_features(common[:, 0], np.full(len(A), np.inf))
+        strength = self.alpha_specific * self._weights(A.shape[1]).mean()
+        sizes = np.full(len(A), np.abs(specific).mean())
+        return [shared, TaskPrior.of_entries(strength, sizes)]
 
     def absent_task(self, A):
         return self._common(A)

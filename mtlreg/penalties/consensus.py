@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from mtlreg.penalties.base import Gauge
+from mtlreg.penalties.prior import TaskPrior
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Consensus(Gauge):
 
     def penalised(self, G):
         return G - G.mean(axis=1, keepdims=True)
+
+    def prior(self, A):
+        return TaskPrior.of_features(A[:, 0], np.full(len(A), np.inf))
 
     def absent_task(self, A):
         return A[:, 0]

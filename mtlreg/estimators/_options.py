@@ -80,7 +80,7 @@ def units_of_weights(model, penalty, read):
     if ridge > 0:
         raise ValueError(
             f"feature_weight and ridge={ridge} do not go together for {name}, "
-            f"which is no sum over features: set one of them to its default"
+            f"which is no sum over features: set ridge=0 or feature_weight=None"
         )
     return weight
 

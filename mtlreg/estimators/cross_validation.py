@@ -167,7 +167,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             # where all coefficients are 0 at any strength, one scale is as good
             return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
         alphas = check_grid(self.alphas, "alphas")
-        if _has_zeros(fit.problem.penalty) and alphas[-1] >= largest:
+        if _ends_at_zero(fit.problem) and alphas[-1] >= largest:
             warnings.warn(
                 f"every strength in alphas is at least alpha_max={largest:.3g}, "
                 f"where all coefficients are 0; give smaller ones",
@@ -197,7 +197,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         penalties = [model._whole_penalty(whole.read) for model in centred]
         fits = list(map(whole.with_penalty, centred, penalties))
         found = np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)
-        if _has_zeros(penalties[0]) and not found:
+        if _ends_at_zero(fits[0].problem) and not found:
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
                 UserWarning,
@@ -495,6 +495,6 @@ def _shape(read):
     return len(read.feature_names), len(read.tasks)
 
 
-def _has_zeros(penalty):
+def _ends_at_zero(problem):
     """Return whether all coefficients are 0 at large strengths."""
-    return penalty.has_polar and not penalty.free_directions(1).size
+    return problem.penalty.has_polar and not problem.null_point().any()

@@ -74,7 +74,7 @@ def plain_of(cls):
 def make(penalty, kind, strength=None, **params):
     """An estimator of a penalty; ``strength`` multiplies its default strengths."""
     stem, own = PENALTIES[penalty]
-    estimator = STEMS[stem][KINDS.index(kind)](**own, **params)
+    estimator = STEMS[stem][KINDS.index(kind)](**own | params)
     return estimator if strength is None else scaled(estimator, strength)
 
 

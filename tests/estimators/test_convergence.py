@@ -124,7 +124,7 @@ def test_warm_start_keeps_the_first_coefficients():
 @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 def test_warning_of_a_fit_that_stops_short(cls):
     X, y, tasks = draw("classifier" if is_classifier(cls) else "regressor")
-    est = cls(max_iter=3, tol=1e-9, solver="fista")
+    est = scaled(cls(max_iter=3, tol=1e-9, solver="fista"), 0.1)
     with pytest.warns(ConvergenceWarning) as record:
         est.fit(X, y, tasks=tasks)
     (warning,) = record

@@ -12,10 +12,10 @@ from mtlreg import GroupLassoRegressor
 from tests.estimators.cases import (
     EACH_KIND,
     FEATURES,
-    GAUGES,
     KINDS,
     draw,
     has_one_block,
+    is_gauge,
     make,
 )
 from tests.estimators.naive import TOL, NaiveProblem, assert_as_good
@@ -216,7 +216,7 @@ def test_float32_is_float64_to_its_tolerance(penalty, kind, layout):
 def test_scale_of_y(penalty, scale):
     X, y, tasks = draw()
     one = make(penalty, "regressor", 0.3, tol=TOL).fit(X, y, tasks=tasks)
-    strength = 0.3 * scale if penalty in GAUGES else 0.3
+    strength = 0.3 * scale if is_gauge(penalty) else 0.3
     other = make(penalty, "regressor", strength, tol=TOL)
     other.fit(X, scale * y, tasks=tasks)
     coef, intercept = other.coef_ / scale, other.intercept_ / scale
@@ -231,7 +231,7 @@ def test_scale_of_y(penalty, scale):
 def test_scale_of_X(penalty, kind, scale):
     X, y, tasks = draw(kind)
     one = make(penalty, kind, 0.3, tol=TOL).fit(X, y, tasks=tasks)
-    strength = 0.3 * (scale if penalty in GAUGES else scale**2)
+    strength = 0.3 * (scale if is_gauge(penalty) else scale**2)
     other = make(penalty, kind, strength, tol=TOL).fit(scale * X, y, tasks=tasks)
     assert_as_good(one, other.coef_ * scale, other.intercept_, X, y, tasks=tasks)
 

@@ -13,7 +13,14 @@ from mtlreg.penalties import (
     MeanRegularization,
 )
 from tests import oracles
-from tests.estimators.cases import CLASSIFIERS, EACH_KIND, draw, make, penalty_of
+from tests.estimators.cases import (
+    CLASSIFIERS,
+    EACH_KIND,
+    draw,
+    has_center,
+    make,
+    penalty_of,
+)
 from tests.estimators.naive import NaiveProblem
 
 WARNING = r"one class only in the tasks \['n'\]"
@@ -28,15 +35,21 @@ def rows_with_one_class(value=1.0):
     return X, y, tasks
 
 
+def with_optimum(penalty):
+    """A ridge for what all tasks have in common, of which the classes are apart."""
+    return {"ridge": 0.01} if has_center(penalty) else {}
+
+
 @pytest.mark.parametrize("rule", ["equal", "proportional"])
 @pytest.mark.parametrize("penalty", EACH_KIND)
 def test_left_out_of_the_problem(penalty, rule):
     X, y, tasks = rows_with_one_class()
-    est = make(penalty, "classifier", 0.3, task_weight=rule)
+    options = {"task_weight": rule} | with_optimum(penalty)
+    est = make(penalty, "classifier", 0.3, **options)
     with pytest.warns(UserWarning, match=WARNING):
         est.fit(X, y, tasks=tasks)
     rest = tasks != "n"
-    alone = make(penalty, "classifier", 0.3, task_weight=rule)
+    alone = make(penalty, "classifier", 0.3, **options)
     alone.fit(X[rest], y[rest], tasks=tasks[rest])
     assert est.tasks_.tolist() == ["n", "s", "w"]
     np.testing.assert_array_equal(est.coef_[1:], alone.coef_)
@@ -52,7 +65,7 @@ def test_left_out_of_the_problem(penalty, rule):
 def test_slopes_and_intercept(penalty, value):
     X, y, tasks = rows_with_one_class(value)
     weight = np.random.default_rng(0).uniform(0.1, 2.0, size=len(y))
-    est = make(penalty, "classifier", 0.3)
+    est = make(penalty, "classifier", 0.3, **with_optimum(penalty))
     with pytest.warns(UserWarning, match=WARNING):
         est.fit(X, y, weight, tasks=tasks)
     expected = np.zeros(4)

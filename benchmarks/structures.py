@@ -41,6 +41,7 @@ OWN = {
     "RobustLowRank": "low_rank_outliers",
     "RobustGroupLasso": "group_outliers",
     "SparseLowRank": "low_rank_sparse",
+    "CommonDeviation": "common",
     "Clustered": "clusters",
     "TaskRelationship": "related",
 }

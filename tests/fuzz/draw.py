@@ -15,7 +15,7 @@ LAYOUTS = ["single", "tasks", "column", "columns", "multiclass"]
 # positive coefficients are of these alone
 SIGNED = ["GroupLasso", "DirtyModel", "MeanRegularized"]
 # weights of features of these may be 0 or inf
-BY_ROWS = [*SIGNED, "GraphRegularized", "FusedGroupLasso"]
+BY_ROWS = [*SIGNED, "GraphRegularized", "FusedGroupLasso", "CommonDeviation"]
 STEMS = [*BY_ROWS, "TraceNorm", "TaskRelationship", "Clustered"]
 STEMS += ["RobustLowRank", "SparseLowRank", "RobustGroupLasso"]
 # of two strengths, with the ratios to draw from: beyond both ends one part is 0
@@ -24,6 +24,7 @@ TWO_PARTS = {
     "RobustLowRank": [0.9, 1.1, 1.3, 1.5, 3.0],
     "SparseLowRank": [0.9, 1.3, 2.0, 4.0],
     "RobustGroupLasso": [0.3, 0.7, 1.0, 1.5, 3.0],
+    "CommonDeviation": [0.3, 0.7, 1.0, 1.5, 3.0],
 }
 
 
@@ -377,6 +378,8 @@ def draw_model(rng, stem, classify, n_tasks):
     elif stem == "FusedGroupLasso":
         group, sparse = rng.permutation([0.0, 0.1, 1.0])[:2].tolist()
         model.set_params(alpha_group=group, alpha_sparse=sparse)
+    elif stem == "CommonDeviation" and rng.random() < 0.5:
+        model.set_params(specific_weight=10 ** rng.uniform(-1, 0.5, n_tasks))
     elif stem == "Clustered":
         k = int(rng.integers(n_tasks + 1)) or None
         model.set_params(n_clusters=k, eta=float(rng.choice([0.01, 0.1, 1])))

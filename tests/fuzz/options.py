@@ -41,8 +41,8 @@ class WithOptions(Penalty):
     def restrict(self, kept):
         return replace(self, penalty=self.penalty.restrict(kept))
 
-    def absent(self, A, kept):
-        return self.penalty.absent(A, kept)
+    def settled(self, A, kept):
+        return self.penalty.settled(A, kept)
 
     def free(self, d):
         """Return masks of features that are free, and of those whose mean is."""

@@ -43,6 +43,12 @@ class Penalty:
         """Return the columns of the other tasks, which cost least beside A."""
         return np.zeros((len(A), np.sum(~kept)), dtype=LONG)
 
+    def settled(self, A, kept):
+        """Return whether the other tasks are as `absent` has them, up to rounding."""
+        found = self.absent(A[:, kept].astype(LONG), kept)
+        unit = 100 * np.finfo(A.dtype).eps
+        return np.all(np.abs(A[:, ~kept] - found) <= unit * np.abs(A).max())
+
 
 class Gauge(Penalty):
     """A positively homogeneous penalty; a subclass has ``value`` and ``polar``."""
@@ -192,6 +198,64 @@ class FusedGroupLasso(Gauge):
         strengths = np.array([self.alpha_group, self.alpha_sparse], dtype=LONG)
         sizes = np.array([row_norms(dG, norm).max() for norm in ("l2", "linf")])
         return np.min(sizes[strengths > 0] / strengths[strengths > 0])
+
+    def settled(self, A, kept):
+        """Return whether no move of other tasks, some side by side, costs less."""
+        most = 1 - 100 * np.finfo(A.dtype).eps
+        ends = [
+            (first, last)
+            for first, last in np.argwhere(np.triu(np.ones((len(kept),) * 2)))
+            if not kept[first : last + 1].any()
+        ]
+        for row in A.astype(LONG)[:, None]:
+            cost, size = self.value(row), np.abs(row).max()
+            for first, last in ends:
+                for share in (0.1, 1e-3, 1e-5, -0.1, -1e-3, -1e-5):
+                    moved = row.copy()
+                    moved[:, first : last + 1] += share * size
+                    if self.value(moved) < most * cost:
+                        return False
+        return True
+
+
+@dataclass(frozen=True)
+class CommonDeviation(Gauge):
+    alpha_common: float
+    alpha_specific: float
+    specific_weight: object
+
+    def _weights(self, n_tasks):
+        if self.specific_weight is None:
+            return np.full(n_tasks, 1 / np.sqrt(LONG(n_tasks)))
+        return np.array(self.specific_weight, dtype=LONG)
+
+    def restrict(self, kept):
+        if self.specific_weight is None:
+            return self
+        return replace(self, specific_weight=self.specific_weight[kept])
+
+    def _common(self, A):
+        """Return the best vector, an entry of each row or 0, and what it costs."""
+        levels = np.column_stack([np.zeros(len(A), dtype=LONG), A])
+        apart = np.abs(A[:, None] - levels[:, :, None]) @ self._weights(A.shape[1])
+        costs = self.alpha_common * np.abs(levels) + self.alpha_specific * apart
+        best = np.argmin(costs, axis=1)[:, None]
+        found = np.take_along_axis(levels, best, 1), np.take_along_axis(costs, best, 1)
+        return found
+
+    def value(self, A):
+        return self._common(A)[1].sum()
+
+    def polar(self, G):
+        own = np.abs(G) / (self.alpha_specific * self._weights(G.shape[1]))
+        return max(own.max(), np.abs(G.sum(axis=1)).max() / LONG(self.alpha_common))
+
+    def largest_polar(self, dG):
+        return self.polar(np.abs(dG))
+
+    def absent(self, A, kept):
+        common, _ = self.restrict(kept)._common(A)
+        return np.repeat(common, np.sum(~kept), axis=1)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ RATIOS = {
     "RobustLowRank": [1.2, 1.6],
     "SparseLowRank": [1.5, 3.0],
     "RobustGroupLasso": [0.6, 1.3],
+    "CommonDeviation": [0.7, 1.3],
 }
 
 

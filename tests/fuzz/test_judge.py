@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from mtlreg import DirtyModelRegressor, GroupLassoRegressor
-from mtlreg.penalties import L21, ColumnL2, GraphRegularization, InfimalSum
+from mtlreg.penalties import (
+    L21,
+    ColumnL2,
+    CommonDeviation,
+    GraphRegularization,
+    InfimalSum,
+)
 from tests import problems
 from tests.fuzz import penalties
 from tests.fuzz.draw import Drawn, draw
@@ -15,6 +21,7 @@ from tests.fuzz.numerics import LONG, fuse, singular_values
 from tests.fuzz.search import REACH, reach
 from tests.fuzz.trial import Failure, check_fit, coefficients, strength
 
+COMMON = 0.5, 0.7, np.array([0.3, 1.0, 0.6])
 PENALTIES = {
     "l1": penalties.GroupLasso(0.7, 1.0, "l2"),
     "l21": penalties.GroupLasso(1.3, 0.0, "l2"),
@@ -29,6 +36,7 @@ PENALTIES = {
     "fused": penalties.FusedGroupLasso(0.6, 0.5, 0.3),
     "fused-group": penalties.FusedGroupLasso(0.8, 1.1, 0.0),
     "fused-entries": penalties.FusedGroupLasso(1.1, 0.0, 0.4),
+    "common": penalties.CommonDeviation(*COMMON),
     "squared-trace": penalties.TaskRelationship(0.3),
     "squared-cluster": penalties.Clustered(0.3, 2, 0.2),
     "mean-complete": penalties.GraphRegularized(0.3, "complete", 0.2),
@@ -39,6 +47,7 @@ PENALTIES = {
 }
 OTHERS = problems.PENALTY_CASES | {
     "chain": GraphRegularization(0.3, np.eye(3, k=1) + np.eye(3, k=-1)),
+    "common": CommonDeviation(*COMMON),
     "rows-columns": InfimalSum(L21(1.0), ColumnL2(0.7)),
 }
 

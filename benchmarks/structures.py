@@ -42,12 +42,17 @@ OWN = {
     "RobustGroupLasso": "group_outliers",
     "SparseLowRank": "low_rank_sparse",
     "CommonDeviation": "common",
+    "RobustMean": "outliers",
+    "TreeGroupLasso": "tree",
     "Clustered": "clusters",
     "TaskRelationship": "related",
 }
-# what its user says of the tasks, true or not
-PARAMETERS = {"GraphRegularized": {"graph": "chain"}}
-SWEEP = [SEPARATE, POOLED, "MeanRegularized"]
+# what a user says of the tasks: an order, true or not, and a tree where it is known
+SAID = {
+    "GraphRegularized": lambda data: {"graph": "chain"},
+    "TreeGroupLasso": lambda data: {"tree": data.get("tree", "ward")},
+}
+SWEEP = [SEPARATE, POOLED, "MeanRegularized", "RobustMean"]
 SHARES = [0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 1.0]
 SIZES = {"n_tasks": 30, "n_samples": 30, "n_features": 20, "rank": 2}
 SMALL = {"n_tasks": 5, "n_samples": 12, "n_features": 6, "rank": 1}
@@ -115,7 +120,8 @@ def error(name, data, search):
     if name in (SEPARATE, POOLED):
         model = STEMS["MeanRegularized"][2](**RIDGE, **search)
     else:
-        model = STEMS[name][2](**PARAMETERS.get(name, {}), **search)
+        said = SAID[name](data) if name in SAID else {}
+        model = STEMS[name][2](**said, **search)
     model.fit(data.X, data.y, tasks=None if name == POOLED else data.tasks)
     return np.sum((model.coef_ - data.coef) ** 2) / len(data.coef)
 

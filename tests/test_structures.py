@@ -62,7 +62,7 @@ def test_tasks_from_equal_to_unrelated(script):
 
 
 def test_every_stem_has_its_structure(script):
-    assert set(script.OWN) <= set(STEMS)
+    assert set(script.OWN) == set(STEMS)
     assert set(script.OWN.values()) <= set(STRUCTURES)
 
 

@@ -156,8 +156,8 @@ picture("shape='log'", model, make("group"))
 # %%
 # A given rank
 # ------------
-# Of one X for all tasks.
+# Of one X for all tasks, and with a ridge.
 
 data = make("low_rank", shared_X=True)
-picture("ReducedRank", mtlreg.ReducedRankRegressorCV(), data)
+picture("ReducedRank", mtlreg.ReducedRankRegressorCV(ridge=0.1), data)
 plt.show()

@@ -7,17 +7,17 @@ import numpy as np
 import scipy.sparse as sp
 
 import mtlreg
-from tests.fuzz import penalties
+from tests.fuzz import penalties, rows
 from tests.fuzz.judge import Judge
 from tests.fuzz.options import WithOptions
 
 LAYOUTS = ["single", "tasks", "column", "columns", "multiclass"]
 # positive coefficients are of these alone
-SIGNED = ["GroupLasso", "DirtyModel", "MeanRegularized"]
+SIGNED = ["GroupLasso", "DirtyModel", "MeanRegularized", "TreeGroupLasso"]
 # weights of features of these may be 0 or inf
 BY_ROWS = [*SIGNED, "GraphRegularized", "FusedGroupLasso", "CommonDeviation"]
 STEMS = [*BY_ROWS, "TraceNorm", "TaskRelationship", "Clustered"]
-STEMS += ["RobustLowRank", "SparseLowRank", "RobustGroupLasso"]
+STEMS += ["RobustLowRank", "SparseLowRank", "RobustGroupLasso", "RobustMean"]
 # of two strengths, with the ratios to draw from: beyond both ends one part is 0
 TWO_PARTS = {
     "DirtyModel": [0.7, 1.0, 1.2, 1.5, 2.5],
@@ -154,7 +154,7 @@ def stem_of(model):
 
 def penalty_of(model):
     """Return the penalty of an estimator that is not cross-validated."""
-    kind = getattr(penalties, stem_of(model))
+    kind = (vars(penalties) | vars(rows))[stem_of(model)]
     own = {name: getattr(model, name) for name in kind.__dataclass_fields__}
     weight, signs = model.feature_weight, np.atleast_1d(model.positive)
     shrunken = getattr(model, "alpha_intercept", 0.0)
@@ -380,6 +380,10 @@ def draw_model(rng, stem, classify, n_tasks):
         model.set_params(alpha_group=group, alpha_sparse=sparse)
     elif stem == "CommonDeviation" and rng.random() < 0.5:
         model.set_params(specific_weight=10 ** rng.uniform(-1, 0.5, n_tasks))
+    elif stem == "RobustMean":
+        model.set_params(ridge=float(rng.choice([0, 0, 1e-3, 0.1])))
+    elif stem == "TreeGroupLasso":
+        model.set_params(tree="flat" if rng.random() < 0.3 else draw_tree(rng, n_tasks))
     elif stem == "Clustered":
         k = int(rng.integers(n_tasks + 1)) or None
         model.set_params(n_clusters=k, eta=float(rng.choice([0.01, 0.1, 1])))
@@ -389,6 +393,19 @@ def draw_model(rng, stem, classify, n_tasks):
         graph = [weights + weights.T, "chain", "complete"][rng.integers(3)]
         model.set_params(graph=graph, ridge=float(rng.choice([0, 1e-3, 0.01, 0.1])))
     return model
+
+
+def draw_tree(rng, n_tasks):
+    """Return nodes as rows of a mask: single tasks, and random branches."""
+    nodes, groups = [np.eye(n_tasks) > 0], [rng.permutation(n_tasks)]
+    while groups:
+        group = groups.pop()
+        nodes.append(np.isin(np.arange(n_tasks), group)[None])
+        cut = int(rng.integers(1, max(len(group), 2)))
+        groups += [
+            part for part in (group[:cut], group[cut:]) if 1 < len(part) < len(group)
+        ]
+    return np.concatenate(nodes)
 
 
 def at_factor(model, factor):

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tests.fuzz.base import Penalty
 from tests.fuzz.numerics import LONG
-from tests.fuzz.penalties import Penalty
 
 
 @dataclass(frozen=True)

@@ -4,72 +4,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tests.fuzz.base import Gauge, Penalty
 from tests.fuzz.numerics import (
     HALVINGS,
     LONG,
     components,
     directions,
-    fuse,
     project,
     row_norms,
     singular_values,
     solve,
     without,
 )
-
-
-class Penalty:
-    """A penalty of A, or of the blocks that it is the sum of, (n_blocks, d, T)."""
-
-    is_gauge = False
-    free_mean = False
-    has_dual = True  # as tight as that of the package
-    has_blocks = False
-
-    def free(self, d):
-        """Return masks of features that are free, and of those whose mean is."""
-        none = np.zeros(d, dtype=bool)
-        return none, none | self.free_mean
-
-    def parts(self, n_tasks):
-        """Return indicators (n_tasks, n_parts) of those whose mean each is meant."""
-        return np.ones((n_tasks, 1), dtype=LONG)
-
-    def restrict(self, kept):
-        """Return the penalty where tasks but those of a mask cost as little as can."""
-        return self
-
-    def absent(self, A, kept):
-        """Return the columns of the other tasks, which cost least beside A."""
-        return np.zeros((len(A), np.sum(~kept)), dtype=LONG)
-
-    def settled(self, A, kept):
-        """Return whether the other tasks are as `absent` has them, up to rounding."""
-        found = self.absent(A[:, kept].astype(LONG), kept)
-        unit = 100 * np.finfo(A.dtype).eps
-        return np.all(np.abs(A[:, ~kept] - found) <= unit * np.abs(A).max())
-
-
-class Gauge(Penalty):
-    """A positively homogeneous penalty; a subclass has ``value`` and ``polar``."""
-
-    is_gauge = True
-
-    def dual_scale(self, G):
-        return 1 / max(LONG(1), self.polar(G))
-
-    def conjugate(self, G):
-        return LONG(0)
-
-    def largest_polar(self, dG):
-        """Return the largest polar of a matrix with entries of these sizes at most."""
-        return self.polar(dG)
-
-    def rounding(self, A, G, dG, s, energy, gap):
-        """Return what an error dG of G makes of a gap, through s."""
-        ds = self.largest_polar(dG)
-        return ds * (abs(np.sum(A * G)) + 4 * (1 - s + ds) * energy)
-
 
 DUAL = {"l2": "l2", "linf": "l1"}
 
@@ -164,101 +110,6 @@ class DirtyModel(Gauge):
 
 
 @dataclass(frozen=True)
-class FusedGroupLasso(Gauge):
-    alpha_fused: float
-    alpha_group: float
-    alpha_sparse: float
-
-    def value(self, A):
-        changes = np.abs(np.diff(A, axis=1)).sum()
-        groups, entries = row_norms(A, "l2").sum(), np.abs(A).sum()
-        strengths = self.alpha_fused, self.alpha_group, self.alpha_sparse
-        return np.dot(np.array(strengths, dtype=LONG), [changes, groups, entries])
-
-    def polar(self, G):
-        """Return the smallest s at which no row is left of a prox."""
-        largest = LONG(0)
-        for row in G:
-            if self._left(row, largest):
-                low, high = largest, self.largest_polar(row[None])
-                for _ in range(HALVINGS):
-                    s = (low + high) / 2
-                    if not low < s < high:
-                        break
-                    low, high = (s, high) if self._left(row, s) else (low, s)
-                largest = high
-        return largest
-
-    def _left(self, row, s):
-        row = fuse(row, s * self.alpha_fused)
-        row = np.maximum(np.abs(row) - s * self.alpha_sparse, 0)
-        return np.sqrt(row @ row) > s * self.alpha_group
-
-    def largest_polar(self, dG):
-        strengths = np.array([self.alpha_group, self.alpha_sparse], dtype=LONG)
-        sizes = np.array([row_norms(dG, norm).max() for norm in ("l2", "linf")])
-        return np.min(sizes[strengths > 0] / strengths[strengths > 0])
-
-    def settled(self, A, kept):
-        """Return whether no move of other tasks, some side by side, costs less."""
-        most = 1 - 100 * np.finfo(A.dtype).eps
-        ends = [
-            (first, last)
-            for first, last in np.argwhere(np.triu(np.ones((len(kept),) * 2)))
-            if not kept[first : last + 1].any()
-        ]
-        for row in A.astype(LONG)[:, None]:
-            cost, size = self.value(row), np.abs(row).max()
-            for first, last in ends:
-                for share in (0.1, 1e-3, 1e-5, -0.1, -1e-3, -1e-5):
-                    moved = row.copy()
-                    moved[:, first : last + 1] += share * size
-                    if self.value(moved) < most * cost:
-                        return False
-        return True
-
-
-@dataclass(frozen=True)
-class CommonDeviation(Gauge):
-    alpha_common: float
-    alpha_specific: float
-    specific_weight: object
-
-    def _weights(self, n_tasks):
-        if self.specific_weight is None:
-            return np.full(n_tasks, 1 / np.sqrt(LONG(n_tasks)))
-        return np.array(self.specific_weight, dtype=LONG)
-
-    def restrict(self, kept):
-        if self.specific_weight is None:
-            return self
-        return replace(self, specific_weight=self.specific_weight[kept])
-
-    def _common(self, A):
-        """Return the best vector, an entry of each row or 0, and what it costs."""
-        levels = np.column_stack([np.zeros(len(A), dtype=LONG), A])
-        apart = np.abs(A[:, None] - levels[:, :, None]) @ self._weights(A.shape[1])
-        costs = self.alpha_common * np.abs(levels) + self.alpha_specific * apart
-        best = np.argmin(costs, axis=1)[:, None]
-        found = np.take_along_axis(levels, best, 1), np.take_along_axis(costs, best, 1)
-        return found
-
-    def value(self, A):
-        return self._common(A)[1].sum()
-
-    def polar(self, G):
-        own = np.abs(G) / (self.alpha_specific * self._weights(G.shape[1]))
-        return max(own.max(), np.abs(G.sum(axis=1)).max() / LONG(self.alpha_common))
-
-    def largest_polar(self, dG):
-        return self.polar(np.abs(dG))
-
-    def absent(self, A, kept):
-        common, _ = self.restrict(kept)._common(A)
-        return np.repeat(common, np.sum(~kept), axis=1)
-
-
-@dataclass(frozen=True)
 class ColumnL2(Gauge):
     alpha: float
 
@@ -311,6 +162,31 @@ class RobustGroupLasso(Sum):
     @property
     def gauges(self):
         return GroupLasso(self.alpha_shared, 0.0, "l2"), ColumnL2(self.alpha_outlier)
+
+
+@dataclass(frozen=True)
+class RobustMean(Gauge):
+    """Of a center, the mean of the first block, and deviations from it.
+
+    Its polar is that where the center gains nothing.
+    """
+
+    alpha: float
+
+    has_blocks = True
+    free_mean = True
+
+    def value(self, A):
+        apart = A.sum(axis=0) - A[0].mean(axis=1, keepdims=True)
+        return ColumnL2(self.alpha).value(apart)
+
+    def polar(self, G):
+        return ColumnL2(self.alpha).polar(G)
+
+    def settled(self, A, kept):
+        """Return whether the other tasks are at the center."""
+        unit = 100 * np.finfo(A.dtype).eps * np.abs(A).max()
+        return not A[1][:, ~kept].any() and np.all(np.ptp(A[0], axis=1) <= unit)
 
 
 class Square(Penalty):

@@ -12,9 +12,10 @@ from mtlreg.penalties import (
     CommonDeviation,
     GraphRegularization,
     InfimalSum,
+    TreeGroup,
 )
 from tests import problems
-from tests.fuzz import penalties
+from tests.fuzz import penalties, rows
 from tests.fuzz.draw import Drawn, draw
 from tests.fuzz.judge import Judge, orthonormal
 from tests.fuzz.numerics import LONG, fuse, singular_values
@@ -22,6 +23,7 @@ from tests.fuzz.search import REACH, reach
 from tests.fuzz.trial import Failure, check_fit, coefficients, strength
 
 COMMON = 0.5, 0.7, np.array([0.3, 1.0, 0.6])
+NODES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1]]) > 0
 PENALTIES = {
     "l1": penalties.GroupLasso(0.7, 1.0, "l2"),
     "l21": penalties.GroupLasso(1.3, 0.0, "l2"),
@@ -33,10 +35,12 @@ PENALTIES = {
     "mean-free": penalties.MeanRegularized(0.3, 0.0),
     "dirty-linf": penalties.DirtyModel(1.5, 0.9, "linf"),
     "dirty-l2": penalties.DirtyModel(1.2, 0.9, "l2"),
-    "fused": penalties.FusedGroupLasso(0.6, 0.5, 0.3),
-    "fused-group": penalties.FusedGroupLasso(0.8, 1.1, 0.0),
-    "fused-entries": penalties.FusedGroupLasso(1.1, 0.0, 0.4),
-    "common": penalties.CommonDeviation(*COMMON),
+    "fused": rows.FusedGroupLasso(0.6, 0.5, 0.3),
+    "fused-group": rows.FusedGroupLasso(0.8, 1.1, 0.0),
+    "fused-entries": rows.FusedGroupLasso(1.1, 0.0, 0.4),
+    "common": rows.CommonDeviation(*COMMON),
+    "flat": rows.TreeGroupLasso(0.7, "flat"),
+    "tree": rows.TreeGroupLasso(0.7, NODES),
     "squared-trace": penalties.TaskRelationship(0.3),
     "squared-cluster": penalties.Clustered(0.3, 2, 0.2),
     "mean-complete": penalties.GraphRegularized(0.3, "complete", 0.2),
@@ -48,6 +52,8 @@ PENALTIES = {
 OTHERS = problems.PENALTY_CASES | {
     "chain": GraphRegularization(0.3, np.eye(3, k=1) + np.eye(3, k=-1)),
     "common": CommonDeviation(*COMMON),
+    "flat": TreeGroup(0.7),
+    "tree": TreeGroup(0.7, NODES.T),
     "rows-columns": InfimalSum(L21(1.0), ColumnL2(0.7)),
 }
 

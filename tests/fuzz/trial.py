@@ -232,9 +232,8 @@ def check_left_out(drawn, model, coef, intercept, kept):
         expected = np.log((k + 0.5) / (total - k + 0.5))
         if abs(intercept[t] - expected) > 1e-6 * (1 + abs(expected)):
             raise Failure(f"a task of one class has intercept {intercept[t]}")
-    penalty = penalty_of(model)
-    matrix = coef.sum(axis=0) if penalty.has_blocks else coef
-    if not kept.all() and not penalty.settled(matrix.T, kept):
+    A = coef.swapaxes(-1, -2)
+    if not kept.all() and not penalty_of(model).settled(A, kept):
         raise Failure("a task of one class has coefficients of its own")
 
 

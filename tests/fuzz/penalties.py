@@ -299,10 +299,9 @@ class GraphRegularized(Penalty):
             A = np.insert(A, t, A @ shares, axis=1)
         return A[:, ~kept]
 
-    def _matrix(self, n_tasks):
+    def _laplacian(self, n_tasks):
         graph = self.weights(n_tasks).astype(LONG)
-        laplacian = np.diag(graph.sum(axis=1)) - graph
-        return LONG(self.alpha) * laplacian + self.ridge * np.eye(n_tasks)
+        return np.diag(graph.sum(axis=1)) - graph
 
     def value(self, A):
         graph = np.triu(self.weights(A.shape[1]))
@@ -316,20 +315,27 @@ class GraphRegularized(Penalty):
         return LONG(1)
 
     def conjugate(self, G):
-        """Return <G, G Q^-1> / 2 where nothing is free."""
-        Q = self._matrix(G.shape[1])
-        if self.free_mean:
-            parts = self.parts(G.shape[1])
-            G, Q = project(G, parts), Q + self.alpha * parts @ parts.T
-        return np.sum(G * solve(Q, G.T).T) / 2
+        """Return <G, G Q^-1> / 2 where nothing is free, of the means by themselves.
+
+        A ridge may be less than the rounding of a strength.
+        """
+        parts = self.parts(G.shape[1])
+        Q = self.alpha * (self._laplacian(G.shape[1]) + parts @ parts.T)
+        Q += self.ridge * np.eye(len(Q))
+        inner = project(G, parts)
+        total = np.sum(inner * solve(Q, inner.T).T) / 2
+        if self.ridge:
+            total += np.sum((G - inner) ** 2) / (2 * LONG(self.ridge))
+        return total
 
     def rounding(self, A, G, dG, s, energy, gap):
         """Return what an error dG of G makes of a gap, in the metric of the dual."""
-        curvatures = np.linalg.eigvalsh(self._matrix(A.shape[1]).astype(float))
-        weakest = curvatures[self.free_mean * self.parts(A.shape[1]).shape[1] :]
-        if not len(weakest):
+        curvatures = np.linalg.eigvalsh(self._laplacian(A.shape[1]).astype(float))
+        tied = self.alpha * curvatures[self.parts(A.shape[1]).shape[1] :]
+        weakest = np.append(tied, self.ridge)
+        if not weakest.any():
             return LONG(0)
-        error = np.sum(dG**2) / (2 * weakest[0])
+        error = np.sum(dG**2) / (2 * weakest[weakest > 0].min())
         return error + 2 * np.sqrt(error * max(gap, 0))
 
 

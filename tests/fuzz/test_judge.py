@@ -104,6 +104,13 @@ def test_clusters_beside_what_rounding_leaves_of_singular_values():
     np.testing.assert_allclose(float(nearly), float(whole), rtol=1e-15)
 
 
+def test_a_ridge_below_the_rounding_of_a_strength():
+    penalty = penalties.GraphRegularized(1e25, "chain", 1e-3)
+    G = np.ones((2, 3), dtype=LONG)
+    np.testing.assert_allclose(float(penalty.conjugate(G)), 6 / (2 * 1e-3))
+    assert np.isfinite(penalty.rounding(G, G, 1e-16 * G, 1, 1, LONG(1e-9)))
+
+
 def test_strings_in_a_tube():
     rng = np.random.default_rng(0)
     for level in (0.0, 0.1, 1.0, 10.0):

@@ -5,5 +5,11 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
-    patterns=["README.md", "docs/large.md", "docs/cluster.md", "docs/database.md"],
+    patterns=[
+        "README.md",
+        "docs/large.md",
+        "docs/cluster.md",
+        "docs/database.md",
+        "docs/new_tasks.md",
+    ],
 ).pytest()

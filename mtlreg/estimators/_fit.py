@@ -303,8 +303,10 @@ class Fit:
         else:
             scale = self.read.y_scale
             found["y_scale_"] = np.ones(len(b)) if scale is None else scale
+        if len(blocks) > 1:
+            found["_parts"] = np.stack([block.T for block in blocks])
         if self._penalty.n_blocks > 1:
-            found["blocks_"] = np.stack([block.T for block in blocks])
+            found["blocks_"] = found["_parts"]
         return found | self._penalty.attributes(full, blocks)
 
 

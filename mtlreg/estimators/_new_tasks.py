@@ -7,7 +7,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from mtlreg.estimators._fit import in_problem
-from mtlreg.estimators._summary import parts_of
 from mtlreg.inputs.labels import encode, unique_labels
 from mtlreg.losses.shifted import around
 from mtlreg.model_selection import TaskKFold
@@ -22,7 +21,7 @@ _FACTORS = np.logspace(3, -3, 13)
 _MOST_FOLDS = 10
 _ERRORS = 2.0  # standard errors within which a factor is as good as the best
 # what a task has in the attributes that do not begin with the tasks
-_AXES = {"blocks_": 1, "task_score_path_": -1}
+_AXES = {"blocks_": 1, "_parts": 1, "task_score_path_": -1}
 
 
 class Learned(NamedTuple):
@@ -106,48 +105,47 @@ class Inside:
 
     Parameters
     ----------
+    model : MultiTaskLinearModel
     learned : Learned
     priors : list of TaskPrior
     data : MultiTaskData
         Of one task.
-    fit_intercept : bool
     """
 
-    def __init__(self, learned, priors, data, fit_intercept):
+    def __init__(self, model, learned, priors, data):
         self._priors, self._d = priors, learned.blocks.shape[2]
+        self._data, self._loss = data, model._loss()
+        self._options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
+        self._row_weight = 1.0 / np.mean(learned.totals)
         X, weight, d = data.X, data.weight, self._d
-        coef, level = learned.coef, learned.level
         Z = np.hstack([_dense(X @ prior.factor[:d]) for prior in priors])
         centre = sum(prior.centre for prior in priors)
         self._sizes = [prior.factor.shape[1] for prior in priors]
         precision = np.concatenate([prior.precision for prior in priors])
         magnitude = np.concatenate([prior.magnitude for prior in priors])
-        usual = np.where(magnitude > 0, 1.0 / WIDE, 1.0) * (precision > 0)
-        self.offset = X @ centre[:d]
-        self._mean = self._scale = None
+        offset = X @ centre[:d]
+        self._mean = None
         if learned.in_A:
-            self.offset = self.offset + learned.origin
             Z = Z + np.hstack([_dense(p.factor[[d]]) for p in priors])
-            self.offset += centre[d]
+            offset = offset + centre[d] + learned.origin
             self._origin = learned.origin
-        elif fit_intercept:
+        elif model.fit_intercept:
             self._mean = mean = np.asarray(weight @ X) / weight.sum()
             Z = Z - (weight @ Z) / weight.sum()
-            levels = coef @ mean + level
+            levels = learned.coef @ mean + learned.level
             self._level = levels.mean()
-            self.offset = self.offset - mean @ centre[:d] + self._level
-            if len(levels) > 1:
-                deviations = coef - centre[:d]
-                apart = X @ deviations.T - deviations @ mean
-                size = np.sum(apart**2) / len(levels)
-                unit = np.sum((Z * usual) ** 2)
-                ratio = np.sqrt(size / unit) if size > 0 and unit > 0 else 1.0
-                self._scale = levels.std(ddof=1) / ratio
-            else:
-                self._scale = 1.0
+            offset = offset - mean @ centre[:d] + self._level
+            several = len(levels) > 1
+            usual = np.where(magnitude > 0, 1.0 / WIDE, 1.0) * (precision > 0)
+            apart = learned.coef - centre[:d]
+            apart = X @ apart.T - apart @ mean
+            ratio = _ratio(np.sum(apart**2) / len(levels), np.sum((Z * usual) ** 2))
+            self._scale = levels.std(ddof=1) / ratio if several else 1.0
             Z = np.column_stack([Z, np.full(len(Z), self._scale)])
-            precision = np.append(precision, float(len(levels) > 1))
-            magnitude = np.append(magnitude, 0.0)
+            precision, magnitude = (
+                np.append(precision, float(several)),
+                np.append(magnitude, 0.0),
+            )
         if not Z.shape[1]:
             # nothing may deviate
             Z, precision, magnitude = np.zeros((len(Z), 1)), np.ones(1), np.zeros(1)
@@ -156,22 +154,57 @@ class Inside:
         held = precision > 0
         rest = WIDE if magnitude.any() else 1.0
         self._units = units = np.where(held, np.sqrt(precision), 1.0 / rest)
-        self.Z, self._magnitude, self._held = Z / units, magnitude / units, held
+        self._Z, self._magnitude, self._held = Z / units, magnitude / units, held
+        self._offset = offset
+        self._check_bounded()
 
-    def penalty(self, factor):
+    def _check_bounded(self):
+        data, loss = self._data, self._loss
+        bounded = loss.bounded(data.y, data.weight, data.cells)
+        if not (self._held.all() or np.all(bounded)):
+            raise ValueError(
+                f"y has {loss.unbounded}, and one task in the fit does not say how far "
+                f"levels differ: give rows of both classes, or fit several tasks"
+            )
+
+    def _penalty(self, factor):
         """Return the penalty of w with all strengths times a factor."""
         if self._magnitude.any():
             return Ridge(Weighted(L1(factor), self._magnitude), factor)
         strength = factor if self._held.all() else factor * self._held
         return MeanRegularization(strength, strength)
 
-    @property
-    def is_free(self):
-        """Whether some of w costs nothing."""
-        return not self._held.all()
+    def problem(self, factor, rows=slice(None)):
+        """Return the problem of some rows with all strengths times a factor."""
+        y, weight = self._data.y[rows], self._data.weight[rows]
+        loss, y = around(self._loss, self._offset[rows], y)
+        part = MultiTaskData(self._Z[rows], y, weight, np.array([0, len(y)]))
+        scale = np.array([self._row_weight * weight.sum()])
+        return Problem(part, loss, self._penalty(factor), scale, fit_intercept=False)
 
-    def coefficients(self, w):
-        """Return the slopes of each part and the intercept."""
+    def left_out(self, factors):
+        """Return the losses of rows that are left out, (n_rows, n_factors)."""
+        y, weight, n = self._data.y, self._data.weight, len(self._data.y)
+        folds = TaskKFold(min(n, _MOST_FOLDS), random_state=0)
+        every, found = np.zeros(n, dtype=int), np.empty((n, len(factors)))
+        for train, test in folds.split(every[:, None], y, groups=every):
+            first, A = self.problem(factors[0], train), None
+            solver = choose_solver(first, **self._options)
+            for k, factor in enumerate(factors):
+                here = first.with_penalty(self._penalty(factor))
+                A = solver.solve(here, A).A
+                z = self._Z[test] @ A[:, 0] + self._offset[test]
+                found[test, k] = weight[test] * self._loss.pointwise(z, y[test])
+        return found
+
+    def solve(self, factor):
+        """Return slopes of each part, the intercept, the solution and its problem."""
+        problem = self.problem(factor)
+        solution = choose_solver(problem, **self._options).solve(problem)
+        slopes, intercept = self._coefficients(solution.A[:, 0].astype(np.float64))
+        return slopes, intercept, solution, problem
+
+    def _coefficients(self, w):
         *parts, rest = np.split(w / self._units, np.cumsum(self._sizes))
         moved = [
             prior.centre + prior.factor @ part
@@ -189,6 +222,11 @@ class Inside:
 def solve_inside(model, learned, priors, read, alpha):
     """Return the parts of the slopes, the intercept, the solution and its problem.
 
+    A factor of the strengths that is not given is chosen by predictions of rows that
+    are left out, and so is whether the task deviates where most tasks do not. Few rows
+    tell little of either: it is the factor nearest to 1 of those whose losses are not
+    clearly above the least, and no deviation unless the losses are clearly less.
+
     Parameters
     ----------
     model : MultiTaskLinearModel
@@ -197,58 +235,36 @@ def solve_inside(model, learned, priors, read, alpha):
     read : FitInput
         Of one task with rows, in the units of the fit.
     alpha : float or None
-        Factor of the strengths of the fit; None: that with the best predictions of
-        rows that are left out.
     """
-    data, loss = read.data, model._loss()
-    inside = Inside(learned, priors, data, bool(model.fit_intercept))
-    if inside.is_free and not np.all(loss.bounded(data.y, data.weight, data.cells)):
-        raise ValueError(
-            f"y has {loss.unbounded}, and one task in the fit does not say how far "
-            f"levels differ: give rows of both classes, or fit several tasks"
-        )
-    row_weight = 1.0 / np.mean(learned.totals)
-    options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
-
-    def problem(rows, factor):
-        shifted, y = around(loss, inside.offset[rows], data.y[rows])
-        weight = data.weight[rows]
-        part = MultiTaskData(inside.Z[rows], y, weight, np.array([0, len(y)]))
-        penalty, scale = inside.penalty(factor), row_weight * weight.sum()
-        return Problem(part, shifted, penalty, np.array([scale]), fit_intercept=False)
-
-    def losses(test, A):
-        z = inside.Z[test] @ A[:, 0] + inside.offset[test]
-        return data.weight[test] * loss.pointwise(z, data.y[test])
-
-    every = np.arange(len(data.y))
-    if alpha is None:
-        alpha = _choose(data.y, len(every), problem, inside.penalty, losses, options)
-    here = problem(every, alpha)
-    solution = choose_solver(here, **options).solve(here)
-    parts, intercept = inside.coefficients(solution.A[:, 0].astype(np.float64))
-    return parts, intercept, solution, here
+    factors = _FACTORS if alpha is None else np.array([alpha])
+    variants = [[p.at_centre() if p.optional else p for p in priors]]
+    if any(prior.optional and prior.factor.shape[1] for prior in priors):
+        variants.append(priors)
+    n, best, least = len(read.data.y), None, None
+    for variant in variants:
+        inside = Inside(model, learned, variant, read.data)
+        if n == 1 or len(factors) == len(variants) == 1:
+            return inside.solve(1.0 if alpha is None else alpha)
+        losses = inside.left_out(factors)
+        lowest = losses[:, [np.argmin(losses.sum(axis=0))]]
+        near = factors[~_clearly_more(losses - lowest)]
+        factor = float(min(near, key=lambda factor: abs(np.log(factor))))
+        found = losses[:, factors == factor]
+        if least is None or _clearly_more(least - found).all():
+            best, least = (inside, factor), found
+    inside, factor = best
+    return inside.solve(factor)
 
 
-def _choose(y, n, problem, penalty, losses, options):
-    """Return the factor of the strengths that predicts best what is left out.
+def _clearly_more(differences):
+    """Return whether the mean of each column is more than 0 by its standard error."""
+    error = differences.std(axis=0, ddof=1) / np.sqrt(len(differences))
+    return differences.mean(axis=0) > _ERRORS * error
 
-    Few rows tell little of it: of the factors whose losses are not clearly above the
-    least, by the standard error of the differences row by row, it is that nearest to 1.
-    """
-    if n == 1:
-        return 1.0
-    folds = TaskKFold(min(n, _MOST_FOLDS), random_state=0)
-    found = np.empty((n, len(_FACTORS)))
-    for train, test in folds.split(np.zeros((n, 1)), y, groups=np.zeros(n, dtype=int)):
-        first, A = problem(train, 1.0), None
-        solver = choose_solver(first, **options)
-        for k, factor in enumerate(_FACTORS):
-            A = solver.solve(first.with_penalty(penalty(factor)), A).A
-            found[test, k] = losses(test, A)
-    more = found - found[:, [np.argmin(found.sum(axis=0))]]
-    near = more.mean(axis=0) <= _ERRORS * more.std(axis=0, ddof=1) / np.sqrt(n)
-    return float(min(_FACTORS[near], key=lambda factor: abs(np.log(factor))))
+
+def _ratio(square, unit):
+    """Return the root of a ratio, 1 where there is none."""
+    return np.sqrt(square / unit) if square > 0 and unit > 0 else 1.0
 
 
 def insert_tasks(model, tasks, found):
@@ -304,11 +320,12 @@ def with_new_task(model, task, parts, intercept, y_scale, ties):
         "intercept_": np.array([intercept]),
         "y_scale_": np.array([y_scale]),
         "blocks_": parts[:, None],
+        "_parts": parts[:, None],
     }
     found = {name: v for name, v in found.items() if hasattr(model, name)}
     insert_tasks(other, task, found)
     place = int(encode(task, other.tasks_)[0])
-    held = list(parts_of(model).values())[1:] or [model.coef_]
+    held = getattr(model, "_parts", model.coef_[None])
     penalty = model._learned.penalty.with_task(place, ties)
 
     def attributes(columns):

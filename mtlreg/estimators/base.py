@@ -173,17 +173,18 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
     ):
         """Fit one more task, from few rows, inside what the tasks of the fit share.
 
-        The other tasks, and what all share, stay as they are. With a + b its slopes a
-        and intercept b, the new task is the minimum over these of::
+        The other tasks, and what all share, stay as they are. The slopes a and the
+        intercept b of the new one are the minimum of::
 
-            1/V sum_i w_i loss(y_i, x_i . a + b) + alpha/2 R(a, b)
+            1/V sum_i w_i loss(y_i, x_i . a + b) + alpha R(a, b)
 
         with V the mean weight of a task in the fit. R is what the penalty makes of one
-        more task: the quadratic that touches it at the tasks of the fit, so that a task
-        may deviate from their mean as these do: towards all sides by as much, in their
-        subspace, or in the features that they use. Where intercepts are free in the
-        fit, the level at the mean of the rows is drawn to those that the other tasks
-        predict there, by how much these differ.
+        more task, most often the quadratic that touches it at the tasks of the fit: the
+        task may deviate from their mean as these do, to all sides by as much, along
+        their subspace, or in the features that they use. Where intercepts are free in
+        the fit, the level at the mean of the rows is drawn to those that the other
+        tasks have there, the more the less these differ. A task deviates in a part that
+        is for outlier tasks if predictions of rows that are left out say so.
 
         Parameters
         ----------
@@ -232,22 +233,22 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         ties = read_neighbours(neighbours, self.tasks_)
         learned = self._learned
         read = self._read_new_task(X, y, task, sample_weight)
+        scale, n_iter, gap = float(learned.y_scale.mean()), 1, 0.0
         if read.data is None:
             parts, intercept = learned.expected(ties)
-            scale = learned.y_scale.mean()
-            other = with_new_task(self, read.tasks, parts, intercept, scale, ties)
-            other.n_iter_, other.dual_gap_ = 1, 0.0
         else:
-            priors = learned.priors(ties)
-            parts, b, solution, problem = solve_inside(
-                self, learned, priors, read, alpha
-            )
+            given = self, learned, learned.priors(ties), read, alpha
+            parts, intercept, solution, problem = solve_inside(*given)
             scale = 1.0 if read.y_scale is None else float(read.y_scale[0])
-            given = read.tasks, scale * parts, scale * b, scale, ties
-            other = with_new_task(self, *given)
-            other.n_iter_, other.dual_gap_ = solution.n_iter, solution.gap
+            parts, intercept = scale * parts, scale * intercept
+            n_iter, gap = solution.n_iter, solution.gap
             if not solution.converged:
                 self._warn_not_converged(problem, solution)
+        other = with_new_task(self, read.tasks, parts, intercept, scale, ties)
+        other.n_iter_ = n_iter
+        # where the problem of the fit is not convex it has no dual gap
+        convex = hasattr(self, "dual_gap_")
+        setattr(other, "dual_gap_" if convex else "optimality_", gap)
         other._forget_deviations()
         return other
 

@@ -1,6 +1,6 @@
 """Penalties of the columns of A: a task deviates as a whole, or not at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,9 +64,11 @@ class ColumnL2(Gauge):
         return self._rows.polar(G.T)
 
     def prior(self, A):
-        # what deviates as a whole is told by a fit of all tasks alone
-        d = len(A)
-        return TaskPrior.of_features(np.zeros(d), np.full(d, np.inf))
+        # of a task that is as far off as these are on average, if it is
+        d, size = len(A), np.linalg.norm(A, axis=0).mean()
+        precision = np.full(d, self.alpha / size if size > 0 else np.inf)
+        found = TaskPrior.of_features(np.zeros(d), precision)
+        return replace(found, optional=True)
 
     def attributes(self, A, blocks):
         return {"outlier_tasks_": np.any(A != 0, axis=0)}

@@ -1,6 +1,6 @@
 """A vector that all tasks have in common, and deviations of single tasks from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -215,10 +215,19 @@ class CommonDeviation(RowPenalty):
     def priors(self, A, ties=None):
         self.check_ties(ties)
         common, specific = self.split(A)
-        shared = TaskPrior.of_features(common[:, 0], np.full(len(A), np.inf))
         strength = self.alpha_specific * self._weights(A.shape[1]).mean()
         sizes = np.full(len(A), np.abs(specific).mean())
-        return [shared, TaskPrior.of_entries(strength, sizes)]
+        return [
+            TaskPrior.of_features(common[:, 0], np.full(len(A), np.inf)),
+            TaskPrior.of_entries(strength, sizes),
+        ]
+
+    def with_task(self, place, ties=None):
+        self.check_ties(ties)
+        weight = self.specific_weight
+        if weight is not None:
+            weight = np.insert(weight, place, weight.mean())
+        return replace(self, specific_weight=weight)
 
     def absent_task(self, A):
         return self._common(A)

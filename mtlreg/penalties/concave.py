@@ -115,6 +115,9 @@ class ConcaveL21(Penalty):
         weight = 1.0 if self.feature_weight is None else self.feature_weight
         return self._of_weights(weight * np.where(np.isinf(weight), 1.0, slope))
 
+    def priors(self, A, ties=None):
+        return self.majorant(A).priors(A, ties)
+
     def prox(self, A, step, out=None):
         raise NotImplementedError(
             "ConcaveL21 is not convex, so that its prox need not be one point: solve "

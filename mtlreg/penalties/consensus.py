@@ -59,7 +59,7 @@ class Consensus(Gauge):
         return G - G.mean(axis=1, keepdims=True)
 
     def prior(self, A):
-        return TaskPrior.of_features(A[:, 0], np.full(len(A), np.inf))
+        return TaskPrior.of_features(common_column(A), np.full(len(A), np.inf))
 
     def absent_task(self, A):
         return A[:, 0]

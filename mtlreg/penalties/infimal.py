@@ -14,7 +14,6 @@ from mtlreg.penalties.base import (
 from mtlreg.penalties.factored import Blocks, as_array, square
 from mtlreg.penalties.mean import MeanRegularization
 from mtlreg.penalties.options import with_options
-from mtlreg.penalties.prior import ExpectsTasks
 from mtlreg.penalties.ridge import Ridge
 
 _EVEN = 1 + 16 * np.finfo(np.float64).eps  # a ratio of polars that are the same
@@ -177,10 +176,6 @@ class InfimalSum(Gauge):
         found = [
             part.priors(block)[0] for part, block in zip(self.parts, A, strict=True)
         ]
-        if not any(prior.factor.shape[1] for prior in found):
-            # one that goes its own way does as those that did, or as far as all are
-            own = ExpectsTasks.prior(self.second, A[1] if A[1].any() else A[0])
-            found[1] = replace(own, centre=np.zeros_like(own.centre))
         # that of the sum is shared out as if the blocks were orthogonal
         return [prior.with_ridge(self.ridge) for prior in found]
 

@@ -23,12 +23,15 @@ class TaskPrior:
     magnitude : ndarray of shape (k,)
         The l_k >= 0; where they are more than 0, w is of the size ``1 / WIDE``, and
         elsewhere of the size 1.
+    optional : bool
+        Whether most tasks are the centre, so that it takes evidence for one to deviate.
     """
 
     centre: np.ndarray
     factor: np.ndarray | sp.csr_array
     precision: np.ndarray
     magnitude: np.ndarray
+    optional: bool = False
 
     @classmethod
     def of_features(cls, centre, precision):
@@ -106,13 +109,32 @@ class TaskPrior:
         return replace(self, centre=share * self.centre, factor=factor)
 
     def with_ridge(self, ridge):
-        """Return that of a task that costs ``ridge/2 ||a - centre||^2`` more.
+        """Return that of a task that costs ``1/2 sum_j ridge_j (a - centre)_j^2`` more.
 
-        The columns of the factor are taken to be orthogonal.
+        The columns of the factor are taken to be orthogonal in this metric.
+
+        Parameters
+        ----------
+        ridge : float or ndarray of shape (n_features,)
         """
-        factor = self.factor
-        squares = np.asarray((factor * factor).sum(axis=0)).ravel()
-        return replace(self, precision=self.precision + ridge * squares)
+        squares = self.factor * self.factor
+        more = squares.T @ np.broadcast_to(ridge, len(self.centre))
+        return replace(self, precision=self.precision + more)
+
+    def drawing(self, other):
+        """Return another one around the centre of this one, which costs both.
+
+        Where this one is `of_features`.
+        """
+        covariance = (self.factor * self.factor) @ (self.precision > 0)
+        held = covariance > 0
+        ridge = np.divide(1.0, covariance, out=np.zeros(len(held)), where=held)
+        return replace(other, centre=self.centre).with_ridge(ridge)
+
+    def at_centre(self):
+        """Return that of a task which does not deviate."""
+        factor, none = self.factor[:, :0], np.zeros(0)
+        return replace(self, factor=factor, precision=none, magnitude=none)
 
 
 class ExpectsTasks:

@@ -96,6 +96,14 @@ class Tied(Derived):
     def inside(self, A):
         return self.quadratic.inside(self.penalty.inside(A))
 
+    def priors(self, A, ties=None):
+        (prior,), (drawn,) = super().priors(A), self.quadratic.priors(A, ties)
+        return [drawn.drawing(prior)]
+
+    def with_task(self, place, ties=None):
+        quadratic = self.quadratic.with_task(place, ties)
+        return replace(self, penalty=self.penalty.with_task(place), quadratic=quadratic)
+
     def absent_task(self, A):
         return self.quadratic.absent_task(A)
 

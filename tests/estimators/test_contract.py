@@ -147,7 +147,7 @@ def test_fit_returns_self_and_keeps_the_parameters(case):
     assert est.fit(table, y) is est
     assert est.get_params() == before
     added = set(vars(est)) - set(before)
-    private = {"_layout", "_learned", "_posterior", "_shared"}
+    private = {"_layout", "_learned", "_parts", "_posterior", "_shared"}
     assert all(name.endswith("_") or name in private for name in added)
 
 

@@ -21,12 +21,21 @@ from mtlreg import (
     MeanRegularizedRegressor,
     MeanRegularizedRegressorCV,
     PenalizedRegressor,
+    RobustMeanRegressor,
     TaskRelationshipRegressor,
     TraceNormClassifier,
     TraceNormRegressor,
 )
 from mtlreg.datasets import make_multitask_regression
-from mtlreg.penalties import L1, InfimalSum, TraceNorm
+from mtlreg.penalties import (
+    L1,
+    L21,
+    GraphRegularization,
+    InfimalSum,
+    Tied,
+    TraceNorm,
+    TreeGroup,
+)
 from tests.estimators.cases import (
     ESTIMATORS,
     draw,
@@ -70,7 +79,8 @@ def test_every_estimator(cls):
             np.testing.assert_allclose(both, other.coef_, atol=1e-12)
         assert 0 <= other.dual_gap_ <= 1e-4
     np.testing.assert_equal(vars(model), before)
-    assert np.abs(found.coef_[1] - empty.coef_[1]).max() > 1e-3
+    both = [np.append(m.coef_[1], m.intercept_[1]) for m in (found, empty)]
+    assert np.abs(both[0] - both[1]).max() > 1e-3
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict(rows), found.predict(rows))
     # another one starts where this one did
@@ -401,3 +411,56 @@ def test_bad_calls(model, given, named, message):
 def test_not_fitted():
     with pytest.raises(NotFittedError):
         TraceNormRegressor().fit_new_task(None, None, task=3)
+
+
+def test_a_task_deviates_from_a_robust_mean_on_evidence():
+    rng = np.random.default_rng(0)
+    center, far = rng.normal(size=5), rng.normal(size=(2, 5))
+    slopes = np.vstack([np.tile(center, (10, 1)), center + 2 * far])
+    tasks = np.repeat(np.arange(12), 40)
+    X = rng.normal(size=(480, 5))
+    y = np.sum(X * slopes[tasks], axis=1) + rng.normal(size=480)
+    model = RobustMeanRegressor(1.0).fit(X, y, tasks=tasks)
+    assert model.outlier_tasks_.tolist() == [False] * 10 + [True] * 2
+    Z = rng.normal(size=(30, 5))
+    for own, deviates in ((0.0, False), (2.0, True)):
+        z = Z @ (center + own * rng.normal(size=5)) + rng.normal(size=30)
+        found = model.fit_new_task(Z, z, task=99)
+        assert bool(found.outlier_tasks_[12]) is deviates
+        np.testing.assert_array_equal(found.outlier_tasks_[:12], model.outlier_tasks_)
+        alike = np.allclose(found.coef_[12], found.center_coef_, rtol=1e-12)
+        assert alike is not deviates
+
+
+def test_a_gauge_beside_a_graph_and_a_shape_that_flattens_out():
+    X, y, tasks = draw(n=100, d=6, n_tasks=5)
+    Z, z, _ = draw(n=15, d=6, n_tasks=1, layout="single", seed=3)
+    chain = np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1)
+    penalty = Tied(L21(0.4), GraphRegularization(0.3, chain, ridge=0.02))
+    model = PenalizedRegressor(penalty, fit_intercept=False, tol=EXACT)
+    model.fit(X, y, tasks=tasks)
+    found = model.fit_new_task(Z, z, task=9, alpha=1.0, neighbours=[4])
+    norms, m = np.linalg.norm(model.coef_, axis=0), model.coef_[4] * 0.3 / 0.32
+    assert norms.all()
+    Q = Z.T @ Z / 20 + np.diag(0.4 / norms + 0.32)
+    expected = m + np.linalg.solve(Q, Z.T @ (z - Z @ m) / 20)
+    np.testing.assert_allclose(found.coef_[5], expected, atol=1e-7)
+    assert found.graph_.shape == (6, 6)
+    model = GroupLassoRegressor(0.3, shape="log", fit_intercept=False).fit(
+        X, y, tasks=tasks
+    )
+    found = model.fit_new_task(Z, z, task=9, alpha=1.0)
+    norms, m = np.linalg.norm(model.coef_, axis=0), model.coef_.mean(axis=0)
+    slopes = 0.3 / (1 + norms / (3.0 * 0.3))
+    Q = Z.T @ Z / 20 + np.diag(slopes / norms)
+    expected = m + np.linalg.solve(Q, Z.T @ (z - Z @ m) / 20)
+    np.testing.assert_allclose(found.coef_[5], expected, atol=1e-7)
+    assert found.optimality_ >= 0
+
+
+def test_a_tree_has_no_place_for_a_new_task():
+    X, y, tasks = draw()
+    groups = np.array([[True, True], [True, True], [False, True]])
+    model = PenalizedRegressor(TreeGroup(0.1, groups)).fit(X, y, tasks=tasks)
+    with pytest.raises(ValueError, match="no entry for a new task"):
+        model.fit_new_task(*few(), task=5)

@@ -167,7 +167,8 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             # where all coefficients are 0 at any strength, one scale is as good
             return grid_below(largest or 1.0, fit.problem, int(self.alphas), self.eps)
         alphas = check_grid(self.alphas, "alphas")
-        if _ends_at_zero(fit.problem) and alphas[-1] >= largest:
+        found = fit.problem.penalty.has_polar and alphas[-1] >= largest
+        if found and not fit.problem.null_point().any():
             warnings.warn(
                 f"every strength in alphas is at least alpha_max={largest:.3g}, "
                 f"where all coefficients are 0; give smaller ones",
@@ -197,7 +198,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
         penalties = [model._whole_penalty(whole.read) for model in centred]
         fits = list(map(whole.with_penalty, centred, penalties))
         found = np.ndim(self.alphas) or any(f.problem.alpha_factor for f in fits)
-        if _ends_at_zero(fits[0].problem) and not found:
+        if not (found or fits[0].problem.null_point().any()):
             warnings.warn(
                 "no feature varies with y: all coefficients are 0 at any strength",
                 UserWarning,
@@ -493,8 +494,3 @@ def _batch_size(fit):
 def _shape(read):
     """Return that of A, (n_features, n_tasks)."""
     return len(read.feature_names), len(read.tasks)
-
-
-def _ends_at_zero(problem):
-    """Return whether all coefficients are 0 at large strengths."""
-    return problem.penalty.has_polar and not problem.null_point().any()

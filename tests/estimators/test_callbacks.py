@@ -22,6 +22,7 @@ from tests.estimators.cases import (
     make,
     penalty_of,
     school_table,
+    with_optimum,
 )
 from tests.estimators.naive import NaiveProblem
 
@@ -57,9 +58,10 @@ class Recorder:
 @pytest.mark.parametrize("penalty", EACH_KIND)
 def test_every_gap_check_is_reported(penalty, kind):
     X, y, tasks = draw(kind)
-    plain = make(penalty, kind, 0.1, solver="fista").fit(X, y, tasks=tasks)
+    options = {"solver": "fista"} | with_optimum(penalty)
+    plain = make(penalty, kind, 0.1, **options).fit(X, y, tasks=tasks)
     recorder = Recorder()
-    est = make(penalty, kind, 0.1, solver="fista").set_callbacks(recorder)
+    est = make(penalty, kind, 0.1, **options).set_callbacks(recorder)
     assert est.fit(X, y, tasks=tasks) is est
     assert recorder.order == ["setup", "end", "teardown"]
     assert est.n_iter_ == plain.n_iter_
@@ -86,7 +88,8 @@ def test_every_gap_check_is_reported(penalty, kind):
 @pytest.mark.parametrize("penalty", EACH_KIND)
 def test_early_stop(penalty, kind):
     X, y, tasks = draw(kind)
-    est = make(penalty, kind, 0.1, solver="fista", tol=1e-12)
+    options = {"solver": "fista", "tol": 1e-12} | with_optimum(penalty)
+    est = make(penalty, kind, 0.1, **options)
     est.set_callbacks(Recorder(stop=2))
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mtlreg import alpha_grid, alpha_max
 from tests.datafiles import load_data
-from tests.estimators.cases import GAUGES, KINDS, PENALTIES, draw, make
+from tests.estimators.cases import GAUGES, KINDS, PENALTIES, draw, make, with_optimum
 from tests.estimators.naive import NaiveProblem
 
 ROUNDING = 1e-13  # of F0: primal minus dual is a difference of sums of that size
@@ -69,7 +69,8 @@ def test_gap_of_the_direct_solve(layout, alpha_mean):
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_gap_of_a_fit_that_stops_short(penalty, kind):
     X, y, tasks = draw(kind)
-    est = make(penalty, kind, 0.1, max_iter=1, tol=1e-9, solver="fista")
+    options = {"max_iter": 1, "tol": 1e-9, "solver": "fista"} | with_optimum(penalty)
+    est = make(penalty, kind, 0.1, **options)
     with pytest.warns(ConvergenceWarning):
         est.fit(X, y, tasks=tasks)
     naive = NaiveProblem(est, X, y, None, tasks)
@@ -102,7 +103,8 @@ def test_the_target_has_a_floor(penalty, tol):
 def test_float32_gap_is_computed_in_float64(penalty, kind):
     X, y, tasks = draw(kind)
     X = X.astype(np.float32)
-    est = make(penalty, kind, 0.2, tol=1e-12, solver="fista").fit(X, y, tasks=tasks)
+    options = {"tol": 1e-12, "solver": "fista"} | with_optimum(penalty)
+    est = make(penalty, kind, 0.2, **options).fit(X, y, tasks=tasks)
     assert est.coef_.dtype == np.float32
     naive = NaiveProblem(est, X, y, None, tasks)
     null = naive.null_value()

@@ -17,9 +17,9 @@ from tests.estimators.cases import (
     CLASSIFIERS,
     EACH_KIND,
     draw,
-    has_center,
     make,
     penalty_of,
+    with_optimum,
 )
 from tests.estimators.naive import NaiveProblem
 
@@ -33,11 +33,6 @@ def rows_with_one_class(value=1.0):
     tasks = NAMES[codes]
     y[tasks == "n"] = value
     return X, y, tasks
-
-
-def with_optimum(penalty):
-    """A ridge for what all tasks have in common, of which the classes are apart."""
-    return {"ridge": 0.01} if has_center(penalty) else {}
 
 
 @pytest.mark.parametrize("rule", ["equal", "proportional"])

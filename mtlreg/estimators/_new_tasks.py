@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import stdtrit
 
 from mtlreg.estimators._fit import in_problem
 from mtlreg.inputs.labels import encode, unique_labels
@@ -19,7 +20,7 @@ from mtlreg.solvers import choose_solver
 # factors of the strengths of the fit among which the rows choose, and folds they make
 _FACTORS = np.logspace(3, -3, 13)
 _MOST_FOLDS = 10
-_ERRORS = 2.0  # standard errors within which a factor is as good as the best
+_LEVEL = 0.05  # of the test that says whether losses are clearly more
 # what a task has in the attributes that do not begin with the tasks
 _AXES = {"blocks_": 1, "_parts": 1, "task_score_path_": -1}
 
@@ -257,9 +258,10 @@ def solve_inside(model, learned, priors, read, alpha):
 
 
 def _clearly_more(differences):
-    """Return whether the mean of each column is more than 0 by its standard error."""
-    error = differences.std(axis=0, ddof=1) / np.sqrt(len(differences))
-    return differences.mean(axis=0) > _ERRORS * error
+    """Return whether the mean of each column is more than 0, by a one-sided t-test."""
+    n = len(differences)
+    error = differences.std(axis=0, ddof=1) / np.sqrt(n)
+    return differences.mean(axis=0) > stdtrit(n - 1, 1.0 - _LEVEL) * error
 
 
 def _ratio(square, unit):

@@ -13,7 +13,7 @@ from mtlreg.losses.shifted import around
 from mtlreg.model_selection import TaskKFold
 from mtlreg.penalties import L1, MeanRegularization, Ridge, Weighted
 from mtlreg.penalties.prior import WIDE
-from mtlreg.problem.data import MultiTaskData
+from mtlreg.problem.data import Cells, MultiTaskData
 from mtlreg.problem.problem import Problem
 from mtlreg.solvers import choose_solver
 
@@ -184,11 +184,18 @@ class Inside:
         return Problem(part, loss, self._penalty(factor), scale, fit_intercept=False)
 
     def left_out(self, factors):
-        """Return the losses of rows that are left out, (n_rows, n_factors)."""
+        """Return the losses of rows that are left out, (n_rows, n_factors), or None.
+
+        None where a part that is trained on has one class: what predicts that class for
+        all rows is then found to be the better, the surer it is.
+        """
         y, weight, n = self._data.y, self._data.weight, len(self._data.y)
         folds = TaskKFold(min(n, _MOST_FOLDS), random_state=0)
         every, found = np.zeros(n, dtype=int), np.empty((n, len(factors)))
         for train, test in folds.split(every[:, None], y, groups=every):
+            cells = Cells(np.array([0, len(train)]))
+            if not np.all(self._loss.bounded(y[train], weight[train], cells)):
+                return None
             first, A = self.problem(factors[0], train), None
             solver = choose_solver(first, **self._options)
             for k, factor in enumerate(factors):
@@ -247,6 +254,8 @@ def solve_inside(model, learned, priors, read, alpha):
         if n == 1 or len(factors) == len(variants) == 1:
             return inside.solve(1.0 if alpha is None else alpha)
         losses = inside.left_out(factors)
+        if losses is None:
+            return inside.solve(1.0 if alpha is None else alpha)
         lowest = losses[:, [np.argmin(losses.sum(axis=0))]]
         near = factors[~_clearly_more(losses - lowest)]
         factor = float(min(near, key=lambda factor: abs(np.log(factor))))

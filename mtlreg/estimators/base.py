@@ -199,7 +199,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             Factor of the strengths of the fit, > 0: with 1 the penalty is to a row what
             it is there. By default the best of 13 from 0.001 to 1000 in predictions of
             rows that are left out, each of up to ten rows or tenth of them at a time;
-            1 for a single row.
+            1 for a single row, or where these leave rows of one class.
         neighbours : dict or list of labels, optional
             Of a graph with weights, the weights of the edges by label, 1 in a list. By
             default every task is a neighbour.

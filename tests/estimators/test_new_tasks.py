@@ -281,6 +281,10 @@ def test_rows_of_one_class_and_one_row():
         labels = np.full(12, 5)
         low, high = (m.predict_proba(Z, tasks=labels)[:, 1] for m in (second, first))
         assert np.all(low < high)
+        # rows of one class say nothing of the strength
+        given = Z, ["yes"] * 12
+        same = model.fit_new_task(*given, task=5, alpha=1.0)
+        np.testing.assert_array_equal(first.coef_, same.coef_)
         assert model.fit_new_task(Z[:1], ["yes"], task=5).coef_.shape == (4, 4)
         with pytest.raises(ValueError, match="those of the fit are"):
             model.fit_new_task(Z, ["maybe"] * 12, task=5)

@@ -80,7 +80,7 @@ class Scores:
         means, n_folds = self.means, self.folds.shape[2]
         ratio, index = np.unravel_index(np.argmax(self._best), means.shape)
         if selection == "one_se" and n_folds > 1:
-            error = self._standard_error(self.folds[ratio, index])
+            error = self.standard_error(ratio)[index]
             index = np.argmax(means[ratio] >= means[ratio, index] - error)
         return int(ratio), int(index)
 
@@ -133,10 +133,15 @@ class Scores:
         best = self.means.max()
         return self.means >= best - _ROUNDING * abs(best)
 
-    def _standard_error(self, scores):
-        """Return that of the weighted mean, ``std(ddof=1) / sqrt(n)`` of equal ones."""
+    def standard_error(self, ratio):
+        """Return that of the weighted mean at every strength, NaN of a single fold.
+
+        It is ``std(ddof=1) / sqrt(n)`` where the folds weigh the same.
+        """
         left = np.sum((self.shares / self.shares.sum()) ** 2)
-        return np.sqrt(self._variance(scores) * left / (1 - left))
+        if len(self.shares) < 2:
+            return np.full(self.means.shape[1], np.nan)
+        return np.sqrt(self._variance(self.folds[ratio]) * left / (1 - left))
 
     def _variance(self, scores):
         """Return the weighted mean square around the mean of scores (..., n_folds)."""

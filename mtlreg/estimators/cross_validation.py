@@ -347,6 +347,7 @@ class CrossValidatedModel(Search, MultiTaskLinearModel):
             self.ratio_ = float(ratios[ratio % len(ratios)])
         self.alphas_ = grid.alphas[0] if len(grid.alphas) == 1 else grid.alphas
         self.score_path_, self.task_score_path_ = scores.folds, scores.tasks
+        self._scores = scores
         scores.warn_of_ends(grid, np.resize(ratios, len(grid.models)))
         return grid.model(ratio, index)
 

@@ -11,5 +11,6 @@ pytest_collect_file = Sybil(
         "docs/cluster.md",
         "docs/database.md",
         "docs/new_tasks.md",
+        "docs/seeing.md",
     ],
 ).pytest()

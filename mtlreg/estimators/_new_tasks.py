@@ -63,6 +63,13 @@ class Learned(NamedTuple):
         what = fit.totals, len(fit.read.rows), blocks, found["intercept_"]
         return cls(*fit.posed, *what, found.get("y_scale_", ones))
 
+    @classmethod
+    def of_model(cls, model, totals, n_rows):
+        """Return that of a fitted model without a penalty, which says of rows alone."""
+        blocks, scale = model.coef_[None], model.y_scale_
+        given = totals, n_rows, blocks, model.intercept_, scale
+        return cls(None, None, False, 0.0, *given)
+
     @property
     def coef(self):
         """The slopes of the tasks in the units of the fit, (n_tasks, n_features)."""

@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from mtlreg.estimators._checks import check_count, check_flag, check_real
 from mtlreg.estimators._fit import task_scale
+from mtlreg.estimators._new_tasks import Learned
 from mtlreg.estimators._splits import make_splitter, read_splits
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.trace_norm import Subspace
@@ -190,6 +191,11 @@ class ReducedRankRegressor(Subspace, MultiTaskRegressor):
         self.tasks_, self.y_scale_, self.n_iter_ = read.tasks, unit, 1
         self.coef_feature_names_ = read.feature_names
         self._layout = read.layout
+        self._learned = Learned.of_model(self, totals, len(read.rows))
+
+    def _strength_names(self):
+        """As `Stem._strength_names`."""
+        return ("ridge",)
 
     def _problem(self, data, scale):
         n_tasks, how = len(scale), (float(self.ridge), bool(self.fit_intercept))

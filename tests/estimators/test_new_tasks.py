@@ -247,14 +247,19 @@ def joint_and_others(structure, model, n, seed):
     return errors
 
 
+def nightly(*values):
+    """Parameters of a test that takes ten seconds."""
+    return pytest.param(*values, marks=pytest.mark.nightly)
+
+
 @pytest.mark.parametrize(
     ("structure", "model"),
     [
         ("mean", MeanRegularizedRegressor(1.5)),
         ("group", GroupLassoRegressor(0.8)),
-        ("low_rank", TraceNormRegressor(0.8)),
-        ("low_rank", TaskRelationshipRegressor(0.01)),
-        ("dirty", DirtyModelRegressor(0.9, 0.3)),
+        nightly("low_rank", TraceNormRegressor(0.8)),
+        nightly("low_rank", TaskRelationshipRegressor(0.01)),
+        nightly("dirty", DirtyModelRegressor(0.9, 0.3)),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from mtlreg import (
     GroupLassoRegressor,
     MeanRegularizedRegressor,
     PenalizedRegressor,
+    ReducedRankRegressor,
     RobustLowRankRegressor,
 )
 from mtlreg.penalties import L1, InfimalSum, TraceNorm
@@ -42,6 +43,17 @@ def test_every_estimator(cls):
     assert text.startswith(cls.__name__ + "\n")
     assert "3: 'n', 's', 'w'" in text
     assert "60, weight 20 a task" in text
+
+
+def test_a_model_without_a_penalty():
+    X, Y, _ = draw(layout="columns")
+    model = ReducedRankRegressor(2, ridge=0.1).fit(X, Y)
+    assert model.coef_frame().shape == (3, 4)
+    text = model.summary()
+    assert "2 of 3" in text
+    assert "ridge=0.1" in text
+    assert "optimality" in text
+    assert "60, weight 60 a task" in text
 
 
 def test_what_a_penalty_reports():

@@ -113,10 +113,12 @@ def test_styles_differ_without_their_colour():
 
 
 def test_the_legend_has_columns_that_fit():
-    for width in (3, 5, 10):
+    for width in (4.5, 6.5, 10):
         _, ax = plt.subplots(figsize=(width, 4), layout="constrained")
         for k in range(6):
             ax.plot([0, 1], label=f"the line of number {k}")
+        # what the layout makes room for
+        ax.set_yticks([0, 1], ["a label that is long"] * 2)
         add_legend(ax)
         ax.figure.canvas.draw()
         box = ax.get_legend().get_window_extent()

@@ -11,6 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, indexable
 
 from mtlreg.estimators._fit import task_scale
+from mtlreg.estimators._new_tasks import Learned
 from mtlreg.inputs.labels import is_missing
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer
@@ -161,8 +162,10 @@ def fitted_model(parent, fit, solution):
         if hasattr(parent, name):
             setattr(model, name, getattr(parent, name))
     found = solution.A, solution.intercept, solution.n_iter, solution.gap
-    for name, value in fit.attributes(*found).items():
+    attributes = fit.attributes(*found)
+    for name, value in attributes.items():
         setattr(model, name, value)
+    model._learned = Learned.of_fit(fit, attributes)
     return model
 
 

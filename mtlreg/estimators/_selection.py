@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -54,8 +55,7 @@ class Grid:
         return model.set_params(**model._at_factor(self.factors[ratio, index]))
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """The scores of a search; more is better.
 
     Attributes

@@ -73,7 +73,7 @@ class RobustMeanRegressor(_RobustMean, MultiTaskRegressor):
     >>> from mtlreg.datasets import make_multitask_regression
     >>> data = make_multitask_regression(structure="mean", random_state=0)
     >>> y = np.where(data.tasks == 3, 5 * data.X.sum(axis=1), data.y)
-    >>> model = RobustMeanRegressor(30.0).fit(data.X, y, tasks=data.tasks)
+    >>> model = RobustMeanRegressor(10.0).fit(data.X, y, tasks=data.tasks)
     >>> model.tasks_[model.outlier_tasks_]
     array([3])
     """

@@ -106,6 +106,8 @@ def at_ratio(model, stem, ratio):
     leading, *others = model._strengths
     if stem == "GroupLasso":
         others = ["l1_ratio"]
+    elif stem == "MeanRegularized":
+        others = ["alpha_mean"]
     elif stem in TWO_PARTS:
         ratio = 1.0 / ratio
     return clone(model).set_params(**{leading: 1.0}, **dict.fromkeys(others, ratio))

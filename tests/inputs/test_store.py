@@ -12,7 +12,7 @@ import mtlreg
 from mtlreg.inputs.kept import sums_as_rows
 from mtlreg.problem import memory
 from mtlreg.statistics import TaskStatistics
-from tests.estimators.cases import CV_REGRESSORS, REGRESSORS
+from tests.estimators.cases import CV_REGRESSORS, REGRESSORS, one_of_a_kind
 from tests.test_statistics import EXACT, assert_alike, in_parts, peak_of
 
 N_FEATURES = 9
@@ -46,7 +46,7 @@ def shuffled(y, n_parts):
 
 
 @pytest.mark.parametrize("options", [{}, {"fit_intercept": False, "normalize_y": True}])
-@pytest.mark.parametrize("cls", REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(REGRESSORS), ids=lambda c: c.__name__)
 def test_fits_are_those_of_the_rows(cls, options):
     X, y, columns = table()
     model = cls(tol=EXACT, **unique_of(cls), **options)
@@ -57,7 +57,7 @@ def test_fits_are_those_of_the_rows(cls, options):
         assert_alike(clone(model).fit_statistics(stats), whole)
 
 
-@pytest.mark.parametrize("cls", CV_REGRESSORS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("cls", one_of_a_kind(CV_REGRESSORS), ids=lambda c: c.__name__)
 def test_searches_by_folds(cls):
     X, y, columns = table()
     tasks = columns["tasks"]

@@ -34,7 +34,7 @@ def test_the_optimum_is_that_of_cvxpy(loss, penalty, layout, seed, weighted):
         weighted=weighted,
         intercept=intercept,
         # enough that no feature alone separates the classes of a task
-        n=40 if "-0-" in penalty or "free" in penalty else 14,
+        n=80 if "-0-" in penalty or "free" in penalty else 14,
         fraction=[0.5, 0.2, 0.05][seed % 3],
         scale=np.array([0.4, 1.0, 2.2]) if weighted else np.ones(3),
     )

@@ -135,10 +135,10 @@ class TransferReport:
             [
                 str(self.tasks[t]),
                 str(self.n_rows[t]),
-                f"{scores['model'][t]:.3f}",
-                f"{scores[self.baselines[0]][t]:.3f}",
-                f"{gain[t]:+.3f}",
-                f"{error[t]:.3f}",
+                _told(scores["model"][t]),
+                _told(scores[self.baselines[0]][t]),
+                _told(gain[t], "+.3f"),
+                _told(error[t]),
                 "loses" if flagged[t] else "",
             ]
             for t in order
@@ -165,6 +165,11 @@ class TransferReport:
             cells = "".join(f"<td>{html.escape(text)}</td>" for text in row)
             parts.append(f"<tr>{cells}</tr>")
         return "".join([*parts, "</tbody></table>"])
+
+
+def _told(value, form=".3f"):
+    """Return a number as text, that of a task without a score as a dash."""
+    return f"{value:{form}}" if np.isfinite(value) else "-"
 
 
 def mean_known(values, axis=0):

@@ -6,10 +6,7 @@ same folds.
 """
 
 import argparse
-import contextlib
-import itertools
 import pathlib
-import sys
 
 
 def main(argv=None):
@@ -22,6 +19,8 @@ def main(argv=None):
         tables = read_tables(options)
         from _comparison import report
         from _comparison.nested import compare, n_steps
+
+        from mtlreg.report.progress import progress
 
         print(report.legend(options.folds))
         compared = []
@@ -107,24 +106,6 @@ def file(text):
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"no such file: {path}")
     return path
-
-
-@contextlib.contextmanager
-def progress(n_steps):
-    """Yield a function that tells of every step on stderr before it is taken."""
-    try:
-        from rich.console import Console
-        from rich.progress import Progress
-    except ImportError:
-        Console = None
-    steps = itertools.count()
-    if Console is None or not sys.stderr.isatty():
-        yield lambda text: print(f"[{next(steps)}/{n_steps}] {text}", file=sys.stderr)
-        return
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, redirect_stdout=False) as bar:
-        job = bar.add_task("", total=n_steps)
-        yield lambda text: bar.update(job, completed=next(steps), description=text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import pytest
 from matplotlib.image import imread
 
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
+from mtlreg.report.progress import progress
+from mtlreg.report.tables import make_table, read_features
 
 BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 SMALL = ["--folds", "2", "--strengths", "2", "--tol", "1e-4"]
@@ -306,7 +308,7 @@ def test_default_tables(script, tmp_path):
 
 
 def test_every_fold_has_its_share_of_tasks_and_classes(parts):
-    table = parts("tables").make_table("people", people(), ["bought"], "town", False)
+    table = make_table("people", people(), ["bought"], "town", False)
     folds = parts("nested").deal(table.y, table.codes, 3, 0)
     rows = np.concatenate([test for _, test in folds])
     np.testing.assert_array_equal(np.sort(rows), np.arange(64))
@@ -320,11 +322,11 @@ def test_every_fold_has_its_share_of_tasks_and_classes(parts):
 
 
 @pytest.mark.parametrize("missing", [[], ["rich.console", "rich.progress"]])
-def test_progress_is_told_with_and_without_rich(script, monkeypatch, capsys, missing):
+def test_progress_is_told_with_and_without_rich(monkeypatch, capsys, missing):
     for name in missing:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with script.progress(2) as announce:
+    with progress(2) as announce:
         announce("first")
         announce("second")
     told = capsys.readouterr()
@@ -333,11 +335,9 @@ def test_progress_is_told_with_and_without_rich(script, monkeypatch, capsys, mis
     assert told.out == ""
 
 
-def test_nullable_columns(parts):
+def test_nullable_columns():
     table, plain = (
-        parts("tables").make_table(
-            "people", frame.drop(columns="bought"), ["spent"], "town", False
-        )
+        make_table("people", frame.drop(columns="bought"), ["spent"], "town", False)
         for frame in (people().convert_dtypes(), people())
     )
     np.testing.assert_array_equal(table.y, plain.y)
@@ -444,15 +444,15 @@ def test_refused_arrays(refused, npz, arrays, message):
         [date(2020, 1, 1), None, date(2020, 1, 2), date(2020, 1, 3)],
     ],
 )
-def test_dates_are_days(parts, values):
-    X = parts("tables").read_features(pd.DataFrame({"x": values}), notes := [])
+def test_dates_are_days(values):
+    X = read_features(pd.DataFrame({"x": values}), notes := [])
     np.testing.assert_array_equal(X["x"], [0.0, np.nan, 1.0, 2.0])
     assert len(notes) == 1
 
 
 @pytest.mark.parametrize("values", [["1999", "2000"], ["3-4", "5-6"], ["may", "june"]])
-def test_texts_are_no_dates(parts, values):
-    X = parts("tables").read_features(pd.DataFrame({"x": values}), notes := [])
+def test_texts_are_no_dates(values):
+    X = read_features(pd.DataFrame({"x": values}), notes := [])
     assert X["x"].tolist() == values
     assert notes == []
 

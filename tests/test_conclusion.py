@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mtlreg.report.tables import Table
+
 BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 NOISE = np.array([0.02, -0.01, 0.0, 0.01, -0.02])
 NAMES = ["separate fits", "pooled fit", "pooled, task dummies", "gradient boosting"]
@@ -25,7 +27,7 @@ def conclude(parts):
 
     def conclude(*errors, n_rows=20, classifier=False):
         X = pd.DataFrame({"x": np.zeros(2 * n_rows), "y": 0.0, "task": [0, 1] * n_rows})
-        table = parts("tables").Table("a", X, X["y"].to_numpy(), "task", classifier)
+        table = Table("a", X, X["y"].to_numpy(), "task", classifier)
         results = {}
         for name, error in zip(NAMES, errors, strict=True):
             # a part that is hard is hard for all methods

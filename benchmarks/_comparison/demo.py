@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.datasets import load_diabetes, load_digits
 
-from _comparison.tables import make_table
 from mtlreg.datasets import make_multitask_classification, make_multitask_regression
+from mtlreg.report.tables import make_table
 
 
 def demo_tables(full):

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 import mtlreg
+from mtlreg.report.pipelines import SHARES
 
 
 class Search(NamedTuple):
@@ -187,8 +188,5 @@ METHODS = [
         ),
         of_columns=True,
     ),
-    MultiTask("MeanRegularized", "MeanRegularized", shares="their mean"),
-    MultiTask("GroupLasso", "GroupLasso", shares="their features"),
-    MultiTask("TraceNorm", "TraceNorm", shares="a subspace"),
-    MultiTask("DirtyModel", "DirtyModel", shares="some of their features"),
+    *(MultiTask(stem, stem, shares=what) for stem, what in SHARES.items()),
 ]

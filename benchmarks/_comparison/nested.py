@@ -9,17 +9,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from scipy.special import entr
-from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
 from sklearn.metrics import roc_auc_score, root_mean_squared_error
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from _comparison.methods import METHODS, Search
-from _comparison.tables import MAX_CATEGORIES
 from mtlreg.model_selection import TaskKFold
+from mtlreg.report.pipelines import preprocessing
 
 INNER = 3  # folds of a training part, which choose the strengths
 
@@ -236,39 +233,6 @@ def score(part, z, scored, classifier):
             "or leave the small tasks out"
         )
     return scores
-
-
-def preprocessing(table):
-    """Return the transformer of the features; the task column passes through."""
-    X = table.X.drop(columns=[table.task_column] if table.task_column else [])
-    numbers = X.select_dtypes("number").columns
-    categories = X.columns.difference(numbers)
-    return ColumnTransformer(
-        [
-            (
-                "numbers",
-                make_pipeline(
-                    SimpleImputer(strategy="median", keep_empty_features=True),
-                    StandardScaler(),
-                ),
-                numbers,
-            ),
-            (
-                "categories",
-                make_pipeline(
-                    OneHotEncoder(
-                        handle_unknown="infrequent_if_exist",
-                        max_categories=MAX_CATEGORIES,
-                        sparse_output=False,
-                    ),
-                    StandardScaler(),
-                ),
-                categories,
-            ),
-        ],
-        remainder="passthrough",
-        verbose_feature_names_out=False,
-    ).set_output(transform="pandas")
 
 
 def deal(y, codes, folds, seed):

@@ -1,72 +1,9 @@
-"""Tables to compare on: read from a file, with their columns made ready."""
-
-from dataclasses import dataclass
-from functools import cached_property
-from zipfile import BadZipFile
+"""Tables to compare on: from files of a table or of arrays, or those of the demo."""
 
 import numpy as np
 import pandas as pd
 
-MAX_CATEGORIES = 30  # columns that a text is encoded in, the last for rare values
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table whose rows, or whose targets, belong to tasks.
-
-    Parameters
-    ----------
-    name : str
-    X : DataFrame of shape (n_rows, n_features), with the task column if there is one
-        Numbers as float64, categories as strings.
-    y : ndarray of shape (n_rows,), or (n_rows, n_tasks) with NaN where not observed
-        Classes are 0 and 1.
-    task_column : str or None
-        None: the tasks are the columns of y.
-    classifier : bool
-    target : str
-        What y is, for the reader.
-    about : str
-        What the rows and tasks are, a sentence.
-    notes : tuple of str
-        What was done to the columns, a sentence each.
-    """
-
-    name: str
-    X: pd.DataFrame
-    y: np.ndarray
-    task_column: str | None
-    classifier: bool
-    target: str = "y"
-    about: str = ""
-    notes: tuple[str, ...] = ()
-
-    @cached_property
-    def codes(self):
-        """Task of every row, shape (n_rows,), or None with a 2-D y."""
-        if self.task_column is None:
-            return None
-        return pd.factorize(self.X[self.task_column])[0]
-
-    @cached_property
-    def sizes(self):
-        """Number of targets of each task, shape (n_tasks,)."""
-        if self.task_column is None:
-            return np.isfinite(self.y).sum(axis=0)
-        return np.bincount(self.codes)
-
-    @property
-    def n_tasks(self):
-        return len(self.sizes)
-
-    @property
-    def n_features(self):
-        return self.X.shape[1] - (self.task_column is not None)
-
-    @property
-    def sign(self):
-        """1 if a higher score is better, otherwise -1."""
-        return 1 if self.classifier else -1
+from mtlreg.report.tables import make_table, present, read_file, read_frame
 
 
 def read_tables(options):
@@ -85,22 +22,6 @@ def read_tables(options):
         return demo_tables(options.full)
     frame = frame.drop(columns=present(frame, options.drop))
     return [make_table(name, frame, targets, task, options.classes)]
-
-
-def read_file(path, reader):
-    """Return what the reader reads, or raise a ValueError that names the file."""
-    try:
-        return reader(path)
-    except (OSError, EOFError, ValueError, ImportError, BadZipFile) as error:
-        raise ValueError(f"cannot read {path}: {error}") from error
-
-
-def read_frame(path):
-    if path.suffix in {".parquet", ".pq"}:
-        return pd.read_parquet(path)
-    if ".csv" in path.suffixes:
-        return pd.read_csv(path)
-    raise ValueError("neither .csv nor .parquet")
 
 
 def read_arrays(path):
@@ -133,101 +54,3 @@ def frame_of_arrays(arrays, target, task):
             raise ValueError(f"{task} must be an array of shape {y.shape}, as {target}")
         columns |= {task: arrays[task]}
     return pd.DataFrame(columns | {target: y}), [target], task
-
-
-def present(frame, columns):
-    """Return the columns, or raise a ValueError unless the frame has them all."""
-    missing = [name for name in columns if name not in frame.columns]
-    if missing:
-        raise ValueError(f"no column {missing}; there are {list(frame.columns)[:50]}")
-    return list(columns)
-
-
-def make_table(name, frame, targets, task, classes, about=""):
-    """Return the Table of a frame: which columns are targets, tasks and features."""
-    labels = [task] if task else []
-    present(frame, [*targets, *labels])
-    if len(targets) > 1 and task:
-        raise ValueError(
-            "several targets are the tasks: leave either them or --task out"
-        )
-    needed = labels + (targets if len(targets) == 1 else [])
-    complete = frame[needed].notna().all(axis=1)
-    notes = []
-    if not complete.all():
-        notes.append(f"left out {(~complete).sum()} rows without {' or '.join(needed)}")
-    frame = frame[complete]
-    y, classifier = read_target(frame[targets], task, classes)
-    features = read_features(frame.drop(columns=[*targets, *labels]), notes)
-    X = features.join(frame[labels])
-    target = targets[0] if len(targets) == 1 else f"{len(targets)} targets"
-    return Table(name, X, y, task, classifier, target, about, tuple(notes))
-
-
-def read_target(targets, task, classes):
-    """Return y, with classes as 0 and 1, and whether it holds classes."""
-    numeric = targets.dtypes.map(pd.api.types.is_numeric_dtype)
-    text = targets.loc[:, ~numeric]
-    targets = targets.assign(**text.astype(object).map(str, na_action="ignore"))
-    values = [np.unique(targets[name].dropna()) for name in targets]
-    for name, found in zip(targets, values, strict=True):
-        if len(found) < 2:
-            raise ValueError(f"target {name!r} has one value only: {found.tolist()}")
-    most = max(len(found) for found in values)
-    if len(values) == 1 and task is None:
-        if most == 2 or (numeric.all() and not classes):
-            raise ValueError(
-                "one target without tasks: name --task, or several --target columns, "
-                "or --classes if its values are classes (each is then a task)"
-            )
-        return (targets.to_numpy() == values[0]).astype(float), True
-    if most == 2:
-        y = np.where(targets.isna(), np.nan, targets == [found[1] for found in values])
-    elif numeric.all() and not classes:
-        y = targets.to_numpy(dtype=float, na_value=np.nan)
-    else:
-        name = targets.columns[np.argmax(~numeric) if not classes else 0]
-        raise ValueError(
-            f"target {name!r} holds neither numbers nor two classes; with --classes "
-            f"--task and with several targets, every target needs two classes"
-        )
-    return (y[:, 0] if y.shape[1] == 1 else y), most == 2
-
-
-def read_features(X, notes):
-    """Return numbers as float64 and categories as strings; say what was changed."""
-    if X.shape[1] == 0:
-        raise ValueError("no column is left for the features")
-    if not (X.nunique() > 1).any():
-        raise ValueError("there is no feature that varies")
-    columns = {}
-    for name, column in X.items():
-        if column.isna().all():
-            notes.append(f"left out column {name!r}: it is empty")
-        elif pd.api.types.is_numeric_dtype(column):
-            columns[name] = column.astype(float)
-        elif (times := read_times(column)) is not None:
-            start = times.min()
-            columns[name] = (times - start) / pd.Timedelta(days=1)
-            notes.append(f"column {name!r} holds dates: taken as days since {start:%F}")
-        else:
-            text = column.astype(object).fillna("missing").astype(str)
-            if (n_values := text.nunique()) > MAX_CATEGORIES:
-                notes.append(
-                    f"column {name!r} holds {n_values} different texts: the rare ones "
-                    "count as one"
-                )
-            columns[name] = text
-    return pd.DataFrame(columns)
-
-
-def read_times(column):
-    """Return a column of dates, or of texts that are ISO dates, in UTC; else None."""
-    if not pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype(object).map(str, na_action="ignore")
-        if not column.dropna().str.match(r"\d{4}-\d\d").all():
-            return None  # nor numbers of four digits, which are years to pandas
-    try:
-        return pd.to_datetime(column, format="ISO8601", utc=True)
-    except ValueError:
-        return None

@@ -1,0 +1,192 @@
+"""The steps from a table to a fit, as a pipeline and as the code that makes it."""
+
+from pprint import pformat
+
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from mtlreg import estimators
+from mtlreg.report.tables import MAX_CATEGORIES, PARQUET
+
+# what the tasks of a stem share
+SHARES = {
+    "MeanRegularized": "their mean",
+    "GroupLasso": "their features",
+    "TraceNorm": "a subspace",
+    "DirtyModel": "some of their features",
+}
+
+
+def preprocessing(table):
+    """Return the transformer of the features; the task column passes through."""
+    X = table.X.drop(columns=[table.task_column] if table.task_column else [])
+    numbers = X.select_dtypes("number").columns
+    categories = X.columns.difference(numbers)
+    return ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(
+                    SimpleImputer(strategy="median", keep_empty_features=True),
+                    StandardScaler(),
+                ),
+                numbers,
+            ),
+            (
+                "categories",
+                make_pipeline(
+                    OneHotEncoder(
+                        handle_unknown="infrequent_if_exist",
+                        max_categories=MAX_CATEGORIES,
+                        sparse_output=False,
+                    ),
+                    StandardScaler(),
+                ),
+                categories,
+            ),
+        ],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+
+
+def search(table, stem, n_strengths, tol):
+    """Return the pipeline that prepares the features and chooses the strengths."""
+    kind = "Classifier" if table.classifier else "Regressor"
+    model = getattr(estimators, f"{stem}{kind}CV")(
+        alphas=n_strengths, tol=tol, task_column=table.task_column
+    )
+    return make_pipeline(preprocessing(table), model)
+
+
+def strengths(model):
+    """Return the strengths that a fitted search has chosen, by name."""
+    names = type(model)._model_class._strengths
+    return {name: float(getattr(model, f"{name}_")) for name in names}
+
+
+_DAYS = """
+
+def days(X):
+    \"\"\"Return dates as numbers of days, NaN where they are missing.\"\"\"
+    start, day = pd.Timestamp(0, tz="UTC"), pd.Timedelta(days=1)
+    return X.apply(
+        lambda x: (pd.to_datetime(x, format="ISO8601", utc=True) - start) / day
+    )
+"""
+
+_TEXT = """
+
+def text(X):
+    \"\"\"Return categories as strings.\"\"\"
+    return X.astype(object).fillna("missing").astype(str)
+"""
+
+_CODE = """\
+import pandas as pd
+from mtlreg import {estimator}
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import {classes}
+
+frame = pd.{reader}({path!r})
+frame = frame.dropna(subset={needed!r})
+
+{columns}
+{functions}
+
+model = make_pipeline(
+    ColumnTransformer(
+        [
+{steps}
+            ("task", "passthrough", [{task!r}]),
+        ],
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas"),
+    {estimator}(
+{parameters}
+        task_column={task!r},
+    ),
+)
+model.fit(frame, frame[{target!r}])
+"""
+
+_NAMED = 'FunctionTransformer({}, feature_names_out="one-to-one"),'
+_SCALED = 'SimpleImputer(strategy="median"),\n                StandardScaler(),'
+_STEPS = {
+    "numbers": _SCALED,
+    "dates": f"{_NAMED.format('days')}\n                {_SCALED}",
+    "categories": f"""{_NAMED.format("text")}
+                OneHotEncoder(
+                    handle_unknown="infrequent_if_exist",
+                    max_categories={MAX_CATEGORIES},
+                    sparse_output=False,
+                ),
+                StandardScaler(),""",
+}
+
+
+def code(table, path, model):
+    """Return the code that reads the file and fits the pipeline as it was found best.
+
+    Parameters
+    ----------
+    table : Table
+    path : Path
+    model : fitted search
+    """
+    columns = {name: held for name, held in kinds(table).items() if held}
+    functions = ["FunctionTransformer"] * bool({"dates", "categories"} & {*columns})
+    functions += ["OneHotEncoder"] * ("categories" in columns)
+    steps = [
+        f"""            (
+                "{name}",
+                make_pipeline(
+                    {_STEPS[name].replace(chr(10), chr(10) + "    ")}
+                ),
+                {name},
+            ),"""
+        for name in columns
+    ]
+    parameters = strengths(model) | {"tol": model.tol}
+    return _CODE.format(
+        estimator=type(model)._model_class.__name__,
+        classes=", ".join([*functions, "StandardScaler"]),
+        reader="read_parquet" if path.suffix in PARQUET else "read_csv",
+        path=str(path),
+        needed=[table.task_column, table.target],
+        columns="\n".join(_assigned(*column) for column in columns.items()),
+        functions=_DAYS * ("dates" in columns) + _TEXT * ("categories" in columns),
+        steps="\n".join(steps),
+        task=table.task_column,
+        parameters="\n".join(
+            f"        {name}={_number(value)}," for name, value in parameters.items()
+        ),
+        target=table.target,
+    )
+
+
+def kinds(table):
+    """Return the names of the features that were read as each kind of column."""
+    found = {"numbers": [], "dates": [], "categories": []}
+    for name in table.X.columns.drop(table.task_column):
+        if pd.api.types.is_numeric_dtype(table.frame[name]):
+            found["numbers"].append(name)
+        elif pd.api.types.is_numeric_dtype(table.X[name]):
+            found["dates"].append(name)
+        else:
+            found["categories"].append(name)
+    return found
+
+
+def _assigned(name, values):
+    text = pformat(values, width=84 - len(name), compact=True)
+    return f"{name} = {text}".replace("\n", "\n" + " " * (len(name) + 3))
+
+
+def _number(value):
+    return f'float("{value}")' if value == float("inf") else repr(float(value))

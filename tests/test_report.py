@@ -1,0 +1,210 @@
+"""The page of ``python -m mtlreg report``: its code, hostile tables, refusals."""
+
+import re
+import sys
+from html import unescape
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mtlreg.__main__ import main
+from mtlreg.inspection import transfer_report
+from mtlreg.report import findings
+from mtlreg.report.pipelines import search
+
+SMALL = ["--folds", "2", "--repeats", "1", "--strengths", "2"]
+VOID = {"meta", "link", "img", "br"}
+
+
+def sales(n=16):
+    """All kinds of columns; a task of three rows and one class with markup in its name.
+
+    Labels, targets and features are missing here and there, and one column is empty.
+    """
+    rng = np.random.default_rng(0)
+    sizes = {"north": n, "south": n, "tiny <b>": 3}
+    store = np.repeat([*sizes], [*sizes.values()]).astype(object)
+    n_rows = len(store)
+    frame = pd.DataFrame(
+        {
+            "store": store,
+            "price": rng.normal(size=n_rows),
+            "open": rng.random(n_rows) < 0.5,
+            "day": pd.date_range("2024-01-01", periods=n_rows).strftime("%Y-%m-%d"),
+            "kind": rng.choice(["a & b", "c", None], n_rows),
+            "empty": np.nan,
+        }
+    )
+    frame["sales"] = 2 * frame["price"] + rng.normal(size=n_rows)
+    frame["bought"] = np.where(frame["sales"] > 0, "yes", "no")
+    frame.loc[frame["store"] == "tiny <b>", "bought"] = "no"
+    frame.loc[::7, "price"] = np.nan
+    frame.loc[::9, "day"] = None
+    frame.loc[4, "store"] = None
+    frame.loc[20, ["sales", "bought"]] = np.nan, None
+    return frame
+
+
+def write(frame, path):
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+class Page(HTMLParser):
+    """Tags and their addresses; every tag has to be closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.inside, self.found, self.addresses = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append(tag)
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "srcset")]
+        if tag == "table":
+            assert ("div", "box tall") in self.open
+        if tag not in VOID:
+            self.open.append((tag, dict(attrs).get("class")))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+
+@pytest.fixture(
+    scope="module", params=[("sales", "sales.csv"), ("bought", "sales.parquet")]
+)
+def made(request, tmp_path_factory):
+    """Return the findings, the page and the file of a run."""
+    target, name = request.param
+    folder = tmp_path_factory.mktemp("report")
+    frame = sales().drop(columns={"sales", "bought"} - {target})
+    path, out = write(frame, folder / name), folder / "page.html"
+    caught = []
+
+    def examine(*args, **options):
+        caught.append(original(*args, **options))
+        return caught[-1]
+
+    original = findings.examine
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "examine", examine)
+        arguments = ["--table", path, "--target", target, "--task", "store"]
+        main(["report", *map(str, arguments), "--out", str(out), *SMALL])
+    return caught[0], out.read_text(encoding="utf-8"), path
+
+
+def test_the_page_stands_alone(made):
+    _, text, _ = made
+    page = Page(text)
+    assert page.found.count("img") == 3
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert not {"script", "iframe", "object"} & set(page.found)
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "width=device-width" in text
+    assert "default-src 'none'" in text
+    assert "<b>" not in text
+    assert "tiny &lt;b&gt;" in text
+
+
+def test_the_page_says_what_the_data_are(made):
+    found, text, _ = made
+    said = unescape(text)
+    assert "33 rows of 3 tasks, 3 to 15 rows each" in said
+    assert f"left out 2 rows without store or {found.table.target}" in said
+    assert "left out column 'empty': it is empty" in said
+    assert "column 'day' holds dates" in said
+    assert ("1 of 3 tasks have no score" in said) == found.table.classifier
+    assert "nan" not in re.sub("base64,[^']*", "", text).replace("NaN", "")
+    for name, _ in found.scores():
+        assert f"<td>{name}</td>" in text
+    assert found.reports[found.best].conclusion in said
+
+
+@pytest.mark.filterwarnings("ignore:the target has one class only")
+def test_the_code_of_the_page_makes_the_best_fit(made):
+    found, text, path = made
+    (code,) = re.findall("<pre><code>(.*?)</code></pre>", text, re.DOTALL)
+    names = {}
+    exec(unescape(code), names)
+    model, best = names["model"], found.fits[found.best]
+    rows = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    rows = rows[rows["store"].notna() & rows[found.table.target].notna()]
+    method = "decision_function" if found.table.classifier else "predict"
+    expected = getattr(best, method)(found.table.X)
+    # both are within tol of the optimum, of which the square bounds the distance
+    atol = np.sqrt(best[-1].tol) * np.std(expected)
+    np.testing.assert_allclose(getattr(model, method)(rows), expected, atol=atol)
+    if found.table.classifier:
+        assert set(model.predict(rows)) <= {"yes", "no"}
+
+
+def test_models_have_the_folds_of_the_baselines(made):
+    found, _, _ = made
+    table = found.table
+    model = search(table, "TraceNorm", 2, 1e-5)
+    alone = transfer_report(
+        model, table.X, table.y, cv=2, n_repeats=1, baselines="pooled"
+    )
+    for name in ("model", "pooled"):
+        losses = found.reports["TraceNorm"].losses[name]
+        np.testing.assert_allclose(losses, alone.losses[name], rtol=1e-6)
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["report", *map(str, arguments)])
+    assert stop.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sales": 1.0}, "'sales' has one value only: [1.0]; name another --target"),
+        ({"sales": lambda f: f["store"].str.len()}, "does not vary inside any task"),
+        ({"sales": [np.inf, *range(34)]}, "'sales' has infinite values: leave them"),
+        ({"sales": lambda f: f.index.map("n{}".format)}, "neither numbers nor two"),
+        ({"price": [np.inf, *range(34)]}, "'price' has infinite values: leave them"),
+        ({"store": "north"}, "'store' has one task only"),
+        ({"store": range(35)}, "no task of column 'store' has 2 rows"),
+    ],
+)
+def test_refused_tables(tmp_path, capsys, change, message):
+    path = write(sales().assign(**change), tmp_path / "sales.csv")
+    given = ["--table", path, "--target", "sales", "--task", "store", *SMALL]
+    assert message in refused(capsys, *given, "--out", tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--table": "none.csv"}, "cannot read none.csv"),
+        ({"--target": "weight"}, "no column ['weight']; there are ['store', "),
+        ({"--task": "city"}, "no column ['city']"),
+        ({"--task": "sales"}, "'sales' is the target and the task"),
+        ({"--drop": "city"}, "no column ['city']"),
+        ({"--folds": 1}, "--folds must be at least 2, got 1"),
+        ({"--out": "no/page.html"}, "no such folder: no; create it"),
+        ({"--out": "."}, "--out . is a folder"),
+    ],
+)
+def test_refused_arguments(tmp_path, capsys, change, message):
+    path = write(sales(), tmp_path / "sales.csv")
+    given = {"--table": path, "--target": "sales", "--task": "store"} | change
+    assert message in refused(
+        capsys, *(text for pair in given.items() for text in pair)
+    )
+
+
+@pytest.mark.parametrize("name", ["pandas", "matplotlib"])
+def test_what_is_not_installed_is_named(monkeypatch, capsys, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    said = refused(capsys, "--table", "a.csv", "--target", "y", "--task", "t")
+    assert f"a report needs {name}, which is not installed: pip install" in said

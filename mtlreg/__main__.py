@@ -31,16 +31,17 @@ def _read_options(argv):
     add("--target", metavar="COL", required=True, help="numbers, or two classes")
     add("--task", metavar="COL", required=True, help="which task a row belongs to")
     add("--drop", metavar="COL", nargs="+", default=[], help="columns to leave out")
-    for name, kind, default, text in [
-        ("out", path, path("report.html"), "where the page goes"),
-        ("folds", int, 5, "parts of the rows that are left out in turn"),
-        ("repeats", int, 2, "how often rows are dealt to the folds"),
-        ("strengths", int, 10, "of each grid"),
-        ("tol", float, 1e-5, "of every fit"),
-        ("seed", int, 0, "of the folds"),
+    for name, default, text in [
+        ("out", path("report.html"), "where the page goes"),
+        ("folds", 5, "parts of the rows that are left out in turn"),
+        ("repeats", 2, "how often rows are dealt to the folds"),
+        ("strengths", 10, "of each grid"),
+        ("tol", 1e-5, "of every fit"),
+        ("seed", 0, "of the folds"),
     ]:
+        kind, metavar = type(default), "FILE" if name == "out" else "N"
         text += " (default: %(default)s)"
-        add(f"--{name}", metavar=name[0].upper(), type=kind, default=default, help=text)
+        add(f"--{name}", metavar=metavar, type=kind, default=default, help=text)
     options = parser.parse_args(argv)
     for name, least in (("folds", 2), ("repeats", 1), ("strengths", 2)):
         if (given := getattr(options, name)) < least:

@@ -13,6 +13,7 @@ from mtlreg.__main__ import main
 from mtlreg.inspection import transfer_report
 from mtlreg.report import findings
 from mtlreg.report.pipelines import search
+from mtlreg.report.tables import make_table, read_frame
 
 SMALL = ["--folds", "2", "--repeats", "1", "--strengths", "2"]
 VOID = {"meta", "link", "img", "br"}
@@ -155,6 +156,13 @@ def test_models_have_the_folds_of_the_baselines(made):
     for name in ("model", "pooled"):
         losses = found.reports["TraceNorm"].losses[name]
         np.testing.assert_allclose(losses, alone.losses[name], rtol=1e-6)
+
+
+def test_rows_of_the_same_name_in_a_file(tmp_path):
+    frame = pd.concat([sales(), sales()])  # whose index has every number twice
+    path = write(frame, tmp_path / "sales.parquet")
+    table = make_table("", read_frame(path), ["sales"], "store", False)
+    assert len(table.X) == len(table.y) == len(table.frame) == 66
 
 
 def refused(capsys, *arguments):

@@ -114,7 +114,8 @@ def make_table(name, frame, targets, task, classes, about=""):
     notes = []
     if not complete.all():
         notes.append(f"left out {(~complete).sum()} rows without {' or '.join(needed)}")
-    frame = frame[complete]
+    # an index of a file may have rows of the same name
+    frame = frame[complete].reset_index(drop=True)
     y, classifier = read_target(frame[targets], task, classes)
     features = read_features(frame.drop(columns=[*targets, *labels]), notes)
     X = features.join(frame[labels])

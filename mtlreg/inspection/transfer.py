@@ -271,9 +271,11 @@ def _splits(table, cv, n_repeats, random_state):
         return
     rng = check_random_state(random_state)
     placeholder = np.empty((len(table.y), 0))
+    # by name, for warnings of small tasks
+    labels = None if table.codes is None else table.names[table.codes]
     for _ in range(n_repeats):
         folds = TaskKFold(cv, random_state=int(rng.randint(2**31 - 1)))
-        yield from folds.split(placeholder, table.y, groups=table.codes)
+        yield from folds.split(placeholder, table.y, groups=labels)
 
 
 def _scores(models, table, train, test, classifier):

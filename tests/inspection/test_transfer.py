@@ -259,3 +259,14 @@ def test_rows_with_labels_and_columns_of_y():
     data = table(shared_X=True, n_samples=12)
     with pytest.raises(ValueError, match="is 2-D and rows have labels"):
         transfer_report(SEARCH, data.X, data.y, tasks=np.arange(12) % 3)
+
+
+def test_warnings_of_small_tasks_name_them():
+    data = table()
+    names = np.array(["a", "b", "c", "d", "e"], dtype=object)[data.tasks]
+    small = np.flatnonzero(names == "e")[2:]
+    X, y, names = (np.delete(part, small, axis=0) for part in (data.X, data.y, names))
+    with pytest.warns(UserWarning, match=r"task\(s\) \['e'\] have fewer targets"):
+        transfer_report(
+            SEARCH, X, y, tasks=names, cv=3, n_repeats=1, baselines="pooled"
+        )

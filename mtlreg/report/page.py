@@ -120,10 +120,11 @@ def _score(report):
 def _data(table, path):
     """Yield the section on rows, tasks and features."""
     low, high = table.sizes.min(), table.sizes.max()
+    rows = f"{low} rows" if low == high else f"{low} to {high} rows"
     what = "two classes" if table.classifier else "numbers"
     yield (
         f"<p>{escape(path.name)}: {len(table.y)} rows of {table.n_tasks} tasks, "
-        f"{low} to {high} rows each (median {np.median(table.sizes):g}), with "
+        f"{rows} each (median {np.median(table.sizes):g}), with "
         f"{table.n_features} features. The target holds {what}.</p>"
     )
     if table.notes:

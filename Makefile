@@ -52,7 +52,7 @@ $(PEERS)/.installed: Makefile
 	@touch $@
 	@echo "now: python benchmarks/board.py --peer-python $(PEERS)/bin/python"
 
-$(VENV)/.installed: EXTRAS := demo,test
+$(VENV)/.installed: EXTRAS := report,test
 $(VENV)/.installed-lint: EXTRAS := dev
 $(VENV)/.installed-docs: EXTRAS := docs
 $(VENV)/.installed $(VENV)/.installed-lint $(VENV)/.installed-docs: pyproject.toml constraints.txt

@@ -1,6 +1,7 @@
 """The steps from a table to a fit, as a pipeline and as the code that makes it."""
 
 from pprint import pformat
+from textwrap import indent
 
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -115,18 +116,26 @@ model = make_pipeline(
 model.fit(frame, frame[{target!r}])
 """
 
-_NAMED = 'FunctionTransformer({}, feature_names_out="one-to-one"),'
-_SCALED = 'SimpleImputer(strategy="median"),\n                StandardScaler(),'
-_STEPS = {
+_STEP = """\
+(
+    "{name}",
+    make_pipeline(
+{parts}
+    ),
+    {name},
+),"""
+
+_NAMED = 'FunctionTransformer({}, feature_names_out="one-to-one"),\n'
+_SCALED = 'SimpleImputer(strategy="median"),\nStandardScaler(),'
+_PARTS = {
     "numbers": _SCALED,
-    "dates": f"{_NAMED.format('days')}\n                {_SCALED}",
-    "categories": f"""{_NAMED.format("text")}
-                OneHotEncoder(
-                    handle_unknown="infrequent_if_exist",
-                    max_categories={MAX_CATEGORIES},
-                    sparse_output=False,
-                ),
-                StandardScaler(),""",
+    "dates": f"{_NAMED.format('days')}{_SCALED}",
+    "categories": f"""{_NAMED.format("text")}OneHotEncoder(
+    handle_unknown="infrequent_if_exist",
+    max_categories={MAX_CATEGORIES},
+    sparse_output=False,
+),
+StandardScaler(),""",
 }
 
 
@@ -143,14 +152,7 @@ def code(table, path, model):
     functions = ["FunctionTransformer"] * bool({"dates", "categories"} & {*columns})
     functions += ["OneHotEncoder"] * ("categories" in columns)
     steps = [
-        f"""            (
-                "{name}",
-                make_pipeline(
-                    {_STEPS[name].replace(chr(10), chr(10) + "    ")}
-                ),
-                {name},
-            ),"""
-        for name in columns
+        _STEP.format(name=name, parts=indent(_PARTS[name], 8 * " ")) for name in columns
     ]
     parameters = strengths(model) | {"tol": model.tol}
     return _CODE.format(
@@ -161,7 +163,7 @@ def code(table, path, model):
         needed=[table.task_column, table.target],
         columns="\n".join(_assigned(*column) for column in columns.items()),
         functions=_DAYS * ("dates" in columns) + _TEXT * ("categories" in columns),
-        steps="\n".join(steps),
+        steps=indent("\n".join(steps), 12 * " "),
         task=table.task_column,
         parameters="\n".join(
             f"        {name}={_number(value)}," for name, value in parameters.items()

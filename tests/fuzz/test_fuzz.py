@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.run import run
 
-SHARES = 10
+SHARES = 6
 NUMBERS = {"fit": 30, "cv": 4, "options": 15}
 
 

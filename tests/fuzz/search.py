@@ -244,8 +244,8 @@ def reach(drawn, model, train, test):
     It is inf where a direction of the face moves no fitted value: the loss does not
     tell then which of its points is the optimum.
     """
-    judge, _ = drawn.judge(model, train)
-    z, _ = judge.predictions(model.coef_.T)
+    judge, kept = drawn.judge(model, train)
+    z, _ = judge.predictions(model.coef_[kept].T)
     G = judge.gradient(judge.residuals(z))
     parts = zip(judge.centred, judge.tasks, strict=True)
     squares = np.stack([task.v @ X**2 for X, task in parts], 1)
@@ -253,9 +253,10 @@ def reach(drawn, model, train, test):
     near = np.sqrt(2 * judge.kappa * max(model.dual_gap_, 0.0))
     face = judge.penalty.face(G, near * np.sqrt(squares))
     fitted, held = [], []
-    for t, (task, (X, _, w)) in enumerate(
-        zip(judge.tasks, drawn.rows(test), strict=True)
-    ):
+    left_out = [
+        part for part, known in zip(drawn.rows(test), kept, strict=True) if known
+    ]
+    for t, (task, (X, _, w)) in enumerate(zip(judge.tasks, left_out, strict=True)):
         moves = face[:, :, t].T
         fitted.append(np.sqrt(task.v)[:, None] * (judge.centred[t] @ moves))
         mean = task.v @ (task.X - judge.centred[t]) / task.v.sum()

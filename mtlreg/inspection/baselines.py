@@ -1,5 +1,7 @@
 """What one would use without sharing: a fit for each task, and one fit for all."""
 
+import functools
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
@@ -16,9 +18,9 @@ from mtlreg.inputs.read import read_rows
 _RIDGE = {"ratios": [1.0], "intercept_ratios": [0.0]}
 
 
-def independent(classifier, task_column, **options):
+def independent(classifier, task_column):
     """Return a ridge (logistic) regression for each task, of one strength."""
-    return _ridge(classifier, task_column=task_column, **options)
+    return _ridge(classifier, task_column=task_column)
 
 
 def _ridge(classifier, **options):
@@ -38,15 +40,12 @@ class Pooled(BaseEstimator):
     dummies : bool
         Whether every task has a column of zeros and ones, with a coefficient that the
         ridge shrinks as any other.
-    options : dict or None
-        Of the search for the strength.
     """
 
-    def __init__(self, classifier, task_column=None, dummies=False, options=None):
+    def __init__(self, classifier, task_column=None, dummies=False):
         self.classifier = classifier
         self.task_column = task_column
         self.dummies = dummies
-        self.options = options
 
     def fit(self, X, y, *, tasks=None):
         """Fit to rows of tasks, or to the columns of a 2-D y."""
@@ -60,8 +59,7 @@ class Pooled(BaseEstimator):
         else:
             self.tasks_ = unique_labels(labels)
             codes, self.n_tasks_ = encode(labels, self.tasks_), len(self.tasks_)
-        self.model_ = _ridge(self.classifier, **(self.options or {}))
-        self.model_.fit(self._columns(X, codes), y)
+        self.model_ = _ridge(self.classifier).fit(self._columns(X, codes), y)
         return self
 
     def _columns(self, X, codes):
@@ -96,12 +94,8 @@ class Pooled(BaseEstimator):
 
 BASELINES = {
     "independent": independent,
-    "pooled": lambda classifier, task_column, **options: Pooled(
-        classifier, task_column, options=options
-    ),
-    "pooled+dummies": lambda classifier, task_column, **options: Pooled(
-        classifier, task_column, dummies=True, options=options
-    ),
+    "pooled": Pooled,
+    "pooled+dummies": functools.partial(Pooled, dummies=True),
 }
 
 

@@ -40,6 +40,11 @@ class TransferReport:
     classifier: bool
 
     @property
+    def score(self):
+        """What the scores are, "R2" or "D2"."""
+        return "D2" if self.classifier else "R2"
+
+    @property
     def scores(self):
         """R2 or D2 of every task, the mean over the splits, by model and baseline."""
         return {name: 1.0 - mean_known(loss) for name, loss in self.losses.items()}
@@ -98,16 +103,14 @@ class TransferReport:
     @property
     def conclusion(self):
         """One paragraph in words."""
-        score = "D2" if self.classifier else "R2"
         known = int(np.sum(np.isfinite(self.gains()[0])))
         said = []
         for name in self.baselines:
             gain, error = self.mean_gain(name)
-            what = "gains on" if gain > 0 else "loses against"
-            if abs(gain) <= 2 * error:
-                what = "cannot be told from"
-            what = f"{what} {name} fits"
-            said.append(f"{what} ({score} {gain:+.3f}, standard error {error:.3f})")
+            what = f"{in_words(gain, error)} {name} fits"
+            said.append(
+                f"{what} ({self.score} {gain:+.3f}, standard error {error:.3f})"
+            )
         lost = self.tasks[self.negative_transfer]
         flag = (
             f"It hurts {len(lost)} of them: {listed(lost)[1:-1]} (false discovery rate "
@@ -165,6 +168,13 @@ class TransferReport:
             cells = "".join(f"<td>{html.escape(text)}</td>" for text in row)
             parts.append(f"<tr>{cells}</tr>")
         return "".join([*parts, "</tbody></table>"])
+
+
+def in_words(gain, error):
+    """Return what is said of a gain, by twice its standard error."""
+    if abs(gain) <= 2 * error:
+        return "cannot be told from"
+    return "gains on" if gain > 0 else "loses against"
 
 
 def _told(value, form=".3f"):

@@ -79,7 +79,7 @@ class TransferGainDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_report")
         gain, error, _ = report.gains(baseline)
-        score = "D2" if report.classifier else "R2"
+        score = report.score
         return cls(
             report.tasks,
             gain,

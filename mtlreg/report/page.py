@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from mtlreg.inspection.transfer_gains import in_words
 from mtlreg.plotting import (
     CoefficientDisplay,
     TaskSimilarityDisplay,
@@ -101,20 +102,13 @@ def _verdict(findings):
     name, first = findings.scores()[0]
     best = findings.reports[findings.best]
     gain, error = best.mean_gain()
-    score = _score(best)
-    does = "gains on" if gain > 0 else "loses against"
-    if abs(gain) <= 2 * error:
-        does = "cannot be told from"
+    score, does = best.score, in_words(gain, error)
     by = f"{score} {gain:+.3f}, standard error {error:.3f}"
     return (
         f"Best on rows left out: {name}, a mean {score} of {mean_score(first):.3f} "
         f"over the tasks. Of the models that share, {findings.best} is the best; it "
         f"{does} a fit for each task alone ({by})."
     )
-
-
-def _score(report):
-    return "D2" if report.classifier else "R2"
 
 
 def _data(table, path):
@@ -160,7 +154,7 @@ def _data(table, path):
 def _scores(findings):
     """Yield the section that sets models and baselines beside each other."""
     table, any_report = findings.table, findings.reports[findings.best]
-    score = _score(any_report)
+    score = any_report.score
     n_splits = len(any_report.losses["model"])
     zero = "independent fits"
     yield (

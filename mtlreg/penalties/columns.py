@@ -88,6 +88,8 @@ class _Transposed:
         As those of `FixedRank`.
     """
 
+    kinked = True
+
     def __init__(self, inner):
         self._inner = inner
         self.A = self.iterate = np.ascontiguousarray(inner.A.T)
@@ -99,3 +101,6 @@ class _Transposed:
 
     def matrix(self, x):
         return self._inner.matrix(x).T
+
+    def retract(self, moved):
+        return self._inner.retract(moved.T).T

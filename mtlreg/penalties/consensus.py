@@ -85,6 +85,8 @@ class _CommonColumns:
 
     value = 0.0
 
+    kinked = True
+
     def __init__(self, A, W, step):
         self.A = self.iterate = A
         self.subgradient = (W - A) / step
@@ -96,6 +98,9 @@ class _CommonColumns:
 
     def matrix(self, x):
         return np.repeat(self._unit * x[:, None], self._n_tasks, axis=1)
+
+    def retract(self, moved):
+        return moved
 
     def resolvent(self, sigma):
         """Return x -> ``x / sigma``, in coordinates: nothing bends there."""

@@ -52,12 +52,16 @@ class FixedRank:
     rank : int
     dimension : int
         Of the tangent space, the number of coordinates.
+    kinked : bool
+        Whether norms of rows or columns that vanish end the manifold, and no rank does.
 
     References
     ----------
     The derivative of a function of singular values: Lewis, Sendov (2005), Nonsmooth
     analysis of singular values, part II, section 7.
     """
+
+    kinked = False
 
     def __init__(self, W, step, alpha):
         self._wide = W.shape[0] < W.shape[1]
@@ -94,6 +98,13 @@ class FixedRank:
         first = np.concatenate([x[:d], self._U], axis=1)
         second = np.concatenate([self._V, self._others @ x[d:]], axis=1)
         return Factored(second, first) if self._wide else Factored(first, second)
+
+    def retract(self, moved):
+        """Return a point near ``moved`` that has not passed the end of the face of A.
+
+        Of a norm of singular values it is the prox that leaves the matrices of a rank.
+        """
+        return moved
 
     def _table(self, x):
         return x.reshape(sum(self.A.shape) - self.rank, self.rank)

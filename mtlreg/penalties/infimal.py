@@ -252,6 +252,7 @@ class BlockSpaces:
             for part, block in zip(parts, self.A, strict=True)
         ]
         self.dimension = first.dimension + second.dimension if all(known) else 0
+        self.kinked = first.kinked and second.kinked
 
     def coordinates(self, B):
         """Return those of both blocks of B, or of B for both, one after the other."""
@@ -261,6 +262,10 @@ class BlockSpaces:
     def matrix(self, x):
         """Return the blocks of the coordinates x."""
         return Blocks(*self._each([space.matrix for space in self._spaces], x))
+
+    def retract(self, moved):
+        pairs = zip(self._spaces, moved, strict=True)
+        return np.stack([space.retract(block) for space, block in pairs])
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + N)^-1 x`` in coordinates."""

@@ -20,6 +20,8 @@ class AtRest:
 
     dimension = 0
 
+    kinked = True
+
     def __init__(self, penalty, W, step):
         self.A = self.iterate = penalty.prox(W, step)
         self.value = penalty.value(self.A)
@@ -30,6 +32,9 @@ class AtRest:
 
     def matrix(self, x):
         return np.zeros_like(self.A)
+
+    def retract(self, moved):
+        return moved
 
     def resolvent(self, sigma):
         return lambda x: x
@@ -45,9 +50,8 @@ class OnFace(AtRest):
     def __init__(self, penalty, W, step):
         super().__init__(penalty, W, step)
         self._rows = np.flatnonzero(self.A.any(axis=1))
-        self._face = face = penalty.restrict(features=self._rows).face(
-            self.A[self._rows]
-        )
+        self._penalty = penalty.restrict(features=self._rows)
+        self._face = face = self._penalty.face(self.A[self._rows])
         self._free = face.free > 0
         self._bound = np.flatnonzero(face.tied.any(axis=1))
         self._tied = face.tied[self._bound]
@@ -60,6 +64,11 @@ class OnFace(AtRest):
     def matrix(self, x):
         out = np.zeros_like(self.A)
         out[self._rows] = self._outside(x)
+        return out
+
+    def retract(self, moved):
+        out = moved.copy()
+        out[self._rows] = self._penalty.retract(self.A[self._rows], moved[self._rows])
         return out
 
     def _inside(self, V):

@@ -193,6 +193,7 @@ class _RidgeSpace:
         self.value = inner.value + penalty._half_square(self.A)
         self.subgradient = inner.subgradient + self._ridge * self.A
         self.coordinates, self.matrix = inner.coordinates, inner.matrix
+        self.retract, self.kinked = inner.retract, inner.kinked
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + ridge + N)^-1 x`` in coordinates."""

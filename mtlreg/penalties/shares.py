@@ -66,6 +66,8 @@ class SpaceOfShares:
         As those of `FixedRank`, the space of which is here that of all matrices.
     """
 
+    kinked = False
+
     def __init__(self, W, step, alpha, eta, total):
         self._wide = W.shape[0] < W.shape[1]
         U, sigma, Vt = np.linalg.svd(W.T if self._wide else W, full_matrices=False)
@@ -87,6 +89,9 @@ class SpaceOfShares:
     def matrix(self, x):
         """Return the matrix of the entries x."""
         return x.reshape(self.A.shape)
+
+    def retract(self, moved):
+        return moved
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + N)^-1 x`` in coordinates.

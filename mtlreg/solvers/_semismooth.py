@@ -17,6 +17,7 @@ _NEAR = 0.15  # and that a step may make without being dropped
 _FLAT = 1e-12  # curvature along a move, over that of the preconditioner: rounding
 _MANY_PRODUCTS = 30  # of a linear system: its preconditioner does not know the features
 _FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
+_LENGTHS = 1.0, 0.25, 0.06  # shares of a step, until it is one that goes down
 _DROPPED = 2  # steps, after which the manifold is left to the factors
 _EPS = np.finfo(np.float64).eps
 
@@ -158,10 +159,8 @@ class Semismooth:
             reached = point
             for D, spent in self._tries(point, budget, max_iter - iteration):
                 self.iteration = iteration + spent
-                image = self._term.image(self._combine(D))
-                following = self._point(point.A + as_array(D), point.Z + image)
-                dimensions = following.tangent.dimension, point.tangent.dimension
-                if not (_close(*dimensions, _NEAR) and following.below(reached)):
+                following = self._below(reached, point, D)
+                if following is None:
                     break
                 reached = following
                 yield reached.tangent.iterate, reached.Z
@@ -180,6 +179,29 @@ class Semismooth:
             self.iteration = factors.iteration
             yield found
         self.iteration = factors.iteration
+
+    def _below(self, reached, point, D):
+        """Return where the step D from a point ends, if that is lower, or None.
+
+        One that is not is shortened where norms of rows or columns are all that bends:
+        these do ever more the less is left of them. A wrong rank is better left alone.
+        """
+        D = as_array(D)
+        image = self._term.image(self._combine(D))
+        shortens = point.tangent.kinked and reached is point
+        for share in _LENGTHS if shortens else _LENGTHS[:1]:
+            moved, Z = point.A + share * D, point.Z + share * image
+            end = point.tangent.retract(moved)
+            left = not np.array_equal(end, moved)
+            if left:
+                Z = point.Z + self._term.image(self._combine(end - point.A))
+            following = self._point(end, Z)
+            dimensions = following.tangent.dimension, point.tangent.dimension
+            if not (left or _close(*dimensions, _NEAR)):
+                return None
+            if following.below(reached):
+                return following
+        return None
 
     def _point(self, A, Z):
         return Point(self._problem, self._term, self._step, A, Z)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.datasets import make_blobs
 
+from mtlreg import RobustMeanClassifier
 from mtlreg.losses import Squared
 from mtlreg.penalties import L21, Dirty, L1Linf
 from mtlreg.problem import costs
@@ -149,6 +151,14 @@ def test_epochs_are_saved_where_features_are_collinear(penalty, shape, monkeypat
     np.testing.assert_allclose(
         problem.objective(solution.A), problem.objective(plain.A), rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("alpha", [1e-8, 1e-7, 3e-7])
+def test_steps_end_where_columns_vanish(alpha):
+    X, y = make_blobs(centers=3, random_state=1, cluster_std=20)
+    weights = np.where(y == 0, 1e3, 1e-4)  # classes that hardly bend the loss
+    model = RobustMeanClassifier(alpha).fit(X, y, sample_weight=weights)
+    assert model.n_iter_ <= 100
 
 
 def test_a_system_that_rounding_makes_indefinite_is_refused():

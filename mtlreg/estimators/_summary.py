@@ -11,22 +11,39 @@ _MOST_LABELS = 6
 
 def coef_frame(model):
     """Return what `MultiTaskLinearModel.coef_frame` does."""
+    frames = {
+        part: _frame(model, values, model.tasks_)
+        for part, values in parts_of(model).items()
+    }
+    if len(frames) == 1:
+        return frames["coef"]
+    return _pandas().concat(frames, axis=1, names=["part"])
+
+
+def crossed_coef_frame(model):
+    """Return what `CrossedMeanRegularizedRegressor.coef_frame` does."""
+    frames = {
+        column: _frame(model, model.coef_[column], labels)
+        for column, labels in model.tasks_.items()
+    }
+    return _pandas().concat(frames, names=["task_column"])
+
+
+def _frame(model, values, labels):
+    pd = _pandas()
+    columns = pd.Index(model.coef_feature_names_, name="feature")
+    return pd.DataFrame(values, pd.Index(labels, name="task"), columns)
+
+
+def _pandas():
     try:
-        import pandas as pd
+        import pandas
     except ImportError as error:
         raise ImportError(
             "coef_frame needs pandas, which is not installed: install it, or read "
             "coef_, tasks_ and coef_feature_names_"
         ) from error
-    index = pd.Index(model.tasks_, name="task")
-    columns = pd.Index(model.coef_feature_names_, name="feature")
-    frames = {
-        part: pd.DataFrame(values, index, columns)
-        for part, values in parts_of(model).items()
-    }
-    if len(frames) == 1:
-        return frames["coef"]
-    return pd.concat(frames, axis=1, names=["part"])
+    return pandas
 
 
 def parts_of(model):
@@ -53,13 +70,38 @@ def summary(model):
     if gap is None:
         what, gap = "optimality", model.optimality_
     lines = [
-        ("tasks", f"{len(model.tasks_)}: {listed(model.tasks_, _MOST_LABELS)[1:-1]}"),
+        ("tasks", _labels(model.tasks_)),
         ("rows", _rows(n_rows, totals)),
         ("features", str(model.coef_.shape[1])),
         ("strengths", ", ".join(_strengths(model))),
         *_found(model),
-        (what, f"{gap:.3g} (iterations: {model.n_iter_})"),
+        (what, _reached(gap, model)),
     ]
+    return _text(model, lines)
+
+
+def crossed_summary(model):
+    """Return what `CrossedMeanRegularizedRegressor.summary` does."""
+    strengths = ("alpha", "alpha_mean", "alpha_intercept")
+    values = ((name, getattr(model, name)) for name in strengths)
+    lines = [
+        *((f"tasks of {column!r}", _labels(t)) for column, t in model.tasks_.items()),
+        ("features", str(len(model.coef_feature_names_))),
+        ("strengths", ", ".join(f"{n}={v}" for n, v in values if v is not None)),
+        ("dual gap", _reached(model.dual_gap_, model)),
+    ]
+    return _text(model, lines)
+
+
+def _labels(labels):
+    return f"{len(labels)}: {listed(labels, _MOST_LABELS)[1:-1]}"
+
+
+def _reached(gap, model):
+    return f"{gap:.3g} (iterations: {model.n_iter_})"
+
+
+def _text(model, lines):
     width = max(len(name) for name, _ in lines) + 2
     text = [f"  {name:<{width}}{value}" for name, value in lines if value]
     return "\n".join([type(model).__name__, *text])

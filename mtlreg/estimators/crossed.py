@@ -15,6 +15,7 @@ from mtlreg.estimators._checks import (
     check_real,
     levels_to_caller,
 )
+from mtlreg.estimators._summary import crossed_coef_frame, crossed_summary
 from mtlreg.estimators.base import restores_on_failure
 from mtlreg.inputs.groupings import read_crossed_fit, read_crossed_predict
 from mtlreg.problem.crossed import CrossedProblem
@@ -256,6 +257,35 @@ class CrossedMeanRegularizedRegressor(RegressorMixin, BaseEstimator):
             places = np.where(places < 0, len(coef) - 1, places)
             z += predict_rows(X, coef, intercept, places)
         return z
+
+    def coef_frame(self):
+        """Return the deviations of the slopes as a data frame, a row a label.
+
+        Returns
+        -------
+        pandas.DataFrame of shape (n_labels of all columns, n_features)
+            The entries of ``coef_``, with the columns of labels and their labels as the
+            two levels of its index, "task_column" and "task". The slopes of a row are
+            ``common_coef_`` plus those of each of its labels.
+
+        Raises
+        ------
+        ImportError
+            If there is no pandas.
+        """
+        check_is_fitted(self)
+        return crossed_coef_frame(self)
+
+    def summary(self):
+        """Return the fit in a few lines of text.
+
+        Returns
+        -------
+        str
+            The labels of every column, features, strengths, the dual gap.
+        """
+        check_is_fitted(self)
+        return crossed_summary(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

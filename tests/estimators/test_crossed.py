@@ -501,3 +501,25 @@ def test_targets_far_from_zero_and_constant_ones():
     constant = clone(est).fit(table, np.full(len(y), 0.1))
     np.testing.assert_allclose(constant.predict(table), 0.1, rtol=1e-12)
     assert constant.dual_gap_ <= 1e-30
+
+
+def test_coefficients_as_a_frame_and_in_a_few_lines():
+    table, y, _ = draw()
+    names = ["store", "a", "b", "c", "product"]
+    X = pd.DataFrame(table, columns=names)
+    model = CrossedMeanRegularizedRegressor(["store", "product"]).fit(X, y)
+    frame = model.coef_frame()
+    assert frame.index.names == ["task_column", "task"]
+    assert list(frame.columns) == list(model.coef_feature_names_)
+    for column, coef in model.coef_.items():
+        part = frame.loc[column]
+        assert list(part.index) == list(model.tasks_[column])
+        np.testing.assert_array_equal(part, coef)
+    text = model.summary()
+    for column, labels in model.tasks_.items():
+        assert f"tasks of {column!r}" in text
+        assert f"{len(labels)}: " in text
+    assert f"{model.dual_gap_:.3g}" in text
+    assert "alpha=0.1" in text
+    with pytest.raises(NotFittedError):
+        clone(model).summary()

@@ -20,6 +20,7 @@ from _board.penalties import (
     Columns,
     ElasticNet,
     Fused,
+    Halves,
     L1Linf,
     Mean,
     SquaredTrace,
@@ -143,6 +144,12 @@ class Mtlreg(Competitor):
             case Fused(group=group, entries=entries):
                 others = {"alpha_group": alpha * group, "alpha_sparse": alpha * entries}
                 return "FusedGroupLasso", {"alpha_fused": alpha} | others
+            case Halves():
+                tree = np.zeros((2 * self.problem.n_tasks - 1, self.problem.n_tasks))
+                nodes = self.problem.penalty.nodes(0, self.problem.n_tasks)
+                for row, node in zip(tree, nodes, strict=True):
+                    row[node] = 1
+                return "TreeGroupLasso", {"alpha": alpha, "tree": tree.astype(bool)}
             case Sum(first=first, second=second, ratio=ratio):
                 stem, leading, other = SUMS[type(first), type(second)]
                 strengths = {leading: alpha, other: float(alpha / ratio)}

@@ -175,15 +175,7 @@ class Fused:
         return found + self.entries * self._single.value(A)
 
     def polar(self, G):
-        """Return the smallest step whose prox is 0, from above."""
-        low, high = 0.0, self._rows.polar(G) / self.group
-        for _ in range(100):
-            middle = 0.5 * (low + high)
-            if self.prox(G, middle).any():
-                low = middle
-            else:
-                high = middle
-        return high
+        return _least_step(self, G, self._rows.polar(G) / self.group)
 
     def prox(self, V, step):
         V = np.array(V)
@@ -191,6 +183,53 @@ class Fused:
         return self._rows.prox(
             self._single.prox(V, step * self.entries), step * self.group
         )
+
+
+class Halves:
+    """``sum_v sqrt(n_v) sum_j ||A_jv||_2`` over the halves of the tasks, theirs, ....
+
+    The nodes v are all tasks, their first and second half, the halves of these, and so
+    on to the n_v = 1 single tasks.
+    """
+
+    n_blocks = 1
+
+    def nodes(self, first, last):
+        """Yield the nodes of the tasks from first to before last, children first."""
+        if last - first > 1:
+            middle = (first + last) // 2
+            yield from self.nodes(first, middle)
+            yield from self.nodes(middle, last)
+        yield slice(first, last)
+
+    def _weighted(self, n_tasks):
+        for node in self.nodes(0, n_tasks):
+            yield node, (node.stop - node.start) ** 0.5
+
+    def value(self, A):
+        rows = ((weight, A[:, v]) for v, weight in self._weighted(A.shape[1]))
+        return float(sum(w * np.linalg.norm(part, axis=1).sum() for w, part in rows))
+
+    def polar(self, G):
+        return _least_step(self, G, np.abs(G).max())
+
+    def prox(self, V, step):
+        V = np.array(V)
+        for v, weight in self._weighted(V.shape[1]):
+            V[:, v] = L21().prox(V[:, v], step * weight)
+        return V
+
+
+def _least_step(penalty, G, high):
+    """Return the smallest step whose prox of G is 0, from above; high is one."""
+    low = 0.0
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        if penalty.prox(G, middle).any():
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 class SquaredTrace:

@@ -37,6 +37,7 @@ from _board.penalties import (
     Columns,
     ElasticNet,
     Fused,
+    Halves,
     L1Linf,
     Mean,
     SquaredTrace,
@@ -251,6 +252,19 @@ def changes(k):
     return draw
 
 
+def branches(k):
+    """Coefficients with k non-zero rows, each in one half of the tasks alone."""
+
+    def draw(rng, d, n_tasks):
+        A, half = np.zeros((d, n_tasks)), n_tasks // 2
+        for j in rng.choice(d, k, replace=False):
+            first = half * rng.integers(2)
+            A[j, first : first + half] = rng.normal(size=half)
+        return A
+
+    return draw
+
+
 def along_chain(rng, d, n_tasks):
     """Coefficients that drift from one task to the next."""
     return np.cumsum(0.3 * rng.normal(size=(d, n_tasks)), axis=1)
@@ -362,6 +376,7 @@ TABLE = {
     "mean-school": (school, Mean(0.01), "squared"),
     "graph-own": (lambda: own(200, 100, 100, along_chain), Chain(0.01), "squared"),
     "fused-own": (lambda: own(100, 500, 20, changes(30)), Fused(0.5, 0.5), "squared"),
+    "tree-own": (lambda: own(100, 500, 20, branches(30)), Halves(), "squared"),
     "relationship-own": (
         lambda: own(100, 200, 50, low_rank(5)),
         SquaredTrace(),

@@ -434,23 +434,23 @@ def measure(hard):
     return [*cells, name, f"{ratio:.1f}", f"{hard.ratio:g}"], bool(met)
 
 
-def main(arguments=None):
-    """Print the table; return the exit status."""
+def main(problems, description, arguments=None):
+    """Print the table of the problems; return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Fit the hard problems; hold iterations, gaps and times to limits.",
+        description=description,
         epilog="MTLREG_DATA names the folder of the data sets.",
     )
-    names = [hard.name for hard in PROBLEMS]
+    names = [hard.name for hard in problems]
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=names, default=names
     )
     parser.add_argument("--list", action="store_true", help="say what there is")
     options = parser.parse_args(arguments)
     if options.list:
-        rows = [[hard.name, hard.shows] for hard in PROBLEMS]
+        rows = [[hard.name, hard.shows] for hard in problems]
         print(markdown(["problem", "what it shows"], rows))
         return 0
-    chosen = [hard for hard in PROBLEMS if hard.name in options.only]
+    chosen = [hard for hard in problems if hard.name in options.only]
     skipped = [h.name for h in chosen if h.needs_data and not data_is_there()]
     chosen = [hard for hard in chosen if hard.name not in skipped]
     progress, rows, missed = Progress(len(chosen)), [], 0
@@ -472,4 +472,5 @@ def data_is_there():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    what = "Fit the hard problems; hold iterations, gaps and times to limits."
+    sys.exit(main(PROBLEMS, what))

@@ -48,6 +48,8 @@ class MultiTaskRegressor(RegressorMixin, MultiTaskLinearModel):
     """
 
     _options: ClassVar[dict] = {"normalize_y": False}
+    __metadata_request__partial_fit: ClassVar = {"tasks": True}
+
     _seen = None  # the statistics of what `partial_fit` was given
 
     def _forget(self):

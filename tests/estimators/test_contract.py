@@ -319,7 +319,8 @@ def test_tags(cls):
 
 def test_tasks_are_requested_by_default(cls):
     predictions = ["decision_function", "predict_proba", "predict_log_proba"]
-    methods = ["fit", "predict", "score", *(predictions if is_classifier(cls) else [])]
+    own = predictions if is_classifier(cls) else ["partial_fit"]
+    methods = ["fit", "predict", "score", *own]
     routing = get_routing_for_object(cls())
     for method in methods:
         assert getattr(routing, method).requests["tasks"] is True

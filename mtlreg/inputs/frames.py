@@ -94,13 +94,13 @@ def read_column(X, column):
     frame = as_frame(X)
     names = None if frame is None else frame.columns
     table, shape = _as_table(X, frame)
-    return _values(table, frame, _task_position(column, names, shape[1]))
+    return _values(table, frame, task_position(column, names, shape[1]))
 
 
 def split_columns(X, frame, columns, names):
     """Labels in the task columns, the other columns, and positions of the former."""
     X, shape = _as_table(X, frame)
-    positions = [_task_position(column, names, shape[1]) for column in columns]
+    positions = [task_position(column, names, shape[1]) for column in columns]
     rest = [j for j in range(shape[1]) if j not in positions]
     if len(set(positions)) < len(positions):
         raise ValueError(
@@ -147,7 +147,7 @@ def _values(X, frame, position):
     return X[:, position]
 
 
-def _task_position(column, names, n_columns):
+def task_position(column, names, n_columns):
     if not isinstance(column, str):
         if not -n_columns <= column < n_columns:
             raise ValueError(
@@ -171,7 +171,8 @@ def _task_position(column, names, n_columns):
     close = renamed or difflib.get_close_matches(column, texts) or names[:10]
     raise ValueError(
         f"task_column={column!r} is not a column of X. Name one of its columns, for "
-        f"example {listed(close)}, or give an integer position."
+        f"example {listed(close)}, or give an integer position. If a step before drops "
+        "it, keep it there: ColumnTransformer(..., remainder='passthrough')."
     )
 
 

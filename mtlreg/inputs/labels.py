@@ -211,7 +211,9 @@ def _integer_labels(values, name):
             f"{name} holds non-integer floats such as {values[np.argmax(odd)]}: task "
             "labels must be strings, integers, booleans, categories or dates. Did a "
             "scaler or PCA swallow the task column? Keep it out of them with "
-            "ColumnTransformer(..., remainder='passthrough')."
+            "ColumnTransformer(..., remainder='passthrough'). Did a step that drops or "
+            "adds columns, such as a selector or Bagging(max_features=), take or move "
+            "it? Leave it out of X there, and pass tasks= by metadata routing."
         )
     return values.astype(np.int64)
 

@@ -1,5 +1,6 @@
 """What sharing does: whether it helps, and which tasks are alike."""
 
+from mtlreg.inspection.importance import feature_importance
 from mtlreg.inspection.relatedness import (
     PoolabilityTest,
     TaskSimilarity,
@@ -18,6 +19,7 @@ __all__ = [
     "TransferReport",
     "between_task_share",
     "effective_rank",
+    "feature_importance",
     "outlier_scores",
     "poolability_test",
     "task_similarity",

@@ -12,5 +12,6 @@ pytest_collect_file = Sybil(
         "docs/database.md",
         "docs/new_tasks.md",
         "docs/seeing.md",
+        "docs/workflows.md",
     ],
 ).pytest()

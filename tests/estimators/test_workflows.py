@@ -1,5 +1,7 @@
 """What people do with estimators: pipelines, searches, inspection, routing."""
 
+import pathlib
+import re
 import warnings
 
 import numpy as np
@@ -38,9 +40,55 @@ from tests.estimators.cases import (
     is_classifier,
     school_table,
 )
+from tests.estimators.forms import form
+from tests.estimators.tools import TOOLS
 
 FOLDS = KFold(5, shuffle=True, random_state=0)
 ALPHAS = [0.01, 0.1, 1.0, 10.0]
+PAGE = (pathlib.Path(__file__).parents[2] / "docs" / "workflows.md").read_text()
+FORMS = ["name", "position", "tasks=", "2-D y"]
+
+
+def read_page():
+    """What the page says of every tool by form, and the errors behind its letters."""
+    lines = [
+        line.strip("| ").split(" | ") for line in PAGE.split("\n") if line[:1] == "|"
+    ]
+    (_, *forms), _, *rows = lines
+    assert [name.strip("`") for name in forms] == FORMS
+    errors = dict(re.findall(r"^- \*\*(\w)\*\* `(.*?)`", PAGE, re.MULTILINE))
+    return {tool: dict(zip(FORMS, cells, strict=True)) for tool, *cells in rows}, errors
+
+
+CELLS, ERRORS = read_page()
+
+
+def test_the_page_has_every_tool():
+    assert list(CELLS) == list(TOOLS)
+    letters = {cell[4:] for row in CELLS.values() for cell in row.values()}
+    assert letters >= set(ERRORS)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:X does not have valid feature names:UserWarning",
+    "ignore:X has feature names:UserWarning",
+)
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_tools(tool, name):
+    use, kind = TOOLS[tool]
+    cell, data = CELLS[tool][name], form(name, kind)
+    with config_context(enable_metadata_routing=name == "tasks="):
+        if cell.startswith("no, "):
+            with pytest.raises(Exception, match=re.escape(ERRORS[cell[4:]])):
+                use(data)
+            return
+        found, expected = (np.asarray(values) for values in use(data))
+    assert cell.startswith("yes")
+    if found.dtype == object:
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 @pytest.fixture(params=["pandas", "polars"])

@@ -28,8 +28,15 @@ def _read_options(argv):
     add = report.add_argument
     path = pathlib.Path
     add("--table", metavar="FILE", type=path, required=True, help="CSV or Parquet")
-    add("--target", metavar="COL", required=True, help="numbers, or two classes")
-    add("--task", metavar="COL", required=True, help="which task a row belongs to")
+    add(
+        "--target",
+        metavar="COL",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="numbers, or two classes; several are a task each, and may have gaps",
+    )
+    add("--task", metavar="COL", help="which task a row belongs to, of one target")
     add("--drop", metavar="COL", nargs="+", default=[], help="columns to leave out")
     for name, default, text in [
         ("out", path("report.html"), "where the page goes"),
@@ -46,6 +53,11 @@ def _read_options(argv):
     for name, least in (("folds", 2), ("repeats", 1), ("strengths", 2)):
         if (given := getattr(options, name)) < least:
             report.error(f"--{name} must be at least {least}, got {given}")
+    if (options.task is None) == (len(options.target) == 1):
+        report.error(
+            "name --task and one --target, or several --target columns that are a task "
+            "each"
+        )
     return report, options
 
 
@@ -74,7 +86,7 @@ def _report(options):
     mpl.use("Agg")
     frame = read_file(options.table, read_frame)
     frame = frame.drop(columns=present(frame, options.drop))
-    table = make_table(options.table.stem, frame, [options.target], options.task, False)
+    table = make_table(options.table.stem, frame, options.target, options.task, False)
     with progress(n_steps()) as announce:
         findings = examine(
             table,

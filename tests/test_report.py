@@ -2,7 +2,7 @@
 
 import re
 import sys
-from html import unescape
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -77,6 +77,22 @@ class Page(HTMLParser):
         assert self.open.pop()[0] == tag
 
 
+def report(*arguments):
+    """Return the findings and the page of a run; the first file is the table."""
+    caught = []
+
+    def examine(*args, **options):
+        caught.append(original(*args, **options))
+        return caught[-1]
+
+    original = findings.examine
+    out = arguments[1].parent / "page.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings, "examine", examine)
+        main(["report", *map(str, arguments), "--out", str(out), *SMALL])
+    return caught[0], out.read_text(encoding="utf-8")
+
+
 @pytest.fixture(
     scope="module", params=[("sales", "sales.csv"), ("bought", "sales.parquet")]
 )
@@ -85,19 +101,8 @@ def made(request, tmp_path_factory):
     target, name = request.param
     folder = tmp_path_factory.mktemp("report")
     frame = sales().drop(columns={"sales", "bought"} - {target})
-    path, out = write(frame, folder / name), folder / "page.html"
-    caught = []
-
-    def examine(*args, **options):
-        caught.append(original(*args, **options))
-        return caught[-1]
-
-    original = findings.examine
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(findings, "examine", examine)
-        arguments = ["--table", path, "--target", target, "--task", "store"]
-        main(["report", *map(str, arguments), "--out", str(out), *SMALL])
-    return caught[0], out.read_text(encoding="utf-8"), path
+    path = write(frame, folder / name)
+    return *report("--table", path, "--target", target, "--task", "store"), path
 
 
 def test_the_page_stands_alone(made):
@@ -131,19 +136,58 @@ def test_the_page_says_what_the_data_are(made):
 @pytest.mark.filterwarnings("ignore:the target has one class only")
 def test_the_code_of_the_page_makes_the_best_fit(made):
     found, text, path = made
+    rows = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    rows = rows[rows["store"].notna() & rows[found.table.target].notna()]
+    assert_makes_the_best_fit(text, found, rows)
+
+
+def assert_makes_the_best_fit(text, found, rows):
+    """Assert that the code of a page predicts raw rows as its best fit does."""
     (code,) = re.findall("<pre><code>(.*?)</code></pre>", text, re.DOTALL)
     names = {}
     exec(unescape(code), names)
     model, best = names["model"], found.fits[found.best]
-    rows = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    rows = rows[rows["store"].notna() & rows[found.table.target].notna()]
     method = "decision_function" if found.table.classifier else "predict"
     expected = getattr(best, method)(found.table.X)
     # both are within tol of the optimum, of which the square bounds the distance
     atol = np.sqrt(best[-1].tol) * np.std(expected)
     np.testing.assert_allclose(getattr(model, method)(rows), expected, atol=atol)
+    np.testing.assert_array_equal(model[-1].tasks_, best[-1].tasks_)
     if found.table.classifier:
-        assert set(model.predict(rows)) <= {"yes", "no"}
+        assert set(model.predict(rows).ravel()) <= {"yes", "no"}
+
+
+def wide():
+    """A target for each of two shops, with gaps, and a row without any."""
+    frame = sales().drop(columns=["store", "bought"])
+    frame["other"] = frame["sales"] + np.random.default_rng(1).normal(size=len(frame))
+    frame.loc[::5, "other"] = np.nan
+    frame.loc[3, ["sales", "other"]] = np.nan
+    return frame.rename(columns={"sales": "shop <1>"})
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_several_targets_are_the_tasks(tmp_path, monkeypatch, classes):
+    monkeypatch.setattr(findings, "SHARES", {"GroupLasso": "their features"})
+    frame, names = wide(), ["shop <1>", "other"]
+    if classes:
+        signs = frame[names].gt(0).replace({True: "yes", False: "no"})
+        frame[names] = signs.where(frame[names].notna())
+    path = write(frame, tmp_path / "wide.csv")
+    targets = ["--target", names[0], "--target", names[1]]
+    found, text = report("--table", path, *targets)
+    assert Page(text).found.count("img") == 3
+    said = unescape(text)
+    assert "<h1>2 targets: does sharing help?</h1>" in text
+    counts = frame[names].notna().sum()
+    assert f"35 rows of 2 tasks, {counts.min()} to {counts.max()} rows each" in said
+    assert f"The targets hold {'two classes' if classes else 'numbers'}" in said
+    assert "nan" not in re.sub("base64,[^']*", "", text).replace("NaN", "")
+    for name, count in counts.items():
+        assert f"<td>{escape(name)}</td><td>{count}</td>" in text
+    assert ("share of yes" in said) == classes
+    assert found.fits[found.best][-1].tasks_.tolist() == names
+    assert_makes_the_best_fit(text, found, pd.read_csv(path))
 
 
 def test_models_have_the_folds_of_the_baselines(made):
@@ -197,6 +241,9 @@ def test_refused_tables(tmp_path, capsys, change, message):
         ({"--target": "weight"}, "no column ['weight']; there are ['store', "),
         ({"--task": "city"}, "no column ['city']"),
         ({"--task": "sales"}, "'sales' is the target and the task"),
+        ({"--task": None}, "name --task and one --target, or several --target"),
+        ({"--folds": "2 --target price"}, "name --task and one --target, or several"),
+        ({"--task": None, "--drop": "day --target sales"}, "is named twice: ['sales'"),
         ({"--drop": "city"}, "no column ['city']"),
         ({"--folds": 1}, "--folds must be at least 2, got 1"),
         ({"--out": "no/page.html"}, "no such folder: no; create it"),
@@ -206,9 +253,8 @@ def test_refused_tables(tmp_path, capsys, change, message):
 def test_refused_arguments(tmp_path, capsys, change, message):
     path = write(sales(), tmp_path / "sales.csv")
     given = {"--table": path, "--target": "sales", "--task": "store"} | change
-    assert message in refused(
-        capsys, *(text for pair in given.items() for text in pair)
-    )
+    given = [(name, *str(value).split(" ")) for name, value in given.items() if value]
+    assert message in refused(capsys, *(text for words in given for text in words))
 
 
 @pytest.mark.parametrize("name", ["pandas", "matplotlib"])

@@ -5,7 +5,6 @@ import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
@@ -91,20 +90,21 @@ def examine(table, *, folds, n_repeats, n_strengths, tol, seed, announce):
     """
     if table.n_tasks < 2:
         raise ValueError(
-            f"column {table.task_column!r} has one task only: there is nothing to "
-            f"share. Name another --task"
+            f"{table.tasks_from} has one task only: there is nothing to share. Name "
+            f"another --task"
         )
     if table.sizes.max() < folds:
         raise ValueError(
-            f"no task of column {table.task_column!r} has {folds} rows, one for each "
-            f"of the folds: the largest has {table.sizes.max()}. Use fewer --folds, or "
-            f"another --task"
+            f"no task of {table.tasks_from} has {folds} rows, one for each of the "
+            f"folds: the largest has {table.sizes.max()}. Use fewer --folds, or other "
+            f"tasks"
         )
-    if not (pd.Series(table.y).groupby(table.codes).nunique() > 1).any():
+    if not (table.by_task().nunique() > 1).any():
         raise ValueError(
-            f"the target {table.target!r} does not vary inside any task of column "
-            f"{table.task_column!r}: name another --target or --task"
+            f"the target {table.target!r} does not vary inside any task of "
+            f"{table.tasks_from}: name another --target or --task"
         )
+    X, y = table.X, table.named_targets()
     reports, fits, caveats = {}, {}, []
     for stem in SHARES:
         model = search(table, stem, n_strengths, tol)
@@ -112,8 +112,8 @@ def examine(table, *, folds, n_repeats, n_strengths, tol, seed, announce):
         with noting(caveats):
             reports[stem] = transfer_report(
                 model,
-                table.X,
-                table.y,
+                X,
+                y,
                 cv=folds,
                 n_repeats=n_repeats,
                 random_state=seed,
@@ -122,7 +122,7 @@ def examine(table, *, folds, n_repeats, n_strengths, tol, seed, announce):
             )
         announce(f"{stem}: fit to all rows")
         with noting(caveats, f"{stem}: ", ConvergenceWarning):
-            fits[stem] = model.fit(table.X, table.y)
+            fits[stem] = model.fit(X, y)
     first = next(iter(reports.values()))
     reports = {
         stem: replace(

@@ -62,7 +62,8 @@ def page(findings, path):
     """Return the page of findings on the table of a file."""
     table, best = findings.table, findings.best
     fit, report = findings.fits[best], findings.reports[best]
-    title = f"{table.target} by {table.task_column}: does sharing help?"
+    by = "" if table.task_column is None else f" by {table.task_column}"
+    title = f"{table.target}{by}: does sharing help?"
     parts = [
         f"<p>{escape(_verdict(findings))}</p>",
         "<h2>The data</h2>",
@@ -116,10 +117,11 @@ def _data(table, path):
     low, high = table.sizes.min(), table.sizes.max()
     rows = f"{low} rows" if low == high else f"{low} to {high} rows"
     what = "two classes" if table.classifier else "numbers"
+    holder = "The target holds" if len(table.targets) == 1 else "The targets hold"
     yield (
         f"<p>{escape(path.name)}: {len(table.y)} rows of {table.n_tasks} tasks, "
         f"{rows} each (median {np.median(table.sizes):g}), with "
-        f"{table.n_features} features. The target holds {what}.</p>"
+        f"{table.n_features} features. {holder} {what}.</p>"
     )
     if table.notes:
         notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
@@ -138,8 +140,8 @@ def _data(table, path):
     ]
     yield _table(["feature", "kind", "values", "missing"], rows)
     yield _more(len(names), "features")
-    rows = pd.Series(table.y).groupby(table.X[table.task_column].to_numpy())
-    told = rows.agg(["size", "mean", "std"]).sort_values("size", kind="stable")
+    told = table.by_task().agg(["size", "mean", "std"])
+    told = told.sort_values("size", kind="stable")
     header = ["task", "rows", "mean target", "deviation"]
     if table.classifier:
         header = ["task", "rows", f"share of {_second_class(table)}"]
@@ -188,8 +190,7 @@ def _scores(findings):
     ]
     header = ["model", "strengths that it chooses on all rows"]
     yield _table(header, chosen, best=findings.best)
-    constant = pd.Series(table.y).groupby(table.codes).nunique() == 1
-    if count := int(constant.sum()):
+    if count := int((table.by_task().nunique() == 1).sum()):
         yield (
             f"<p class='small'>{count} of {table.n_tasks} tasks have no score: their "
             f"target does not vary.</p>"
@@ -199,11 +200,14 @@ def _scores(findings):
 
 
 def _second_class(table):
-    """Return the class that has the code 1."""
-    values = table.frame[table.target]
-    if not pd.api.types.is_numeric_dtype(values):
-        values = values.astype(object).map(str)
-    return values.max()
+    """Return the class that has the code 1, if it is the same in all targets."""
+    found = set()
+    for name in table.targets:
+        values = table.frame[name].dropna()
+        if not pd.api.types.is_numeric_dtype(values):
+            values = values.astype(object).map(str)
+        found.add(values.max())
+    return found.pop() if len(found) == 1 else "the second class"
 
 
 def _table(header, rows, best=None):

@@ -95,8 +95,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import {classes}
 
 frame = pd.{reader}({path!r})
-frame = frame.dropna(subset={needed!r})
-
+{rows}
 {columns}
 {functions}
 
@@ -104,13 +103,11 @@ model = make_pipeline(
     ColumnTransformer(
         [
 {steps}
-            ("task", "passthrough", [{task!r}]),
         ],
         verbose_feature_names_out=False,
     ).set_output(transform="pandas"),
     {estimator}(
 {parameters}
-        task_column={task!r},
     ),
 )
 model.fit(frame, frame[{target!r}])
@@ -155,27 +152,33 @@ def code(table, path, model):
         _STEP.format(name=name, parts=indent(_PARTS[name], 8 * " ")) for name in columns
     ]
     parameters = strengths(model) | {"tol": model.tol}
+    parameters = {name: _number(value) for name, value in parameters.items()}
+    targets, rows = list(table.targets), ""
+    if table.task_column is not None:
+        steps.append(f'("task", "passthrough", [{table.task_column!r}]),')
+        parameters["task_column"] = repr(table.task_column)
+        (targets,) = table.targets
+        rows = f"frame = frame.dropna(subset={[table.task_column, targets]!r})\n"
     return _CODE.format(
         estimator=type(model)._model_class.__name__,
         classes=", ".join([*functions, "StandardScaler"]),
         reader="read_parquet" if path.suffix in PARQUET else "read_csv",
         path=str(path),
-        needed=[table.task_column, table.target],
+        rows=rows,
         columns="\n".join(_assigned(*column) for column in columns.items()),
         functions=_DAYS * ("dates" in columns) + _TEXT * ("categories" in columns),
         steps=indent("\n".join(steps), 12 * " "),
-        task=table.task_column,
         parameters="\n".join(
-            f"        {name}={_number(value)}," for name, value in parameters.items()
+            f"        {name}={value}," for name, value in parameters.items()
         ),
-        target=table.target,
+        target=targets,
     )
 
 
 def kinds(table):
     """Return the names of the features that were read as each kind of column."""
     found = {"numbers": [], "dates": [], "categories": []}
-    for name in table.X.columns.drop(table.task_column):
+    for name in table.X.columns.drop([table.task_column] * bool(table.task_column)):
         if pd.api.types.is_numeric_dtype(table.frame[name]):
             found["numbers"].append(name)
         elif pd.api.types.is_numeric_dtype(table.X[name]):

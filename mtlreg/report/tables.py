@@ -33,6 +33,8 @@ class Table:
         What was done to the columns, a sentence each.
     frame : DataFrame of n_rows rows, or None
         The columns as they were read, the target and those left out too.
+    targets : tuple of str
+        Columns of the frame that y was made of.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Table:
     about: str = ""
     notes: tuple[str, ...] = ()
     frame: pd.DataFrame | None = None
+    targets: tuple[str, ...] = ()
 
     @cached_property
     def codes(self):
@@ -66,6 +69,24 @@ class Table:
     @property
     def n_features(self):
         return self.X.shape[1] - (self.task_column is not None)
+
+    @property
+    def tasks_from(self):
+        """What says the tasks, for the reader."""
+        if self.task_column is None:
+            return "the targets"
+        return f"column {self.task_column!r}"
+
+    def named_targets(self):
+        """Return y, with the names of its columns where it has several."""
+        return pd.DataFrame(self.y, columns=self.targets) if self.y.ndim > 1 else self.y
+
+    def by_task(self):
+        """Return the targets that are observed, grouped by task."""
+        if self.task_column is not None:
+            return pd.Series(self.y).groupby(self.X[self.task_column].to_numpy())
+        cells = self.named_targets().melt().dropna()
+        return cells.groupby("variable", sort=False)["value"]
 
     @property
     def sign(self):
@@ -105,6 +126,8 @@ def make_table(name, frame, targets, task, classes, about=""):
         raise ValueError(
             f"column {task!r} is the target and the task: name two columns"
         )
+    if len(set(targets)) < len(targets):
+        raise ValueError(f"a target is named twice: {targets}")
     if len(targets) > 1 and task:
         raise ValueError(
             "several targets are the tasks: leave either them or --task out"
@@ -120,7 +143,9 @@ def make_table(name, frame, targets, task, classes, about=""):
     features = read_features(frame.drop(columns=[*targets, *labels]), notes)
     X = features.join(frame[labels])
     target = targets[0] if len(targets) == 1 else f"{len(targets)} targets"
-    return Table(name, X, y, task, classifier, target, about, tuple(notes), frame)
+    return Table(
+        name, X, y, task, classifier, target, about, tuple(notes), frame, tuple(targets)
+    )
 
 
 def read_target(targets, task, classes):

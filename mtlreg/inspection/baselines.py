@@ -1,6 +1,7 @@
 """What one would use without sharing: a fit for each task, and one fit for all."""
 
 import functools
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -18,9 +19,15 @@ from mtlreg.inputs.read import read_rows
 _RIDGE = {"ratios": [1.0], "intercept_ratios": [0.0]}
 
 
-def independent(classifier, task_column):
+def independent(classifier, task_column, grid):
     """Return a ridge (logistic) regression for each task, of one strength."""
-    return _ridge(classifier, task_column=task_column)
+    return _ridge(classifier, task_column=task_column, **grid)
+
+
+def grid_of(search):
+    """Return how many strengths and folds a search has, for those of its baselines."""
+    given = {name: getattr(search, name, None) for name in ("alphas", "cv")}
+    return {name: n for name, n in given.items() if isinstance(n, Integral)}
 
 
 def _ridge(classifier, **options):
@@ -37,14 +44,17 @@ class Pooled(BaseEstimator):
     classifier : bool
     task_column : str, int or None
         As of the estimators of mtlreg.
+    grid : dict
+        See `grid_of`.
     dummies : bool
         Whether every task has a column of zeros and ones, with a coefficient that the
         ridge shrinks as any other.
     """
 
-    def __init__(self, classifier, task_column=None, dummies=False):
+    def __init__(self, classifier, task_column, grid, dummies=False):
         self.classifier = classifier
         self.task_column = task_column
+        self.grid = grid
         self.dummies = dummies
 
     def fit(self, X, y, *, tasks=None):
@@ -59,7 +69,8 @@ class Pooled(BaseEstimator):
         else:
             self.tasks_ = unique_labels(labels)
             codes, self.n_tasks_ = encode(labels, self.tasks_), len(self.tasks_)
-        self.model_ = _ridge(self.classifier).fit(self._columns(X, codes), y)
+        model = _ridge(self.classifier, **self.grid)
+        self.model_ = model.fit(self._columns(X, codes), y)
         return self
 
     def _columns(self, X, codes):

@@ -19,7 +19,7 @@ from mtlreg.inputs.labels import (
     unique_labels,
 )
 from mtlreg.inputs.targets import read_numbers
-from mtlreg.inspection.baselines import BASELINES, in_place_of, last_of
+from mtlreg.inspection.baselines import BASELINES, grid_of, in_place_of, last_of
 from mtlreg.inspection.transfer_gains import TransferReport, mean_known
 from mtlreg.model_selection import TaskKFold
 
@@ -47,8 +47,9 @@ def transfer_report(
     error or the log loss, over that of the best constant of the task. So the score is
     R2, or D2 (McFadden's) of a classifier, and the gain of a task is the difference of
     two scores. The baselines choose their strength by `MeanRegularizedRegressorCV` or
-    its twin inside each training part, as a search that is given does; an estimator
-    without a search is fitted as it is.
+    its twin inside each training part, as a search that is given does, of as many
+    strengths by as many folds where ``alphas`` and ``cv`` of it are numbers; an
+    estimator without a search is fitted as it is.
 
     The standard error of a gain over the K splits is that of Nadeau and Bengio [1]_,
     ``sqrt((1/K + n_test / n_train) var(gain))``, since the training parts overlap; a
@@ -116,9 +117,9 @@ def transfer_report(
         raise ValueError(f"level must be between 0 and 1, got {level!r}")
     classifier = is_classifier(last_of(estimator))
     column = getattr(last_of(estimator), "task_column", None)
-    models = {"model": estimator}
+    models, grid = {"model": estimator}, grid_of(last_of(estimator))
     for name in names:
-        baseline = BASELINES[name](classifier, column)
+        baseline = BASELINES[name](classifier, column, grid)
         models[name] = in_place_of(estimator, baseline)
     splits = list(_splits(table, cv, n_repeats, random_state))
     if len(splits) < 2:

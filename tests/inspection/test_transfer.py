@@ -83,6 +83,18 @@ def test_standard_errors_are_those_of_nadeau_and_bengio():
         report.gains("pooled")
 
 
+def test_baselines_choose_from_as_many_strengths_in_as_many_folds():
+    data = table()
+    ridge = MeanRegularizedRegressorCV(
+        alphas=4, cv=3, ratios=[1.0], intercept_ratios=[0.0]
+    )
+    report = transfer_report(
+        ridge, data.X, data.y, tasks=data.tasks, baselines="independent", n_repeats=1
+    )
+    losses = report.losses
+    np.testing.assert_array_equal(losses["model"], losses["independent"])
+
+
 def test_flags_hold_the_false_discovery_rate():
     rng = np.random.default_rng(1)
     losses = {"independent": 1.0 + 0.02 * rng.normal(size=(10, 40))}
@@ -149,6 +161,7 @@ def test_pipelines():
         MeanRegularizedRegressor(task_column="task"), {"alpha": [0.1, 1.0]}, cv=2
     )
     found = transfer_report(grid, twice, data.y, n_repeats=1, cv=2)
+    plain = transfer_report(grid.estimator, twice, data.y, n_repeats=1, cv=2)
     np.testing.assert_allclose(found.losses["pooled"], plain.losses["pooled"])
 
 

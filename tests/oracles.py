@@ -256,14 +256,6 @@ def _squared_trace_conjugate(penalty, G):
     return np.linalg.svd(G, compute_uv=False)[0] ** 2 / (2 * penalty.alpha)
 
 
-def _column_l2(penalty, A):
-    return penalty.alpha * sum(cp.norm2(A[:, t]) for t in range(A.shape[1]))
-
-
-def _column_l2_polar(penalty, G):
-    return max(np.linalg.norm(column) for column in G.T) / penalty.alpha
-
-
 def _n_clusters(penalty, n_tasks):
     if penalty.n_clusters is None:
         return max(1, round(n_tasks**0.5))
@@ -512,7 +504,9 @@ PENALTY_ORACLES = {
     # the other block of a sum: see `tests.problems.WEIGHTED_CASES`
     "consensus": PenaltyOracle(shared_oracles.consensus, lambda penalty, G: 0.0, {}),
     "column_l2": PenaltyOracle(
-        _column_l2, _column_l2_polar, {"columns": ColumnL2(1.1)}
+        shared_oracles.column_l2,
+        shared_oracles.column_l2_polar,
+        {"columns": ColumnL2(1.1)},
     ),
     "squared_cluster": PenaltyOracle(
         _cluster,
@@ -617,6 +611,8 @@ def value(penalty, A):
         return sum(dirty_row(penalty, row)[0] for row in np.abs(A))
     if type(penalty) is PENALTIES["consensus"]:
         return shared_oracles.consensus_value(A)
+    if type(penalty) is PENALTIES["column_l2"]:
+        return shared_oracles.column_l2_value(penalty, A)
     if type(penalty) is PENALTIES["common_deviation"]:
         return shared_oracles.common_deviation_value(penalty, A)
     if type(penalty) is PENALTIES["squared_cluster"]:

@@ -77,9 +77,16 @@ WEIGHTED_CASES = {
         ("0-graph", GraphRegularization(0.3, PAIR), FREE, {}),
     ]
 }
+# of four features in three tasks, the last of which sees two directions
+ROOTS = np.random.default_rng(0).normal(size=(3, 6, 4))
+ROOTS[2, 2:] = 0.0
+IN_METRIC = ColumnL2(0.7, ROOTS.swapaxes(1, 2) @ ROOTS)
 WEIGHTED_CASES |= {
     "robust-mean": InfimalSum(Consensus(), ColumnL2(0.7)),
     "robust-mean-ridge": InfimalSum(Consensus(), ColumnL2(0.7), ridge=0.2),
+    "metric": IN_METRIC,
+    "robust-mean-metric": InfimalSum(Consensus(), IN_METRIC),
+    "robust-mean-metric-ridge": InfimalSum(Consensus(), IN_METRIC, ridge=0.2),
 }
 TIED_CASES = {
     "l1-chain": Tied(L1(0.7), GraphRegularization(0.5, CHAIN)),

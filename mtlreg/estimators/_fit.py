@@ -12,7 +12,7 @@ from mtlreg.estimators._checks import (
     numbers_of_tasks,
 )
 from mtlreg.inputs.read import keep_tasks
-from mtlreg.penalties.learning import learned, learns, single_tasks
+from mtlreg.penalties.learning import Training, learned, learns, single_tasks
 from mtlreg.problem.data import Cells
 from mtlreg.problem.problem import Problem
 from mtlreg.problem.rows import append_ones, scale_columns
@@ -175,17 +175,23 @@ class Fit:
 
     def _pose(self, model, penalty, problem):
         if learns(penalty):
-            penalty = self._learned(model, penalty, problem)
+            training = self._training(model, penalty, problem)
+            penalty = learned(penalty, training)
             problem = problem.with_penalty(self._of_kept(penalty))
         self.model, self._penalty, self.problem = model, penalty, problem
         self.solver = self._solver()
 
-    def _learned(self, model, penalty, problem):
-        """Return the penalty with what fits of single tasks say."""
-        alone = single_tasks(float(np.mean(problem.square_norms)))
-        self.model, problem = model, problem.with_penalty(alone)
-        A = self._solver_of("auto", problem).solve(problem).A
-        return learned(penalty, self._of_kept(penalty).inside(A), self.kept)
+    def _training(self, model, penalty, problem):
+        """Return what the penalty may learn of the rows."""
+        self.model = model
+
+        def coefficients():
+            alone = single_tasks(float(np.mean(problem.square_norms)))
+            posed = problem.with_penalty(alone)
+            A = self._solver_of("auto", posed).solve(posed).A
+            return self._of_kept(penalty).inside(A)
+
+        return Training(self.kept, coefficients, problem.spectra)
 
     def _of_kept(self, penalty):
         return penalty if self.kept.all() else penalty.restrict(tasks=self.kept)

@@ -1,8 +1,31 @@
-"""Penalties that learn something of fits of single tasks before they are used."""
+"""Penalties that learn something of the rows of a fit before they are used."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mtlreg.penalties.mean import MeanRegularization
+
+
+@dataclass(frozen=True)
+class Training:
+    """What there is to learn of the rows of a fit, each on demand.
+
+    Attributes
+    ----------
+    kept : ndarray of bool, shape (n_tasks,)
+        The tasks that have something to say.
+    coefficients : callable
+        Returns those of each of these by itself, (n_features, n_kept).
+    spectra : callable
+        Returns the eigenvalues, (n_kept, n_features), and eigenvectors of the Gram
+        matrix of a row of each, as `TaskMetrics.of_spectra` takes them.
+    """
+
+    kept: np.ndarray
+    coefficients: Callable
+    spectra: Callable
 
 
 def learns(penalty):
@@ -22,19 +45,16 @@ def single_tasks(curvature):
     return MeanRegularization(ridge, ridge)
 
 
-def learned(penalty, A, kept):
+def learned(penalty, training):
     """Return the penalty with what there is to learn.
 
     Parameters
     ----------
     penalty : Penalty
         Of all tasks.
-    A : ndarray of shape (n_features, n_kept)
-        The coefficients of each task by itself.
-    kept : ndarray of bool, shape (n_tasks,)
-        The tasks that have such.
+    training : Training
     """
     if penalty.learns:
-        return penalty.learned(A, kept)
-    parts = {n: learned(p, A, kept) for n, p in penalty._penalties() if learns(p)}
+        return penalty.learned(training)
+    parts = {n: learned(p, training) for n, p in penalty._penalties() if learns(p)}
     return replace(penalty, **parts) if parts else penalty

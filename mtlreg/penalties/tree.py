@@ -382,9 +382,10 @@ class TreeGroup(RowPenalty):
     def learns(self):
         return self.ward and self.groups is None
 
-    def learned(self, A, kept):
+    def learned(self, training):
         """As `mtlreg.penalties.learning.learned`."""
-        return replace(self, groups=ward_groups(A, kept))
+        groups = ward_groups(training.coefficients(), training.kept)
+        return replace(self, groups=groups)
 
     def attributes(self, A, blocks):
         groups = flat_groups(A.shape[1]) if self.groups is None else self.groups

@@ -188,6 +188,10 @@ class Problem:
         squares = squares if squares.strides[1] else squares[:, :1]
         return np.sqrt(squares.max(axis=1))
 
+    def spectra(self):
+        """Return eigenvalues and vectors of the H_t over c_t, see `Statistics`."""
+        return self.term.spectra(self._task_scale)
+
     @property
     def is_null(self):
         """Whether A = 0, or the null model, is the optimum."""
@@ -261,8 +265,7 @@ class Problem:
 
     def gap_target(self, tol):
         """Return the gap to stop at: ``tol F0``, but nothing below the rounding."""
-        if self.dtype == np.float32:
-            tol = max(tol, _FLOAT32_TOL)
+        tol = max(tol, _FLOAT32_TOL) if self.dtype == np.float32 else tol
         return max(tol * self.null_value, 16 * _EPS * self.scale)
 
     def objective(self, A, Z=None):
@@ -415,10 +418,8 @@ class StatisticsProblem(Problem):
     ):
         self.loss = Squared()
         self.dtype, self.scale = np.dtype(dtype), scale
-        self.term, self._value_at_zero = (
-            StatisticsTerm(statistics, null_value),
-            null_value,
-        )
+        self.term = StatisticsTerm(statistics, null_value)
+        self._value_at_zero = null_value
         self.square_norms = square_norms
         d, n_tasks = square_norms.shape
         self.work = largest_product(d, d, n_tasks)

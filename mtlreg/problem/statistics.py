@@ -12,6 +12,7 @@ from mtlreg.problem import costs
 from mtlreg.problem.rows import equal_tasks, nonzero_rows, squares_of
 
 _EPS = np.finfo(np.float64).eps
+_CLEAR = 1e-10  # of the largest eigenvalue, what is no rounding of features of one size
 
 
 @njit
@@ -171,6 +172,26 @@ class Statistics:
         # the rounding of a zero would count where a strength is as small
         rounding = 10 * values.shape[1] * _EPS * values.max(axis=1, keepdims=True)
         return np.where(values > rounding, values, 0.0), vectors, moments
+
+    def spectra_over(self, scale):
+        """Return the eigenvalues and vectors of `spectra`, of the H_t over numbers.
+
+        Raises
+        ------
+        ValueError
+            Where features of one size would have more eigenvalues.
+        """
+        values, vectors, _ = self.spectra
+        sizes = np.sqrt(np.mean(self.diagonal(), axis=1))
+        alike, *_ = self.in_units(np.where(sizes > 0, sizes, 1.0)).spectra
+        clear = alike > _CLEAR * alike.max(axis=1, keepdims=True)
+        if np.any(np.sum(clear, axis=1) > np.sum(values > 0, axis=1)):
+            raise ValueError(
+                f"features are of such unlike sizes, from {sizes[sizes > 0].min():.2g} "
+                f"to {sizes.max():.2g}, that the smaller are rounding in the metric of "
+                f"the design: standardise them, or use metric='identity'"
+            )
+        return values / scale[:, None], vectors
 
     def mean(self):
         """Return the mean of the H_t, (n_features, n_features)."""

@@ -15,6 +15,8 @@ from mtlreg.problem.curvature import (
     spectrum,
 )
 from mtlreg.problem.design import make_design
+from mtlreg.problem.memory import check_room
+from mtlreg.problem.statistics import Statistics
 
 _EPS = np.finfo(np.float64).eps
 _STEPS = 3  # of Newton's method by which intercepts are followed
@@ -199,6 +201,16 @@ class DataTerm:
         weight = None if self.loss.quadratic else self._bends(Z)
         return compressed_grams(self.design, U, weight)
 
+    def spectra(self, scale):
+        """Return eigenvalues and vectors of the H_t over numbers, see `Statistics`."""
+        return self._statistics.spectra_over(scale)
+
+    @cached_property
+    def _statistics(self):
+        shape = self.design.n_features, self.design.n_tasks
+        check_room(*shape[::-1])
+        return Statistics.of_design(self.design, np.zeros(shape))
+
     def shifted_inverse(self, R, shift, Z):
         """Return the inverse of ``P -> H(P R') R + shift P`` with H the Hessian at Z.
 
@@ -280,6 +292,10 @@ class StatisticsTerm:
     def compressed_hessian(self, U, Z):
         """As in `DataTerm`, whatever Z."""
         return self.statistics.compressed(U)
+
+    def spectra(self, scale):
+        """As in `DataTerm`."""
+        return self.statistics.spectra_over(scale)
 
     def shifted_inverse(self, R, shift, Z):
         """As in `DataTerm`."""

@@ -225,6 +225,12 @@ class ChunkedProblem(Problem):
         G = visit.part.cross - self._dual_move(visit, model)[1]
         return NullModel(self.value(visit), G, shift, None, None)
 
+    def spectra(self):
+        # at A = 0 the rows of a task bend alike: over their sum these are weights
+        part = self._visit(np.zeros(self.shape), self._constant)[0].part
+        ones = np.ones(len(part.weight))
+        return part.problem(self.penalty, ones, self.dtype).spectra()
+
     def _dual_move(self, visit, model):
         """Return the move to the optimum of a model over what nothing penalises.
 

@@ -8,6 +8,7 @@ import pytest
 from mtlreg.penalties import (
     L1,
     L21,
+    ColumnL2,
     Dirty,
     InfimalSum,
     MeanRegularization,
@@ -20,11 +21,17 @@ from tests.penalties.matrices import matrix, parts_of
 from tests.penalties.test_faces import CASES as ROW_GAUGES
 from tests.problems import PENALTY_CASES
 
+# of nine features in five tasks: one sees two directions, and one sees nothing
+ROOTS = np.random.default_rng(0).normal(size=(5, 12, 9))
+ROOTS[1, 2:], ROOTS[3] = 0.0, 0.0
+IN_METRIC = ColumnL2(1.1, ROOTS.swapaxes(1, 2) @ ROOTS)
 CASES = ROW_GAUGES | {
     "sum-linf": PENALTY_CASES["sum-linf"],
     "sum-trace": PENALTY_CASES["sum-trace"],
     "columns": PENALTY_CASES["columns"],
     "sum-columns": PENALTY_CASES["sum-columns"],
+    "metric": IN_METRIC,
+    "sum-metric": InfimalSum(TraceNorm(1.0), IN_METRIC),
     "ridge-trace": PENALTY_CASES["ridge-trace"],
     "squared-trace": PENALTY_CASES["squared-trace"],
     "ridge-squared": PENALTY_CASES["ridge-squared"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtlreg.penalties import L1, L21, TreeGroup, Weighted
-from mtlreg.penalties.learning import learned, learns
+from mtlreg.penalties.learning import Training, learned, learns
 from mtlreg.penalties.tree import flat_groups, ward_groups
 from tests import oracles
 from tests.penalties.matrices import matrix
@@ -130,7 +130,7 @@ def test_trees_are_learned():
     assert learns(penalty)
     assert not learns(TreeGroup(0.6))
     kept = np.array([True, True, False, True, True])
-    found = learned(penalty, A, kept)
+    found = learned(penalty, Training(kept, lambda: A, None))
     assert not learns(found)
     groups = found.penalty.groups.T
     np.testing.assert_array_equal(groups[:5], np.eye(5))

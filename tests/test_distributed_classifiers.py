@@ -116,6 +116,8 @@ GROUP, MEAN = mtlreg.GroupLassoClassifier, mtlreg.MeanRegularizedClassifier
         MEAN(0.1, alpha_intercept=0.5, feature_weight=[1.0, 0.0, 2.0, 1.0]),
         MEAN(0.1, alpha_intercept=np.inf),
         mtlreg.TraceNormClassifier(0.02, feature_weight=[1, 2, 0.5, 3]),
+        mtlreg.RobustMeanClassifier(0.02, metric="design"),
+        mtlreg.RobustMeanClassifier(0.02, metric="design", fit_intercept=False),
     ],
     ids=str,
 )

@@ -61,7 +61,9 @@ class Learned(NamedTuple):
         blocks = found.get("blocks_", found["coef_"][None])
         ones = np.ones(len(found["intercept_"]))
         what = fit.totals, len(fit.read.rows), blocks, found["intercept_"]
-        return cls(*fit.posed, *what, found.get("y_scale_", ones))
+        penalty, *where = fit.posed
+        scale = found.get("y_scale_", ones)
+        return cls(penalty.of_new_tasks(), *where, *what, scale)
 
     @classmethod
     def of_model(cls, model, totals, n_rows):

@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
+from mtlreg.estimators._checks import check_choice
 from mtlreg.estimators.classifier import MultiTaskClassifier
 from mtlreg.estimators.cross_validation import ClassifierCV, RegressorCV
 from mtlreg.estimators.declarations import Stem, estimator
@@ -14,12 +15,13 @@ from mtlreg.penalties import ColumnL2, Consensus, InfimalSum
 class _RobustMean(Stem):
     """The penalty on the vectors a_t of the tasks, the rows of ``coef_``, is::
 
-        min over m of  alpha sum_t ||a_t - m||_2 + ridge/2 ||A||_F^2
+        min over m of  alpha sum_t ||a_t - m|| + ridge/2 ||A||_F^2
 
-    The norms are not squared: tasks are at the center m exactly, or they are outliers,
-    drawn to it by a force that does not grow with their distance. From
-    `mtlreg.alpha_max` on all are at m: one fit of the rows of all tasks, with
-    intercepts of their own, and the ridge. A task of one class is at m.
+    with Euclidean norms or those of the predictions, see ``metric``. The norms are not
+    squared: tasks are at the center m exactly, or they are outliers, drawn to it by a
+    force that does not grow with their distance. From `mtlreg.alpha_max` on all are at
+    m: one fit of the rows of all tasks, with intercepts of their own, and the ridge. A
+    task of one class is at m.
 
     Parameters
     ----------
@@ -29,6 +31,13 @@ class _RobustMean(Stem):
         Of ``ridge/2 ||A||_F^2``: >= 0. With 0 nothing penalises m, and the classes of
         all tasks together must overlap. It is no strength: paths and searches leave it
         as it is.
+    metric : {"identity", "design"}, default="identity"
+        "identity": Euclidean norms. "design": ``((a_t - m)' H_t (a_t - m))^(1/2)`` with
+        H_t the ``X_t' X_t / n_t`` of the rows of the task, weighted, and centred where
+        there are intercepts: the root mean square by which the predictions of a_t and
+        of m differ, whatever the units of the features. Where the rows of a task see
+        nothing, as where they are fewer than features, a_t is m. In cross-validation
+        they are those of each training part.
 
     Search parameters
     -----------------
@@ -49,17 +58,21 @@ class _RobustMean(Stem):
 
     References
     ----------
-    Duan, Wang (2023), Adaptive and robust multi-task learning.
+    Duan, Wang (2023), Adaptive and robust multi-task learning; the metric of the
+    design: Kim (2026), Multi-task linear regression without eigenvalue lower bounds:
+    adaptivity, robustness and safety.
     """
 
     alpha: float = 0.1
     _: KW_ONLY
     ridge: float = 0.001
+    metric: str = "identity"
 
     _search_defaults: ClassVar = {"eps": 1e-2}
 
     def _penalty(self, read):
-        return InfimalSum(Consensus(), ColumnL2(self.alpha))
+        check_choice(self.metric, "metric", ["identity", "design"])
+        return InfimalSum(Consensus(), ColumnL2(self.alpha, self.metric))
 
 
 @estimator

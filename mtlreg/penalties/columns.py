@@ -105,12 +105,14 @@ class ColumnL2(Gauge):
         norms = self._metric.dual_norms(G)
         return float(np.max(norms, initial=0.0)) / self.alpha
 
+    def of_new_tasks(self):
+        if isinstance(self.metric, str):
+            return self
+        return replace(self, metric=self.metric.mean())
+
     def prior(self, A):
         # of a task that is as far off as these are on average, if it is
-        metric = self._metric
-        size = metric.norms(A).mean()
-        strength = self.alpha / size if size > 0 else np.inf
-        return replace(metric.prior(len(A), strength), optional=True)
+        return replace(self._metric.prior(A, self.alpha), optional=True)
 
     def attributes(self, A, blocks):
         return {"outlier_tasks_": np.any(A != 0, axis=0)}
@@ -137,9 +139,10 @@ class _Euclidean:
     def space(self, penalty, W, step):
         return _Transposed(L21(penalty.alpha).tangent(W.T, step))
 
-    def prior(self, n_features, strength):
-        precision = np.full(n_features, strength)
-        return TaskPrior.of_features(np.zeros(n_features), precision)
+    def prior(self, A, alpha):
+        size = np.mean(self.norms(A))
+        precision = np.full(len(A), alpha / size if size > 0 else np.inf)
+        return TaskPrior.of_features(np.zeros(len(A)), precision)
 
 
 class _Transposed:

@@ -162,6 +162,12 @@ class ExpectsTasks:
         full[..., ~kept] = self.restrict(tasks=kept).absent_task(A)[..., None]
         return full
 
+    def of_new_tasks(self):
+        """Return what a fitted model keeps: what `priors` and `with_task` ask for."""
+        parts = {name: part.of_new_tasks() for name, part in self._penalties()}
+        kept = all(parts[name] is part for name, part in self._penalties())
+        return self if kept else replace(self, **parts)
+
     def prior(self, A):
         """Return the `TaskPrior` of one more task, with what these share held fixed.
 

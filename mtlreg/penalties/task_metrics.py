@@ -203,14 +203,27 @@ class TaskMetrics:
         """Return the `tangent` of a penalty, alpha times the sum of the norms."""
         return MetricSpace(penalty, self, W, step)
 
-    def prior(self, n_features, strength):
-        """Return that of a task around 0, with the mean of the H_t as metric."""
-        H = np.mean(self.matrices(), axis=0)
-        values, vectors = np.linalg.eigh(H)
+    def mean(self):
+        """Return the mean of the H_t as that of every task."""
+        if len(self.vectors) == 1:
+            values, vectors = np.mean(self.values, axis=0), self.vectors[0]
+        else:
+            values, vectors = np.linalg.eigh(np.mean(self.matrices(), axis=0))
         held = values > _least(values)
-        precision = strength * values[held]
-        centre = np.zeros(n_features)
-        return TaskPrior.of_subspace(centre, vectors[:, held], precision, np.inf)
+        values = np.broadcast_to(values[held], (len(self.values), held.sum()))
+        return TaskMetrics(values, vectors[None, :, held])
+
+    def prior(self, A, alpha):
+        """Return that of a task as far off 0 as the columns of A are on average.
+
+        In the metric that is the mean of theirs.
+        """
+        mean, centre = self.mean(), np.zeros(len(A))
+        size = np.mean(mean.norms(A))
+        if not size > 0:
+            return TaskPrior.of_features(centre, np.full(len(A), np.inf))
+        precision = alpha / size * mean.values[0]
+        return TaskPrior.of_subspace(centre, mean.vectors[0], precision, np.inf)
 
 
 class MetricSpace(AtRest):

@@ -181,6 +181,11 @@ class Statistics:
         ValueError
             Where features of one size would have more eigenvalues.
         """
+        values, vectors = self._clear_spectra
+        return values / scale[:, None], vectors
+
+    @cached_property
+    def _clear_spectra(self):
         values, vectors, _ = self.spectra
         sizes = np.sqrt(np.mean(self.diagonal(), axis=1))
         alike, *_ = self.in_units(np.where(sizes > 0, sizes, 1.0)).spectra
@@ -191,7 +196,7 @@ class Statistics:
                 f"to {sizes.max():.2g}, that the smaller are rounding in the metric of "
                 f"the design: standardise them, or use metric='identity'"
             )
-        return values / scale[:, None], vectors
+        return values, vectors
 
     def mean(self):
         """Return the mean of the H_t, (n_features, n_features)."""

@@ -4,6 +4,8 @@ No numbers here are those of the package: one loop over tasks, the duality gap a
 minus dual, penalties and polars by their oracles.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.special import entr, expit, logit
@@ -72,6 +74,21 @@ class NaiveProblem:
     def _solvable(self):
         return [b for b, kept in zip(self.blocks, self.kept, strict=True) if kept]
 
+    def grams(self):
+        """The weighted mean of the squares of the centred rows of every task."""
+        found = []
+        for X, _, v in self._solvable():
+            Z = X - v @ X / v.sum() if self.estimator.fit_intercept else X
+            found.append((v / v.sum() * Z.T) @ Z)
+        return np.array(found)
+
+    def _penalty(self):
+        """That of the estimator, in the metric of these rows if it asks for that."""
+        penalty = penalty_of(self.estimator)
+        if getattr(self.estimator, "metric", "identity") == "identity":
+            return penalty
+        return replace(penalty, second=replace(penalty.second, metric=self.grams()))
+
     def loss(self, coef, intercept):
         """The data term at coef (n_tasks, n_features)."""
         total = 0.0
@@ -84,7 +101,7 @@ class NaiveProblem:
 
     def objective(self, coef=None, intercept=None):
         """F, by default at the fitted coefficients."""
-        est, penalty = self.estimator, penalty_of(self.estimator)
+        est, penalty = self.estimator, self._penalty()
         held = est.coef_ if coef is None else coef
         intercept = est.intercept_ if intercept is None else intercept
         A = held[self.kept].T.astype(float)
@@ -112,7 +129,7 @@ class NaiveProblem:
         return total
 
     def _has_center(self):
-        penalty = penalty_of(self.estimator)
+        penalty = self._penalty()
         return penalty.is_gauge and penalty.free_directions(1).size > 0
 
     def _images(self):
@@ -161,7 +178,7 @@ class NaiveProblem:
             [X.T @ u for (X, _, _), u in zip(blocks, theta, strict=True)], axis=1
         )
         s, ridge = 1.0, float(est.ridge) or None
-        penalty = with_options(penalty_of(est), ridge=ridge)
+        penalty = with_options(self._penalty(), ridge=ridge)
         if penalty.has_polar:
             A = est.coef_[self.kept].T.astype(float)
             s, conjugate = ridge_dual(penalty, A, G)

@@ -269,11 +269,14 @@ STEM_ORACLES = {
         },
     ),
     "RobustMean": StemOracle(
-        penalty=lambda est: InfimalSum(Consensus(), ColumnL2(est.alpha)),
-        parameters="alpha=0.1",
+        penalty=lambda est: InfimalSum(Consensus(), ColumnL2(est.alpha, est.metric)),
+        parameters="alpha=0.1, *, metric='identity'",
         attributes="center_coef_ outlier_tasks_ shared_coef_ specific_coef_ blocks_",
         # whose scale would be another one than that of the strength
         cases={"robust-mean": {"ridge": 0.0}},
+        refused={"metric": NOT_A_CHOICE},
+        accepted={"metric": ["identity", "design"]},
+        search_parameters="metric='identity'",
         searched={"ridge": 0.03},
         ridge=0.001,
         eps=0.01,

@@ -26,6 +26,16 @@ class Penalty:
         """Return the penalty where tasks but those of a mask cost as little as can."""
         return self
 
+    def of_design(self, roots):
+        """Return the penalty that is meant, for rows of the weight 1 in all.
+
+        Parameters
+        ----------
+        roots : list of ndarray
+            The centred rows of the tasks, times the square roots of their weights.
+        """
+        return self
+
     def absent(self, A, kept):
         """Return the columns of the other tasks, which cost least beside A."""
         return np.zeros((len(A), np.sum(~kept)), dtype=LONG)

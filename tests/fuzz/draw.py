@@ -381,7 +381,8 @@ def draw_model(rng, stem, classify, n_tasks):
     elif stem == "CommonDeviation" and rng.random() < 0.5:
         model.set_params(specific_weight=10 ** rng.uniform(-1, 0.5, n_tasks))
     elif stem == "RobustMean":
-        model.set_params(ridge=float(rng.choice([0, 0, 1e-3, 0.1])))
+        metric = str(rng.choice(["identity", "design"]))
+        model.set_params(ridge=float(rng.choice([0, 0, 1e-3, 0.1])), metric=metric)
     elif stem == "TreeGroupLasso":
         model.set_params(tree="flat" if rng.random() < 0.3 else draw_tree(rng, n_tasks))
     elif stem == "Clustered":

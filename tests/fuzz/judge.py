@@ -11,7 +11,7 @@ s = min(1, 1 / polar(G)), a lower bound of min F is
 where penalty* is 0 for a gauge.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -141,7 +141,12 @@ class Judge:
             held = w > 0
             X, y, w = (np.asarray(part[held], dtype=LONG) for part in (X, y, w))
             tasks.append(Task(X, y, LONG(c) * w / w.sum()))
-        return cls(tasks, loss, penalty, fit_intercept)
+        judge = cls(tasks, loss, penalty, fit_intercept)
+        roots = [
+            np.sqrt(v / v.sum())[:, None] * X
+            for X, (_, _, v) in zip(judge.centred, tasks, strict=True)
+        ]
+        return replace(judge, penalty=penalty.of_design(roots))
 
     @property
     def kappa(self):

@@ -41,6 +41,10 @@ class WithOptions(Penalty):
     def restrict(self, kept):
         return replace(self, penalty=self.penalty.restrict(kept))
 
+    def of_design(self, roots):
+        over = np.where(self.weight > 0, self.weight, 1)
+        return replace(self, penalty=self.penalty.of_design([R / over for R in roots]))
+
     def settled(self, A, kept):
         return self.penalty.settled(A, kept)
 

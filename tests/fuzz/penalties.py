@@ -1,6 +1,7 @@
 """The penalties in extended precision: values, polars, conjugates."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -165,6 +166,42 @@ class RobustGroupLasso(Sum):
 
 
 @dataclass(frozen=True)
+class ColumnsInDesign(Gauge):
+    """The lengths of what rows predict, of the columns that they see."""
+
+    alpha: float
+    roots: list
+
+    def value(self, A):
+        parts = zip(self.roots, A.T, strict=True)
+        return LONG(self.alpha) * sum(np.sqrt(np.sum((R @ a) ** 2)) for R, a in parts)
+
+    @cached_property
+    def _spectra(self):
+        """Bases of what the rows see, in float64, and their Gram matrices in these."""
+        found = []
+        for R in self.roots:
+            values, Q = np.linalg.eigh((R.T @ R).astype(float))
+            Q = Q[:, values > 10 * len(Q) * np.finfo(float).eps * values.max()]
+            found.append((Q.astype(LONG), (R @ Q).T @ (R @ Q)))
+        return found
+
+    def polar(self, G):
+        squares = [
+            (Q.T @ g) @ solve(K, Q.T @ g)
+            for (Q, K), g in zip(self._spectra, G.T, strict=True)
+        ]
+        return np.sqrt(max(squares)) / LONG(self.alpha)
+
+    def largest_polar(self, dG):
+        squares = [
+            np.sum((np.abs(Q.T) @ np.abs(g)) ** 2 / np.diag(K))
+            for (Q, K), g in zip(self._spectra, dG.T, strict=True)
+        ]
+        return np.sqrt(max(squares)) / LONG(self.alpha)
+
+
+@dataclass(frozen=True)
 class RobustMean(Gauge):
     """Of a center, the mean of the first block, and deviations from it.
 
@@ -172,21 +209,46 @@ class RobustMean(Gauge):
     """
 
     alpha: float
+    metric: str
 
     has_blocks = True
     free_mean = True
 
+    @property
+    def columns(self):
+        """The penalty of the deviations."""
+        return ColumnL2(self.alpha)
+
+    def of_design(self, roots):
+        if self.metric == "identity":
+            return self
+        return InDesign(self.alpha, self.metric, roots)
+
     def value(self, A):
-        apart = A.sum(axis=0) - A[0].mean(axis=1, keepdims=True)
-        return ColumnL2(self.alpha).value(apart)
+        return self.columns.value(A.sum(axis=0) - A[0].mean(axis=1, keepdims=True))
 
     def polar(self, G):
-        return ColumnL2(self.alpha).polar(G)
+        return self.columns.polar(G)
+
+    def largest_polar(self, dG):
+        return self.columns.largest_polar(dG)
 
     def settled(self, A, kept):
         """Return whether the other tasks are at the center."""
         unit = 100 * np.finfo(A.dtype).eps * np.abs(A).max()
         return not A[1][:, ~kept].any() and np.all(np.ptp(A[0], axis=1) <= unit)
+
+
+@dataclass(frozen=True)
+class InDesign(RobustMean):
+    """The same with deviations by what the rows of tasks predict."""
+
+    roots: list
+
+    @cached_property
+    def columns(self):
+        """The penalty of the deviations."""
+        return ColumnsInDesign(self.alpha, self.roots)
 
 
 class Square(Penalty):

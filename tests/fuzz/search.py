@@ -225,6 +225,10 @@ def determined(drawn, fits, splits):
     they lie on the face of a dual point, which is known up to the gap. A center that
     nothing penalises is one of many where there are no more rows than features.
     """
+    if getattr(drawn.model, "metric", "identity") == "design":
+        sizes = [np.sum(w > 0) for train, _ in splits for *_, w in drawn.rows(train)]
+        if min(sizes) <= drawn.X.shape[1] + 1:
+            return False
     if stem_of(drawn.model) == "RobustMean" and drawn.model.ridge == 0:
         n_features = drawn.X.shape[1]
         if any(np.count_nonzero(train) <= n_features + 1 for train, _ in splits):

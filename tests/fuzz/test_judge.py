@@ -14,7 +14,7 @@ from mtlreg.penalties import (
     InfimalSum,
     TreeGroup,
 )
-from tests import problems
+from tests import oracles, problems
 from tests.fuzz import penalties, rows
 from tests.fuzz.draw import Drawn, draw
 from tests.fuzz.judge import Judge, orthonormal
@@ -95,6 +95,19 @@ def test_a_task_that_is_left_out_of_a_graph_is_where_it_costs_least(ridge):
     for t in (3, 5):
         slope = np.sum(edges.weights(6)[t] * (A - A[:, [t]]), axis=1)
         np.testing.assert_allclose(slope.astype(float), 0, atol=1e-15)
+
+
+def test_columns_by_what_rows_predict():
+    rng = np.random.default_rng(0)
+    roots = [rng.normal(size=(n, 4)) for n in (7, 2, 4)]
+    penalty = penalties.ColumnsInDesign(0.7, [R.astype(LONG) for R in roots])
+    other = ColumnL2(0.7, np.array([R.T @ R for R in roots]))
+    G = np.stack([R.T @ rng.normal(size=len(R)) for R in roots], axis=1)
+    A = np.stack([R.T @ rng.normal(size=len(R)) for R in roots], axis=1)
+    np.testing.assert_allclose(float(penalty.value(A)), oracles.value(other, A))
+    polar = float(penalty.polar(G))
+    np.testing.assert_allclose(polar, oracles.polar(other, G))
+    assert penalty.largest_polar(G) >= polar
 
 
 def test_clusters_beside_what_rounding_leaves_of_singular_values():

@@ -51,8 +51,9 @@ OWN = {
 SAID = {
     "GraphRegularized": lambda data: {"graph": "chain"},
     "TreeGroupLasso": lambda data: {"tree": data.get("tree", "ward")},
+    "RobustMean, design": lambda data: {"metric": "design"},
 }
-SWEEP = [SEPARATE, POOLED, "MeanRegularized", "RobustMean"]
+SWEEP = [SEPARATE, POOLED, "MeanRegularized", "RobustMean", "RobustMean, design"]
 SHARES = [0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 1.0]
 SIZES = {"n_tasks": 30, "n_samples": 30, "n_features": 20, "rank": 2}
 SMALL = {"n_tasks": 5, "n_samples": 12, "n_features": 6, "rank": 1}
@@ -67,7 +68,7 @@ def main(argv=None):
     if options.quick:
         search, sizes = {"alphas": 4, "cv": 2, "tol": 1e-3}, SMALL
     models = [SEPARATE, POOLED, *options.models]
-    swept = [name for name in SWEEP if name in models]
+    swept = [name for name in SWEEP if name.partition(",")[0] in models]
     found = {}
     with warnings.catch_warnings():
         # strengths at the end of a grid, and of the smallest ones fits that fall short
@@ -121,7 +122,7 @@ def error(name, data, search):
         model = STEMS["MeanRegularized"][2](**RIDGE, **search)
     else:
         said = SAID[name](data) if name in SAID else {}
-        model = STEMS[name][2](**said, **search)
+        model = STEMS[name.partition(",")[0]][2](**said, **search)
     model.fit(data.X, data.y, tasks=None if name == POOLED else data.tasks)
     return np.sum((model.coef_ - data.coef) ** 2) / len(data.coef)
 

@@ -256,6 +256,15 @@ class MetricSpace(AtRest):
         out[:, self._tasks] = self._metrics.columns(self._table(x))
         return out
 
+    def retract(self, moved):
+        """Return the columns, but for 0 where they have turned away from those of A."""
+        before = self._metrics.coordinates(self.A[:, self._tasks])
+        after = self._metrics.coordinates(moved[:, self._tasks])
+        turned = np.sum(self._metrics.values * before * after, axis=1) <= 0
+        out = moved.copy()
+        out[:, self._tasks[turned]] = 0
+        return out
+
     def _table(self, x):
         table = np.zeros(self._free.shape)
         table[self._free] = x

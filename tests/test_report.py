@@ -157,6 +157,31 @@ def assert_makes_the_best_fit(text, found, rows):
         assert set(model.predict(rows).ravel()) <= {"yes", "no"}
 
 
+def brands(n=60):
+    """Rows with a text of their own each, of which a word says what the target is."""
+    rng = np.random.default_rng(0)
+    brand = rng.choice(["acme", "zeta"], n)
+    frame = pd.DataFrame({"store": np.arange(n) % 3, "price": rng.normal(size=n)})
+    frame["item"] = [f"{word} no. {i}" for i, word in enumerate(brand)]
+    frame["sales"] = frame["price"] + 5.0 * (brand == "acme") + rng.normal(size=n)
+    frame.loc[[4, 9], "item"] = None
+    return frame
+
+
+def test_many_texts_count_by_their_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(findings, "SHARES", {"MeanRegularized": "their mean"})
+    frame = brands()
+    path = write(frame, tmp_path / "brands.csv")
+    found, text = report("--table", path, "--target", "sales", "--task", "store")
+    assert "column 'item' holds 59 different texts: encoded by the" in unescape(text)
+    assert "<td>item</td><td>text</td><td>58</td>" in text
+    assert_makes_the_best_fit(text, found, pd.read_csv(path))
+    new = found.table.X.assign(item="acme no. 1000")
+    gap = found.fits[found.best].predict(new)
+    gap -= found.fits[found.best].predict(new.assign(item="zeta no. 1000"))
+    assert gap.min() > 1.0
+
+
 def wide():
     """A target for each of two shops, with gaps, and a row without any."""
     frame = sales().drop(columns=["store", "bought"])
@@ -262,3 +287,10 @@ def test_what_is_not_installed_is_named(monkeypatch, capsys, name):
     monkeypatch.setitem(sys.modules, name, None)
     said = refused(capsys, "--table", "a.csv", "--target", "y", "--task", "t")
     assert f"a report needs {name}, which is not installed: pip install" in said
+
+
+def test_texts_without_skrub(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "skrub", None)
+    path = write(brands(), tmp_path / "brands.csv")
+    said = refused(capsys, "--table", path, "--target", "sales", "--task", "store")
+    assert "more than 30 texts need skrub, which is not installed: pip install" in said

@@ -190,18 +190,20 @@ def quiet():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "the target has one class only")
         warnings.filterwarnings("ignore", "the best .* of its grid")
+        warnings.filterwarnings("ignore", ".*too small to fit a truncated SVD")
         yield
 
 
 def split(table, train, test):
     """Return both parts, prepared by what the training part tells.
 
-    Features are imputed, one-hot encoded and standardised while the task column stays
+    Features are imputed, encoded and standardised while the task column stays
     as it is. Several regression targets may have several units: they are standardised
     too.
     """
     transformer = preprocessing(table)
-    X = transformer.fit_transform(table.X.iloc[train])
+    with quiet():
+        X = transformer.fit_transform(table.X.iloc[train])
     X_test = transformer.transform(table.X.iloc[test])
     y, y_test = table.y[train], table.y[test]
     if table.task_column is None and not table.classifier:

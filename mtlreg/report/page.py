@@ -18,7 +18,12 @@ from mtlreg.report.findings import mean_score
 from mtlreg.report.pipelines import SHARES, code, kinds, strengths
 
 _MOST = 40  # tasks and features that are listed
-_KINDS = {"numbers": "number", "dates": "date", "categories": "category"}
+_KINDS = {
+    "numbers": "number",
+    "dates": "date",
+    "categories": "category",
+    "texts": "text",
+}
 
 # the policy forbids a browser to load anything, whatever is on the page
 _PAGE = """\

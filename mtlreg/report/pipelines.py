@@ -3,6 +3,7 @@
 from pprint import pformat
 from textwrap import indent
 
+import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -25,7 +26,9 @@ def preprocessing(table):
     """Return the transformer of the features; the task column passes through."""
     X = table.X.drop(columns=[table.task_column] if table.task_column else [])
     numbers = X.select_dtypes("number").columns
-    categories = X.columns.difference(numbers)
+    others = X.columns.difference(numbers)
+    many = np.array([_has_many(X[name]) for name in others], dtype=bool)
+    texts = [("texts", _text_encoder(), others[many])] if many.any() else []
     return ColumnTransformer(
         [
             (
@@ -39,19 +42,36 @@ def preprocessing(table):
             (
                 "categories",
                 make_pipeline(
-                    OneHotEncoder(
-                        handle_unknown="infrequent_if_exist",
-                        max_categories=MAX_CATEGORIES,
-                        sparse_output=False,
-                    ),
+                    OneHotEncoder(handle_unknown="ignore", sparse_output=False),
                     StandardScaler(),
                 ),
-                categories,
+                others[~many],
             ),
+            *texts,
         ],
         remainder="passthrough",
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
+
+
+def _has_many(column):
+    return column.nunique() > MAX_CATEGORIES
+
+
+def _text_encoder():
+    """Return the encoder of columns of many texts, by parts of words.
+
+    Its columns fall off in size, those of the least parts to that of the rounding: they
+    stay as they are, since the units of these would be of no meaning.
+    """
+    try:
+        from skrub import ApplyToCols, StringEncoder
+    except ImportError as error:
+        raise ImportError(
+            f"columns of more than {MAX_CATEGORIES} texts need skrub, which is not "
+            f"installed: pip install 'mtlreg[report]', or --drop them"
+        ) from error
+    return ApplyToCols(StringEncoder(random_state=0))
 
 
 def search(table, stem, n_strengths, tol):
@@ -93,6 +113,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import {classes}
+{encoder}
 
 frame = pd.{reader}({path!r})
 {rows}
@@ -122,17 +143,17 @@ _STEP = """\
     {name},
 ),"""
 
+_ENCODER = "from skrub import ApplyToCols, StringEncoder\n"
 _NAMED = 'FunctionTransformer({}, feature_names_out="one-to-one"),\n'
 _SCALED = 'SimpleImputer(strategy="median"),\nStandardScaler(),'
 _PARTS = {
     "numbers": _SCALED,
     "dates": f"{_NAMED.format('days')}{_SCALED}",
-    "categories": f"""{_NAMED.format("text")}OneHotEncoder(
-    handle_unknown="infrequent_if_exist",
-    max_categories={MAX_CATEGORIES},
-    sparse_output=False,
-),
+    "categories": f"""{_NAMED.format("text")}\
+OneHotEncoder(handle_unknown="ignore", sparse_output=False),
 StandardScaler(),""",
+    "texts": f"""{_NAMED.format("text")}\
+ApplyToCols(StringEncoder(random_state=0)),""",
 }
 
 
@@ -146,7 +167,8 @@ def code(table, path, model):
     model : fitted search
     """
     columns = {name: held for name, held in kinds(table).items() if held}
-    functions = ["FunctionTransformer"] * bool({"dates", "categories"} & {*columns})
+    as_text = bool({"categories", "texts"} & {*columns})
+    functions = ["FunctionTransformer"] * (as_text or "dates" in columns)
     functions += ["OneHotEncoder"] * ("categories" in columns)
     steps = [
         _STEP.format(name=name, parts=indent(_PARTS[name], 8 * " ")) for name in columns
@@ -164,9 +186,10 @@ def code(table, path, model):
         classes=", ".join([*functions, "StandardScaler"]),
         reader="read_parquet" if path.suffix in PARQUET else "read_csv",
         path=str(path),
+        encoder=_ENCODER * ("texts" in columns),
         rows=rows,
         columns="\n".join(_assigned(*column) for column in columns.items()),
-        functions=_DAYS * ("dates" in columns) + _TEXT * ("categories" in columns),
+        functions=_DAYS * ("dates" in columns) + _TEXT * as_text,
         steps=indent("\n".join(steps), 12 * " "),
         parameters="\n".join(
             f"        {name}={value}," for name, value in parameters.items()
@@ -177,14 +200,15 @@ def code(table, path, model):
 
 def kinds(table):
     """Return the names of the features that were read as each kind of column."""
-    found = {"numbers": [], "dates": [], "categories": []}
+    found = {"numbers": [], "dates": [], "categories": [], "texts": []}
     for name in table.X.columns.drop([table.task_column] * bool(table.task_column)):
         if pd.api.types.is_numeric_dtype(table.frame[name]):
             found["numbers"].append(name)
         elif pd.api.types.is_numeric_dtype(table.X[name]):
             found["dates"].append(name)
         else:
-            found["categories"].append(name)
+            kind = "texts" if _has_many(table.X[name]) else "categories"
+            found[kind].append(name)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 PARQUET = {".parquet", ".pq"}  # suffixes
-MAX_CATEGORIES = 30  # columns that a text is encoded in, the last for rare values
+MAX_CATEGORIES = 30  # of a column; more different texts are encoded by their parts
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,8 @@ def read_features(X, notes):
             text = column.astype(object).fillna("missing").astype(str)
             if (n_values := text.nunique()) > MAX_CATEGORIES:
                 notes.append(
-                    f"column {name!r} holds {n_values} different texts: the rare ones "
-                    "count as one"
+                    f"column {name!r} holds {n_values} different texts: encoded by the "
+                    "parts of words that they share"
                 )
             columns[name] = text
     return pd.DataFrame(columns)

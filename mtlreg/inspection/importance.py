@@ -21,7 +21,7 @@ def feature_importance(estimator):
 
     Returns
     -------
-    ndarray of shape (n_tasks, n_features_in_)
+    ndarray of shape (n_tasks, n_columns)
         The magnitudes of ``coef_``. The task column has a little more than the largest
         of each task, 1 where all are 0, so that it is the last to be dropped.
 
@@ -30,6 +30,8 @@ def feature_importance(estimator):
     ValueError
         If ``task_column`` is a position other than 0 and -1, which changes when columns
         are dropped.
+    TypeError
+        If the estimator is not one of mtlreg, such as a pipeline.
 
     Notes
     -----

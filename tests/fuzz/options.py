@@ -43,7 +43,8 @@ class WithOptions(Penalty):
 
     def of_design(self, roots):
         over = np.where(self.weight > 0, self.weight, 1)
-        return replace(self, penalty=self.penalty.of_design([R / over for R in roots]))
+        roots = [R[:, self._slopes] / over for R in roots]
+        return replace(self, penalty=self.penalty.of_design(roots))
 
     def settled(self, A, kept):
         return self.penalty.settled(A, kept)

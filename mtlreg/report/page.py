@@ -42,7 +42,7 @@ body {{ font: 1rem/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
 h1, h2 {{ line-height: 1.2 }}
 h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #ccc }}
 .box {{ overflow-x: auto; margin: 1rem 0 }}
-.tall {{ max-height: 24rem; overflow-y: auto }}
+.tall {{ max-height: 40rem; overflow-y: auto }}
 table {{ border-collapse: collapse; overflow-wrap: normal; white-space: nowrap;
  font-variant-numeric: tabular-nums }}
 th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right }}

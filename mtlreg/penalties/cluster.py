@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import qr
 
 from mtlreg.penalties.base import check_number, check_strengths
-from mtlreg.penalties.prior import TaskPrior
+from mtlreg.penalties.prior import TaskPrior, about_mean
 from mtlreg.penalties.shares import SpaceOfShares, box_shares
 from mtlreg.penalties.squared import SquaredGauge
 from mtlreg.penalties.trace import column_space, smaller_gram
@@ -114,10 +114,11 @@ class SquaredClusterNorm(SquaredGauge):
     def prior(self, A):
         # a'(eta I + U m U')^-1 a
         cost = self.alpha * self.eta * (1.0 + self.eta)
-        U, sigma = column_space(A)
+        mean, apart = about_mean(A)
+        U, sigma = column_space(apart)
         m = box_shares(sigma, self.eta, self._total(A.shape[1]))
         outside, precision = cost / self.eta, cost / (self.eta + m)
-        return TaskPrior.of_subspace(A.mean(axis=1), U, precision, outside)
+        return TaskPrior.of_subspace(mean, U, precision, outside)
 
     def attributes(self, A, blocks):
         n_tasks, total = A.shape[1], self._total(A.shape[1])

@@ -172,8 +172,8 @@ class ExpectsTasks:
         """Return the `TaskPrior` of one more task, with what these share held fixed.
 
         That is the mean of the tasks, and for what deviates from it the quadratic that
-        touches the penalty at A, which is ``1/2 <A, Q A>`` and a constant. By default Q
-        is a multiple of the identity.
+        touches the penalty at the deviations D of these, which is ``1/2 <D, Q D>`` and
+        a constant. By default Q is a multiple of the identity.
 
         Parameters
         ----------
@@ -181,10 +181,11 @@ class ExpectsTasks:
             In float64.
         """
         # of a gauge ``s/2 ||A||^2 + value/2`` with ``s ||A||^2`` its value
-        square = float(np.vdot(A, A))
-        level = (1.0 if self.is_gauge else 2.0) * self.value(A)
+        mean, D = about_mean(A)
+        square = float(np.vdot(D, D))
+        level = (1.0 if self.is_gauge else 2.0) * self.value(D)
         precision = level / square if square > 0 else np.inf
-        return TaskPrior.of_features(A.mean(axis=1), np.full(len(A), precision))
+        return TaskPrior.of_features(mean, np.full(len(A), precision))
 
     def priors(self, A, ties=None):
         """Return the `TaskPrior` of each part of `split` of one more task.
@@ -230,16 +231,26 @@ class ExpectsTasks:
 def prior_of_rows(penalty, A):
     """Return the `Penalty.prior` of a gauge that is a sum over rows.
 
-    Of a row it is the one with the precision ``value(A_j) / ||A_j||^2``: a feature that
+    Of a row it is the one with the precision ``value(D_j) / ||D_j||^2``: a feature that
     no task uses stays unused.
     """
+    mean, D = about_mean(A)
     precision = np.full(len(A), np.inf)
-    for j in np.flatnonzero(A.any(axis=1)):
-        row, here = A[[j]], penalty.restrict(features=[j])
+    for j in np.flatnonzero(D.any(axis=1)):
+        row, here = D[[j]], penalty.restrict(features=[j])
         largest = np.abs(row).max()
         row = row / largest
         precision[j] = here.value(row) / float(np.vdot(row, row)) / largest
-    return TaskPrior.of_features(A.mean(axis=1), precision)
+    return TaskPrior.of_features(mean, precision)
+
+
+def about_mean(A):
+    """Return the mean of the tasks, and how they deviate from it.
+
+    A single task says nothing of that: it stands for a deviation from 0.
+    """
+    mean = A.mean(axis=1)
+    return mean, A - mean[:, None] if A.shape[1] > 1 else A
 
 
 def _diagonal(scale):

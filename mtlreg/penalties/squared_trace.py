@@ -6,7 +6,7 @@ import numpy as np
 
 from mtlreg.penalties.base import check_strengths
 from mtlreg.penalties.fixed_rank import FixedRankOfSquare, squared_level
-from mtlreg.penalties.prior import TaskPrior
+from mtlreg.penalties.prior import TaskPrior, about_mean
 from mtlreg.penalties.squared import SquaredGauge
 from mtlreg.penalties.trace import (
     OfSingularValues,
@@ -62,9 +62,10 @@ class SquaredTraceNorm(OfSingularValues, SquaredGauge):
 
     def prior(self, A):
         # alpha/2 <A, D^-1 A> with D = (A A')^(1/2) / ||A||_*
-        U, sigma = column_space(A)
+        mean, apart = about_mean(A)
+        U, sigma = column_space(apart)
         precision = self.alpha * sigma.sum() / sigma
-        return TaskPrior.of_subspace(A.mean(axis=1), U, precision)
+        return TaskPrior.of_subspace(mean, U, precision)
 
     def attributes(self, A, blocks):
         _, sigma, Vt = np.linalg.svd(A.astype(np.float64), full_matrices=False)

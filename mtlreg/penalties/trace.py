@@ -7,7 +7,7 @@ import numpy as np
 from mtlreg.penalties.base import Gauge, Penalty, check_strengths
 from mtlreg.penalties.factored import Factored
 from mtlreg.penalties.fixed_rank import FixedRank
-from mtlreg.penalties.prior import TaskPrior
+from mtlreg.penalties.prior import TaskPrior, about_mean
 
 
 class OfSingularValues(Penalty):
@@ -71,8 +71,9 @@ class TraceNorm(OfSingularValues, Gauge):
 
     def prior(self, A):
         # alpha ||A||_* = alpha/2 (<A, D^-1 A> + trace D), D = (A A')^(1/2)
-        U, sigma = column_space(A)
-        return TaskPrior.of_subspace(A.mean(axis=1), U, self.alpha / sigma)
+        mean, apart = about_mean(A)
+        U, sigma = column_space(apart)
+        return TaskPrior.of_subspace(mean, U, self.alpha / sigma)
 
     def polar(self, G):
         return spectral_norm(G) / self.alpha

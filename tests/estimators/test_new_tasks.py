@@ -32,6 +32,8 @@ from mtlreg.penalties import (
     L21,
     GraphRegularization,
     InfimalSum,
+    SquaredClusterNorm,
+    SquaredTraceNorm,
     Tied,
     TraceNorm,
     TreeGroup,
@@ -123,7 +125,8 @@ def test_a_subspace(cls):
     Z, z, _ = draw(kind, n=15, d=6, n_tasks=1, layout="single", seed=3)
     found = model.fit_new_task(Z, z, task=9, alpha=0.5)
     A = model.coef_.T
-    m, inverse = A.mean(axis=1), np.linalg.inv(root(A))
+    m = A.mean(axis=1)
+    inverse = np.linalg.inv(root(A - m[:, None]))
     v = np.full(15, 1 / 20)
 
     def objective(a):
@@ -139,6 +142,23 @@ def test_a_subspace(cls):
     np.testing.assert_array_equal(found.components_, model.components_)
 
 
+@pytest.mark.parametrize(
+    "penalty",
+    [TraceNorm(0.3), L21(0.3), SquaredTraceNorm(0.3), SquaredClusterNorm(0.3, 3)],
+    ids=str,
+)
+def test_what_all_tasks_have_does_not_say_how_they_deviate(penalty):
+    rng = np.random.default_rng(0)
+    A, common = rng.normal(size=(5, 8)), 30.0 * rng.normal(size=5)
+    (first,), (second,) = (penalty.priors(B) for B in (A, A + common[:, None]))
+    np.testing.assert_allclose(second.centre, first.centre + common, rtol=1e-12)
+    costs = []
+    for prior in (first, second):
+        F = sparse.csr_array(prior.factor).toarray()
+        costs.append(F / prior.precision @ F.T)
+    np.testing.assert_allclose(costs[1], costs[0], rtol=1e-8, atol=1e-10)
+
+
 def test_features_and_entries_of_its_own():
     """Rows by their norms; the second part of the dirty model is a lasso of its own."""
     X, y, tasks = draw(d=8)
@@ -146,9 +166,9 @@ def test_features_and_entries_of_its_own():
     model = GroupLassoRegressor(0.3, fit_intercept=False, tol=EXACT)
     model.fit(X, y, tasks=tasks)
     found = model.fit_new_task(Z, z, task=9, alpha=2.0)
-    norms, held = np.linalg.norm(model.coef_, axis=0), model.support_
+    held, m = model.support_, model.coef_.mean(axis=0)
     assert 0 < held.sum() < 8
-    m = model.coef_.mean(axis=0)
+    norms = np.linalg.norm(model.coef_ - m, axis=0)
     hessian = Z.T @ Z / 20
     hessian[held, held] += 2.0 * 0.3 / norms[held]
     part = np.ix_(held, held)
@@ -449,7 +469,8 @@ def test_a_gauge_beside_a_graph_and_a_shape_that_flattens_out():
     model = PenalizedRegressor(penalty, fit_intercept=False, tol=EXACT)
     model.fit(X, y, tasks=tasks)
     found = model.fit_new_task(Z, z, task=9, alpha=1.0, neighbours=[4])
-    norms, m = np.linalg.norm(model.coef_, axis=0), model.coef_[4] * 0.3 / 0.32
+    norms = np.linalg.norm(model.coef_ - model.coef_.mean(axis=0), axis=0)
+    m = model.coef_[4] * 0.3 / 0.32
     assert norms.all()
     Q = Z.T @ Z / 20 + np.diag(0.4 / norms + 0.32)
     expected = m + np.linalg.solve(Q, Z.T @ (z - Z @ m) / 20)
@@ -459,9 +480,9 @@ def test_a_gauge_beside_a_graph_and_a_shape_that_flattens_out():
         X, y, tasks=tasks
     )
     found = model.fit_new_task(Z, z, task=9, alpha=1.0)
-    norms, m = np.linalg.norm(model.coef_, axis=0), model.coef_.mean(axis=0)
-    slopes = 0.3 / (1 + norms / (3.0 * 0.3))
-    Q = Z.T @ Z / 20 + np.diag(slopes / norms)
+    m = model.coef_.mean(axis=0)
+    slopes = 0.3 / (1 + np.linalg.norm(model.coef_, axis=0) / (3.0 * 0.3))
+    Q = Z.T @ Z / 20 + np.diag(slopes / np.linalg.norm(model.coef_ - m, axis=0))
     expected = m + np.linalg.solve(Q, Z.T @ (z - Z @ m) / 20)
     np.testing.assert_allclose(found.coef_[5], expected, atol=1e-7)
     assert found.optimality_ >= 0

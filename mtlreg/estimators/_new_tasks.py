@@ -18,8 +18,10 @@ from mtlreg.problem.problem import Problem
 from mtlreg.solvers import choose_solver
 
 # factors of the strengths of the fit among which the rows choose, and folds they make
-_FACTORS = np.logspace(3, -3, 13)
+_FACTORS = np.logspace(1.5, -1.5, 13)
 _MOST_FOLDS = 10
+# deviation of the logarithm of the factor that suits a task
+_SPREAD = np.log(2.0)
 _LEVEL = 0.05  # of the test that says whether losses are clearly more
 # what a task has in the attributes that do not begin with the tasks
 _AXES = {"blocks_": 1, "_parts": 1, "task_score_path_": -1}
@@ -214,6 +216,21 @@ class Inside:
                 found[test, k] = weight[test] * self._loss.pointwise(z, y[test])
         return found
 
+    def misfit(self, losses):
+        """Return -2 log likelihood of rows that are left out, but for a constant.
+
+        Of numbers it is that of normal errors, at the variance that suits best.
+
+        Parameters
+        ----------
+        losses : ndarray of shape (n_rows, n_factors)
+            See `left_out`.
+        """
+        mean = losses.sum(axis=0) / self._data.weight.sum()
+        if not self._loss.binary:
+            mean = 0.5 * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
+        return 2.0 * len(losses) * mean
+
     def solve(self, factor):
         """Return slopes of each part, the intercept, the solution and its problem."""
         problem = self.problem(factor)
@@ -241,8 +258,8 @@ def solve_inside(model, learned, priors, read, alpha):
 
     A factor of the strengths that is not given is chosen by predictions of rows that
     are left out, and so is whether the task deviates where most tasks do not. Few rows
-    tell little of either: it is the factor nearest to 1 of those whose losses are not
-    clearly above the least, and no deviation unless the losses are clearly less.
+    tell little of either: log factors are taken to be normal around 0, and a task does
+    not deviate unless the losses are clearly less then.
 
     Parameters
     ----------
@@ -265,10 +282,8 @@ def solve_inside(model, learned, priors, read, alpha):
         losses = inside.left_out(factors)
         if losses is None:
             return inside.solve(1.0 if alpha is None else alpha)
-        lowest = losses[:, [np.argmin(losses.sum(axis=0))]]
-        near = factors[~_clearly_more(losses - lowest)]
-        factor = float(min(near, key=lambda factor: abs(np.log(factor))))
-        found = losses[:, factors == factor]
+        chosen = np.argmin(inside.misfit(losses) + (np.log(factors) / _SPREAD) ** 2)
+        factor, found = float(factors[chosen]), losses[:, [chosen]]
         if least is None or _clearly_more(least - found).all():
             best, least = (inside, factor), found
     inside, factor = best

@@ -179,12 +179,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
             1/V sum_i w_i loss(y_i, x_i . a + b) + alpha R(a, b)
 
         with V the mean weight of a task in the fit. R is what the penalty makes of one
-        more task, most often the quadratic that touches it at the tasks of the fit: the
-        task may deviate from their mean as these do, to all sides by as much, along
-        their subspace, or in the features that they use. Where intercepts are free in
-        the fit, the level at the mean of the rows is drawn to those that the other
-        tasks have there, the more the less these differ. A task deviates in a part that
-        is for outlier tasks if predictions of rows that are left out say so.
+        more task, most often the quadratic that touches it at the deviations of the
+        tasks from their mean: the new one may deviate as these do, to all sides by as
+        much, along their subspace, or in the features that they use. Where intercepts
+        are free in the fit, the level at the mean of the rows is drawn to those that
+        the other tasks have there, the more the less these differ. A task deviates in a
+        part that is for outlier tasks if predictions of rows that are left out say so.
 
         Parameters
         ----------
@@ -197,9 +197,10 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         sample_weight : float or array-like of shape (n_samples,), optional
         alpha : float, optional
             Factor of the strengths of the fit, > 0: with 1 the penalty is to a row what
-            it is there. By default the best of 13 from 0.001 to 1000 in predictions of
-            rows that are left out, each of up to ten rows or tenth of them at a time;
-            1 for a single row, or where these leave rows of one class.
+            it is there. By default the likeliest of 13 from 0.03 to 30 by predictions
+            of rows that are left out, each of up to ten rows or tenth of them at a
+            time, where its logarithm is normal around 0 with deviation log 2; 1 for a
+            single row, or where these leave rows of one class.
         neighbours : dict or list of labels, optional
             Of a graph with weights, the weights of the edges by label, 1 in a list. By
             default every task is a neighbour.

@@ -159,6 +159,25 @@ def test_what_all_tasks_have_does_not_say_how_they_deviate(penalty):
     np.testing.assert_allclose(costs[1], costs[0], rtol=1e-8, atol=1e-10)
 
 
+def test_a_strength_that_ten_rows_choose_is_no_worse_than_that_of_the_fit():
+    """Where the fit has the right one, and the least of 13 losses is chance."""
+    data = make_multitask_regression(
+        n_tasks=70, n_samples=60, structure="mean", noise=2.0, random_state=0
+    )
+    old, errors = data.tasks < 30, []
+    model = MeanRegularizedRegressor(1.5)
+    model.fit(data.X[old], data.y[old], tasks=data.tasks[old])
+    for task in range(30, 70):
+        rows = np.flatnonzero(data.tasks == task)[:10]
+        for alpha in (None, 1.0):
+            given = data.X[rows], data.y[rows]
+            found = model.fit_new_task(*given, task=task, alpha=alpha)
+            errors.append(np.sum((found.coef_[30] - data.coef[task]) ** 2))
+    chosen, fixed = np.reshape(errors, (-1, 2)).T
+    assert np.any(chosen != fixed)
+    assert chosen.mean() <= fixed.mean()
+
+
 def test_features_and_entries_of_its_own():
     """Rows by their norms; the second part of the dirty model is a lasso of its own."""
     X, y, tasks = draw(d=8)

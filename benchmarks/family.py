@@ -76,42 +76,36 @@ def at_tenth(model, structure):
     return lambda: at_share(model, 10, *drawn(structure, 50, 100, 200))
 
 
-PROBLEMS = [
-    Hard(
-        "graph",
-        "a chain of 100 tasks of 200 rows with 100 features, by the direct solver",
-        graph,
-        reference=mean,
-        ratio=2,
-    ),
-    Hard(
-        "task-relationship",
-        "50 tasks of 100 rows with 200 features",
-        relationship,
-        reference=trace_of_same_optimum,
-        ratio=1.5,
-    ),
-    Hard(
+SIZE = "50 tasks of 100 rows with 200 features"
+# name, what it shows, fit, reference, largest ratio
+LIMITS = [
+    ("graph", "a chain of 100 tasks of 200 rows, directly", graph, mean, 2),
+    ("task-relationship", SIZE, relationship, trace_of_same_optimum, 1.5),
+    (
         "robust-low-rank",
-        "50 tasks of 100 rows with 200 features, alpha_max / 10",
+        f"{SIZE}, alpha_max / 10",
         at_tenth(mtlreg.RobustLowRankRegressor(), "low_rank_outliers"),
-        reference=trace_of_equal_rank,
-        ratio=3,
+        trace_of_equal_rank,
+        3,
     ),
-    Hard(
+    (
         "sparse-low-rank",
-        "50 tasks of 100 rows with 200 features, alpha_max / 10",
+        f"{SIZE}, alpha_max / 10",
         at_tenth(mtlreg.SparseLowRankRegressor(), "low_rank_sparse"),
-        reference=trace_of_equal_rank,
-        ratio=3,
+        trace_of_equal_rank,
+        3,
     ),
-    Hard(
+    (
         "robust-mean",
-        "50 tasks of 100 rows with 200 features, alpha_max / 10",
+        f"{SIZE}, alpha_max / 10",
         at_tenth(mtlreg.RobustMeanRegressor(), "outliers"),
-        reference=group_lasso,
-        ratio=10,
+        group_lasso,
+        10,
     ),
+]
+PROBLEMS = [
+    Hard(name, shows, build, reference=reference, ratio=ratio)
+    for name, shows, build, reference, ratio in LIMITS
 ]
 
 

@@ -129,9 +129,13 @@ class Scores(NamedTuple):
 
     @property
     def _best(self):
-        """Which mean scores are as good as the best."""
-        best = self.means.max()
-        return self.means >= best - _ROUNDING * abs(best)
+        """Which mean scores are as good as the best.
+
+        What is rounding next to those of the largest strengths tells nothing: two
+        ratios may lead to one model.
+        """
+        best, first = self.means.max(), np.abs(self.means[:, 0]).min()
+        return self.means >= best - _ROUNDING * max(abs(best), first)
 
     def standard_error(self, ratio):
         """Return that of the weighted mean at every strength, NaN of a single fold.

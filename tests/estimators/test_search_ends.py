@@ -12,6 +12,7 @@ from mtlreg import (
     alpha_grid,
     alpha_max,
 )
+from mtlreg.estimators._selection import Scores
 from tests.estimators.cases import (
     CV_ESTIMATORS,
     draw,
@@ -180,3 +181,13 @@ def test_equal_scores_are_at_no_end():
         warnings.simplefilter("always")
         search_of(alphas=[3 * top, 2 * top], l1_ratio=[0.2, 0.1]).fit(X, y, tasks=tasks)
     assert not any("the best" in str(w.message) for w in caught)
+
+
+def test_ratios_that_lead_to_one_model_are_equal():
+    # all but 0 beside the scores of no features, as where y is fitted exactly
+    folds = np.array([[[-0.3], [-4e-4]], [[-0.3], [-4e-4 + 1e-11]]])
+    scores = Scores(folds[..., 0], folds, folds[..., None], np.ones(1))
+    assert scores.select("best") == (0, 1)
+    better = folds + np.array([[[0.0], [0.0]], [[0.0], [1e-7]]])
+    scores = Scores(better[..., 0], better, better[..., None], np.ones(1))
+    assert scores.select("best") == (1, 1)

@@ -18,6 +18,14 @@ from tests.estimators.cases import (
 )
 
 
+def run(check, estimator):
+    with warnings.catch_warnings():
+        if check.func is check_class_weight_classifiers and of_two_blocks(estimator):
+            # weights of 1e3 and 1e-4, for which it sets max_iter=1000
+            warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
+
+
 def of_two_blocks(estimator):
     plain = getattr(estimator, "_model_class", type(estimator))
     return penalty_of(plain()).n_blocks == 2
@@ -29,11 +37,7 @@ def of_two_blocks(estimator):
     + [cls(alphas=3, eps=0.1, cv=3) for cls in one_of_a_kind(CV_ESTIMATORS)]
 )
 def test_sklearn_check(estimator, check):
-    with warnings.catch_warnings():
-        if check.func is check_class_weight_classifiers and of_two_blocks(estimator):
-            # weights of 1e3 and 1e-4, for which it sets max_iter=1000
-            warnings.simplefilter("ignore", ConvergenceWarning)
-        check(estimator)
+    run(check, estimator)
 
 
 @pytest.mark.parametrize("cls", one_of_a_kind(CV_ESTIMATORS), ids=lambda c: c.__name__)
@@ -44,4 +48,4 @@ def test_y_in_a_column_with_default_parameters(cls):
 @pytest.mark.nightly
 @parametrize_with_checks([cls() for cls in CV_ESTIMATORS])
 def test_sklearn_check_with_default_parameters(estimator, check):
-    check(estimator)
+    run(check, estimator)

@@ -23,7 +23,7 @@ def feature_importance(estimator):
     -------
     ndarray of shape (n_tasks, n_columns)
         The magnitudes of ``coef_``. The task column has a little more than the largest
-        of each task, 1 where all are 0, so that it is the last to be dropped.
+        of each task, or 1 if those of all tasks are 0, so that it is dropped last.
 
     Raises
     ------

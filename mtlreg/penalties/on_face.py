@@ -19,7 +19,6 @@ class AtRest:
     """
 
     dimension = 0
-
     kinked = True
 
     def __init__(self, penalty, W, step):

@@ -186,8 +186,7 @@ class Semismooth:
         One that is not is shortened where norms of rows or columns are all that bends:
         these do ever more the less is left of them. A wrong rank is better left alone.
         """
-        D = as_array(D)
-        image = self._term.image(self._combine(D))
+        image, D = self._term.image(self._combine(D)), as_array(D)
         shortens = point.tangent.kinked and reached is point
         for share in _LENGTHS if shortens else _LENGTHS[:1]:
             moved, Z = point.A + share * D, point.Z + share * image

@@ -28,7 +28,7 @@ from mtlreg.penalties import L21
 from mtlreg.statistics import TaskStatistics
 from tests.datafiles import load_data
 from tests.estimators.cases import CV_REGRESSORS, REGRESSORS, one_of_a_kind
-from tests.test_statistics import EXACT, assert_alike, peak_of, table
+from tests.test_statistics import EXACT, assert_alike, table
 
 NAMES = list("abcd")
 
@@ -509,16 +509,6 @@ def test_workers_may_die_between_rounds(cluster, tmp_path, kind, after, n_deaths
     # chunks are read once, and again where a lost worker held them
     reads = len(noted) - n_deaths
     assert reads == 9 if n_deaths == 0 else 9 < reads <= 9 * (1 + n_deaths)
-
-
-def test_a_reduction_holds_one_result_beside_what_it_merges():
-    X, y, tasks, _ = table(n=1600, d=30, n_tasks=40)
-    parts = [(k, [TaskStatistics().update(X, y, tasks=tasks)]) for k in range(4)]
-    size = max(part.gram_.nbytes for _, (part,) in parts)
-    peak, (_, (whole,)) = peak_of(lambda: distributed._merge(parts))
-    assert peak <= 1.25 * size
-    for _, (part,) in parts:
-        np.testing.assert_array_equal(4 * part.n_rows_, whole.n_rows_)
 
 
 @pytest.mark.slow

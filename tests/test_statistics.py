@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 import mtlreg
+from mtlreg import distributed
 from mtlreg.model_selection import TaskKFold
 from mtlreg.statistics import TaskStatistics
 from tests.datafiles import load_data
@@ -332,6 +333,17 @@ def test_a_merge_holds_nothing_twice(shift):
     # beside the result matrices without one of the axes of features
     assert whole.gram_.nbytes == sizes[0] * (40 + shift) // 40
     assert peak <= 1.25 * whole.gram_.nbytes
+
+
+def test_a_reduction_holds_one_result_beside_what_it_merges():
+    # not beside a cluster, whose threads allocate in between
+    X, y, tasks, _ = table(n=1600, d=30, n_tasks=40)
+    parts = [(k, [TaskStatistics().update(X, y, tasks=tasks)]) for k in range(4)]
+    size = max(part.gram_.nbytes for _, (part,) in parts)
+    peak, (_, (whole,)) = peak_of(lambda: distributed._merge(parts))
+    assert peak <= 1.25 * size
+    for _, (part,) in parts:
+        np.testing.assert_array_equal(4 * part.n_rows_, whole.n_rows_)
 
 
 def test_merges_in_place_are_of_what_nobody_has_seen():

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from scipy.special import stdtrit
 
 from mtlreg.estimators._fit import in_problem
+from mtlreg.estimators._levels import Levels
 from mtlreg.inputs.labels import encode, unique_labels
 from mtlreg.losses.shifted import around
 from mtlreg.model_selection import TaskKFold
@@ -17,12 +18,15 @@ from mtlreg.problem.data import Cells, MultiTaskData
 from mtlreg.problem.problem import Problem
 from mtlreg.solvers import choose_solver
 
-# factors of the strengths of the fit among which the rows choose, and folds they make
+# factors of the expected strengths that are tried, and folds that rows make
 _FACTORS = np.logspace(1.5, -1.5, 13)
 _MOST_FOLDS = 10
 # deviation of the logarithm of the factor that suits a task
-_SPREAD = np.log(2.0)
+_SPREAD = np.log(1.5)
+_FARTHEST = 10.0  # that the expected factor is from 1
+_LEAST_LEFT = 0.1  # of the degrees of freedom of the rows
 _LEVEL = 0.05  # of the test that says whether losses are clearly more
+_LEAST_NOISE = 1e-6  # of the square of how far levels differ
 # what a task has in the attributes that do not begin with the tasks
 _AXES = {"blocks_": 1, "_parts": 1, "task_score_path_": -1}
 
@@ -40,11 +44,16 @@ class Learned(NamedTuple):
         The weights W_t of the tasks.
     n_rows : int
         0 where it is not known.
+    noise : float
+        The variance of the mean of targets, times the sum of their weights: of a row it
+        is twice the mean loss of the fit, or 1 where the loss is a likelihood.
     blocks : ndarray of shape (n_blocks, n_tasks, n_features)
         The fitted parts of ``coef_``, or that alone.
     intercept : ndarray of shape (n_tasks,)
     y_scale : ndarray of shape (n_tasks,)
         The units of the targets in the fit.
+    levels : Levels or None
+        None where no intercept is free.
     """
 
     penalty: Any
@@ -53,25 +62,33 @@ class Learned(NamedTuple):
     origin: float
     totals: np.ndarray
     n_rows: int
+    noise: float
     blocks: np.ndarray
     intercept: np.ndarray
     y_scale: np.ndarray
+    levels: Levels | None = None
 
     @classmethod
-    def of_fit(cls, fit, found):
-        """Return that of a fit and its attributes by name."""
+    def of_fit(cls, fit, found, loss):
+        """Return that of a fit, its attributes by name, and its data term."""
         blocks = found.get("blocks_", found["coef_"][None])
         ones = np.ones(len(found["intercept_"]))
-        what = fit.totals, len(fit.read.rows), blocks, found["intercept_"]
+        n_rows, totals = len(fit.read.rows), fit.totals
+        of_row = totals.sum() / n_rows if n_rows else 1.0
+        mean = 0.5
+        if loss is not None and loss < np.inf:
+            mean = loss / float(np.sum(fit.problem.task_scale))
+        what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
         penalty, *where = fit.posed
         scale = found.get("y_scale_", ones)
-        return cls(penalty.of_new_tasks(), *where, *what, scale)
+        levels = Levels.of_fit(fit, of_row)
+        return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
 
     @classmethod
     def of_model(cls, model, totals, n_rows):
         """Return that of a fitted model without a penalty, which says of rows alone."""
         blocks, scale = model.coef_[None], model.y_scale_
-        given = totals, n_rows, blocks, model.intercept_, scale
+        given = totals, n_rows, 1.0, blocks, model.intercept_, scale
         return cls(None, None, False, 0.0, *given)
 
     @property
@@ -103,17 +120,20 @@ class Learned(NamedTuple):
         """
         scale, d = self.y_scale.mean(), self.blocks.shape[2]
         centres = np.stack([prior.centre[:d] for prior in self.priors(ties)])
-        return scale * centres, scale * float(self.level.mean())
+        level = float(self.level.mean())
+        if self.levels is not None:
+            level = self.levels.expected(self.coef, self.level, centres.sum(axis=0))
+        return scale * centres, scale * level
 
 
 class Inside:
     """The rows of a task in the coordinates of its prior.
 
     With the rows x and their mean xbar a prediction is ``(x - xbar) . a + c``, of the
-    slopes ``a = centre + F w`` and a level c: that of the tasks at xbar, on average,
-    plus v times their deviation from it, in units in which v is of the size of w. So
-    nothing depends on where the features have their origin. A single task says nothing
-    of such deviations: the level is free.
+    slopes ``a = centre + F w`` and a level c: the expected one, see `Levels`, plus v
+    times what levels differ by, in units in which v costs what w does. So nothing
+    depends on where the features have their origin. A single task says nothing of such
+    differences: the level is free.
 
     Parameters
     ----------
@@ -142,22 +162,17 @@ class Inside:
             offset = offset + centre[d] + learned.origin
             self._origin = learned.origin
         elif model.fit_intercept:
-            self._mean = mean = np.asarray(weight @ X) / weight.sum()
+            self._mean = np.asarray(weight @ X) / weight.sum()
             Z = Z - (weight @ Z) / weight.sum()
-            levels = learned.coef @ mean + learned.level
-            self._level = levels.mean()
-            offset = offset - mean @ centre[:d] + self._level
-            several = len(levels) > 1
-            usual = np.where(magnitude > 0, 1.0 / WIDE, 1.0) * (precision > 0)
-            apart = learned.coef - centre[:d]
-            apart = X @ apart.T - apart @ mean
-            ratio = _ratio(np.sum(apart**2) / len(levels), np.sum((Z * usual) ** 2))
-            self._scale = levels.std(ddof=1) / ratio if several else 1.0
+            several = np.count_nonzero(learned.levels.known) > 1
+            self._level, self._scale = self._levels(learned, centre[:d], several)
+            offset = offset - self._mean @ centre[:d] + self._level
+        self._offset = offset
+        self.usual = self._usual(learned, Z, precision, magnitude)
+        if self._mean is not None:
             Z = np.column_stack([Z, np.full(len(Z), self._scale)])
-            precision, magnitude = (
-                np.append(precision, float(several)),
-                np.append(magnitude, 0.0),
-            )
+            precision = np.append(precision, float(several))
+            magnitude = np.append(magnitude, 0.0)
         if not Z.shape[1]:
             # nothing may deviate
             Z, precision, magnitude = np.zeros((len(Z), 1)), np.ones(1), np.zeros(1)
@@ -167,8 +182,56 @@ class Inside:
         rest = WIDE if magnitude.any() else 1.0
         self._units = units = np.where(held, np.sqrt(precision), 1.0 / rest)
         self._Z, self._magnitude, self._held = Z / units, magnitude / units, held
-        self._offset = offset
         self._check_bounded()
+
+    def _levels(self, learned, centre, several):
+        """Return the expected level and what differences are counted in."""
+        levels, fitted = learned.levels, (learned.coef, learned.level, centre)
+        if not several:
+            return self._mean @ centre + levels.expected(*fitted), 1.0
+        given = self._data.weight.sum(), learned.noise, self._loss, fitted
+        level, spread = levels.at(self._mean, *given)
+        noise = max(learned.noise, _LEAST_NOISE * spread**2)
+        return level, spread / np.sqrt(noise * self._row_weight) if spread > 0 else 0.0
+
+    def _usual(self, learned, Z, precision, magnitude):
+        """Return the factor to expect: the geometric mean of two guesses.
+
+        1, the strengths of the fit, and f, at which tasks deviate from the centre, in
+        predictions of these rows, by what those of the fit do. With normal errors of
+        the variance v of w, that of a w_k is ``v / f``; the rows of a task tell it up
+        to ``v / h_k``, and the fit has the share ``s_k = h_k / (1 + h_k)`` of what they
+        tell: squares of ``s_k^2 v (1 / f + 1 / h_k)``.
+        """
+        X, weight, d = self._data.X, self._data.weight, self._d
+        blocks, priors = learned.blocks / learned.y_scale[:, None], self._priors
+        if len(blocks) == len(priors):  # what deviates
+            moving = [k for k, prior in enumerate(priors) if prior.factor.shape[1]]
+            blocks, priors = blocks[moving], [priors[k] for k in moving]
+        centre = sum((p.centre for p in priors), np.zeros(d + learned.in_A))
+        apart = X @ (blocks.sum(axis=0, dtype=np.float64) - centre[:d]).T
+        if learned.in_A:
+            apart += learned.level - learned.origin - centre[d]
+        elif self._mean is not None:
+            apart -= (weight @ apart) / weight.sum()
+        found = float(np.sum(weight @ apart**2)) / apart.shape[1]
+        held = precision > 0
+        cost = precision[held] * np.where(magnitude[held] > 0, WIDE**2, 1.0)
+        squares = (weight @ Z[:, held] ** 2) / cost
+        bend = self._loss.hessian(self._offset, self._data.y, weight).sum()
+        told = squares * bend / weight.sum() ** 2
+        share = told / (1.0 + told)
+        variance = self._row_weight * learned.noise
+        if not self._loss.binary and learned.n_rows:
+            # the fit has bent towards its own rows
+            used = (share.sum() + 1.0) * apart.shape[1] / learned.n_rows
+            variance /= max(1.0 - used, _LEAST_LEFT)
+        of_tasks = found - variance * float(squares @ (share * (1.0 - share)))
+        expected = variance * float(squares @ share**2)
+        if not expected > 0:
+            return 1.0
+        least, most = expected / _FARTHEST**2, expected * _FARTHEST**2
+        return float(np.sqrt(expected / np.clip(of_tasks, least, most)))
 
     def _check_bounded(self):
         data, loss = self._data, self._loss
@@ -231,6 +294,28 @@ class Inside:
             mean = 0.5 * np.log(np.maximum(mean, np.finfo(np.float64).tiny))
         return 2.0 * len(losses) * mean
 
+    def likely(self, alpha):
+        """Return the factor to take, and the losses (n_rows, 1) of rows left out there.
+
+        These are None where they do not tell. Few rows tell little: log factors are
+        taken to be normal around the usual one, and the factor is the mean of those
+        that are left, by how likely they make the rows.
+
+        Parameters
+        ----------
+        alpha : float or None
+            The factor, if it is given.
+        """
+        factors = self.usual * _FACTORS if alpha is None else np.array([alpha])
+        losses = self.left_out(factors) if len(self._data.y) > 1 else None
+        if alpha is not None or losses is None:
+            return self.usual if alpha is None else alpha, losses
+        moved = np.log(_FACTORS)
+        cost = self.misfit(losses) + (moved / _SPREAD) ** 2
+        share = np.exp(0.5 * (cost.min() - cost))
+        share /= share.sum()
+        return self.usual * float(np.exp(moved @ share)), losses @ share[:, None]
+
     def solve(self, factor):
         """Return slopes of each part, the intercept, the solution and its problem."""
         problem = self.problem(factor)
@@ -257,9 +342,8 @@ def solve_inside(model, learned, priors, read, alpha):
     """Return the parts of the slopes, the intercept, the solution and its problem.
 
     A factor of the strengths that is not given is chosen by predictions of rows that
-    are left out, and so is whether the task deviates where most tasks do not. Few rows
-    tell little of either: log factors are taken to be normal around 0, and a task does
-    not deviate unless the losses are clearly less then.
+    are left out, and so is whether the task deviates where most tasks do not: unless
+    the losses are clearly less then, it does not.
 
     Parameters
     ----------
@@ -270,22 +354,19 @@ def solve_inside(model, learned, priors, read, alpha):
         Of one task with rows, in the units of the fit.
     alpha : float or None
     """
-    factors = _FACTORS if alpha is None else np.array([alpha])
     variants = [[p.at_centre() if p.optional else p for p in priors]]
     if any(prior.optional and prior.factor.shape[1] for prior in priors):
         variants.append(priors)
-    n, best, least = len(read.data.y), None, None
+    best, least = None, None
     for variant in variants:
         inside = Inside(model, learned, variant, read.data)
-        if n == 1 or len(factors) == len(variants) == 1:
-            return inside.solve(1.0 if alpha is None else alpha)
-        losses = inside.left_out(factors)
+        if alpha is not None and len(variants) == 1:
+            return inside.solve(alpha)
+        factor, losses = inside.likely(alpha)
         if losses is None:
-            return inside.solve(1.0 if alpha is None else alpha)
-        chosen = np.argmin(inside.misfit(losses) + (np.log(factors) / _SPREAD) ** 2)
-        factor, found = float(factors[chosen]), losses[:, [chosen]]
-        if least is None or _clearly_more(least - found).all():
-            best, least = (inside, factor), found
+            return inside.solve(factor)
+        if least is None or _clearly_more(least - losses).all():
+            best, least = (inside, factor), losses
     inside, factor = best
     return inside.solve(factor)
 
@@ -295,11 +376,6 @@ def _clearly_more(differences):
     n = len(differences)
     error = differences.std(axis=0, ddof=1) / np.sqrt(n)
     return differences.mean(axis=0) > stdtrit(n - 1, 1.0 - _LEVEL) * error
-
-
-def _ratio(square, unit):
-    """Return the root of a ratio, 1 where there is none."""
-    return np.sqrt(square / unit) if square > 0 and unit > 0 else 1.0
 
 
 def insert_tasks(model, tasks, found):

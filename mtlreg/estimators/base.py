@@ -142,7 +142,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         point = solution.A, solution.intercept, solution.n_iter, solution.gap
         found = fit.attributes(*point)
         vars(self).update(found)
-        self._learned = Learned.of_fit(fit, found)
+        self._learned = Learned.of_fit(fit, found, solution.loss)
         if not (solution.converged or progress.stopped):
             self._warn_not_converged(fit.problem, solution)
 
@@ -182,8 +182,9 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         more task, most often the quadratic that touches it at the deviations of the
         tasks from their mean: the new one may deviate as these do, to all sides by as
         much, along their subspace, or in the features that they use. Where intercepts
-        are free in the fit, the level at the mean of the rows is drawn to those that
-        the other tasks have there, the more the less these differ. A task deviates in a
+        are free in the fit, the level at the mean of the rows is drawn to what those of
+        the other tasks say of one there, by a ridge regression on the means of their
+        features (Mundlak 1978), the more the less these differ. A task deviates in a
         part that is for outlier tasks if predictions of rows that are left out say so.
 
         Parameters
@@ -197,10 +198,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         sample_weight : float or array-like of shape (n_samples,), optional
         alpha : float, optional
             Factor of the strengths of the fit, > 0: with 1 the penalty is to a row what
-            it is there. By default the likeliest of 13 from 0.03 to 30 by predictions
-            of rows that are left out, each of up to ten rows or tenth of them at a
-            time, where its logarithm is normal around 0 with deviation log 2; 1 for a
-            single row, or where these leave rows of one class.
+            it is there. By default a guess: the geometric mean of 1 and of that at
+            which tasks would deviate by what those of the fit do. Predictions of rows
+            that are left out, each of up to ten or a tenth of them at a time, move it:
+            its logarithm is the mean of 13 around the guess, with normal weights of
+            deviation log 1.5 times the likelihood. A single row does not, nor rows of
+            which these would leave one class.
         neighbours : dict or list of labels, optional
             Of a graph with weights, the weights of the edges by label, 1 in a list. By
             default every task is a neighbour.
@@ -217,6 +220,12 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         ValueError
             If rows have no task labels, coefficients may not be negative, or an
             argument is not as described or not like those of the fit.
+
+        References
+        ----------
+        Denevi, Ciliberto, Stamos, Pontil (2018), Learning to learn around a common
+        mean. Mundlak (1978), On the pooling of time series and cross section data,
+        Econometrica 46, 69-85.
         """
         check_is_fitted(self)
         if self._layout != "rows":

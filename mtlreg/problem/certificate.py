@@ -28,6 +28,8 @@ class Certificate:
         Of the rows of G, of gauges that are sums over rows.
     hidden : float
         The part of the gap that stands for rounding of statistics.
+    loss : float or None
+        The data term, where it is quadratic.
     """
 
     gap: float
@@ -36,6 +38,7 @@ class Certificate:
     gradient: np.ndarray | None = None
     polars: np.ndarray | None = None
     hidden: float = 0.0
+    loss: float | None = None
 
 
 def nonnegative(term, size, factors, rounding=ROUNDING):

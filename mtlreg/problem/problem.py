@@ -74,9 +74,9 @@ class Problem:
             self.design = self.term.design
             self.dtype = self.design.dtype
             self.square_norms = self.design.square_norms
-            self._means = self.design.means if fit_intercept else None
+            self.means = self.design.means if fit_intercept else None
             self._origin = self.term.origin
-            self._task_scale = self.design.task_weights
+            self.task_scale = self.design.task_weights
             self.scale = self.term.scale
             self._check_underflow(data)
             self._statistics, self._span, self._null_models = {}, {}, {}
@@ -152,7 +152,7 @@ class Problem:
         of y^2 / lam, and its optimum has a G of lam. What a penalty of curvature q
         leaves of its gradient in rounding is q times that of A.
         """
-        x2, y2 = self._largest_square, float(self.scale)
+        x2, y2 = float(self.square_norms.max(initial=0.0)), float(self.scale)
         a2 = y2 / x2 if x2 > 0 else np.inf
         squares = [x2, y2, x2 * y2, a2]
         if self.penalty.has_polar:
@@ -176,11 +176,6 @@ class Problem:
         return NullModel.of_rows(self.term, self._moves)
 
     @cached_property
-    def _largest_square(self):
-        """The largest of the square norms."""
-        return float(self.square_norms.max(initial=0.0))
-
-    @cached_property
     def column_norms(self):
         """Norms of the features, of each in the task where it is largest."""
         squares = self.square_norms
@@ -188,9 +183,14 @@ class Problem:
         squares = squares if squares.strides[1] else squares[:, :1]
         return np.sqrt(squares.max(axis=1))
 
+    @property
+    def within(self):
+        """Mean squares of the features in each task, about what ``means`` is."""
+        return self.square_norms / self.task_scale
+
     def spectra(self):
         """Return eigenvalues and vectors of the H_t over c_t, see `Statistics`."""
-        return self.term.spectra(self._task_scale)
+        return self.term.spectra(self.task_scale)
 
     @property
     def is_null(self):
@@ -223,10 +223,10 @@ class Problem:
             self.penalty,
             value,
             square_norms=self.square_norms,
-            means=self._means,
+            means=self.means,
             targets=targets,
             origin=self._origin,
-            task_scale=self._task_scale,
+            task_scale=self.task_scale,
             scale=self.scale,
             dtype=self.dtype,
         )
@@ -273,8 +273,7 @@ class Problem:
         exact = np.asarray(A, dtype=np.float64)
         matrix = self.penalty.combine(exact)
         Z = self.term.image(matrix) if Z is None else Z
-        value = self.term.value_at(matrix, Z)
-        return value + self.penalty.value(exact)
+        return self.term.value_at(matrix, Z) + self.penalty.value(exact)
 
     def certificate(self, A, Z=None, value=None):
         """Return the `Certificate` of the variable A.
@@ -325,17 +324,17 @@ class Problem:
 
     def _certificate_at_zero(self):
         if self._at_zero is None:
-            zero, null = np.zeros(self.shape), self._null
+            zero, null, G = np.zeros(self.shape), self._null, -self._null.G
             slopes = self.term.slopes(null.Z)
             if self.loss.quadratic and self.dtype == np.float64:
                 # the dual point is s times the residual, whose square is 2 F0
                 matrix = self.penalty.combine(zero)
-                rest, s, polars = self._penalty_gap(zero, matrix, -null.G)
+                rest, s, polars = self._penalty_gap(zero, matrix, G)
                 b, rounding = self._intercept(matrix, self.term.intercept(null.Z))
                 gap = (1 - s) ** 2 * null.value + rest + self._rounding_loss(rounding)
-                self._at_zero = Certificate(gap, b, slopes, -null.G, polars)
+                self._at_zero = Certificate(gap, b, slopes, G, polars, 0.0, null.value)
             else:
-                self._at_zero = self._certify(zero, null.Z, slopes, -null.G)
+                self._at_zero = self._certify(zero, null.Z, slopes, G)
         return self._at_zero
 
     def _certify(self, A, Z, slopes, gradient, value=None):
@@ -346,7 +345,8 @@ class Problem:
         z = self.term.predictions(Z, rounding)
         cells = z, slopes, self.term.y, self.term.v
         gap = self.loss.divergence(*cells, scale=s) + rest
-        return Certificate(gap, b, slopes, gradient, polars)
+        loss = self.loss.value(z, *cells[2:]) if self.loss.quadratic else None
+        return Certificate(gap, b, slopes, gradient, polars, loss=loss)
 
     def _penalty_gap(self, A, matrix, gradient, value=None):
         """Return the second term of the gap, s, and the polars of the rows."""
@@ -363,14 +363,14 @@ class Problem:
             The best intercepts in the coordinates of the data term.
         """
         moved = best
-        if self._means is not None:
-            moved = best - np.einsum("jt,jt->t", self._means, A)
+        if self.means is not None:
+            moved = best - np.einsum("jt,jt->t", self.means, A)
         b = (self._origin + moved).astype(self.dtype)
         return b, (b - self._origin) - moved
 
     def _rounding_loss(self, rounding):
         """Return by how much the squared loss grows where b is rounded."""
-        return 0.5 * float((self._task_scale * rounding) @ rounding)
+        return 0.5 * float((self.task_scale * rounding) @ rounding)
 
 
 class StatisticsProblem(Problem):
@@ -423,8 +423,8 @@ class StatisticsProblem(Problem):
         self.square_norms = square_norms
         d, n_tasks = square_norms.shape
         self.work = largest_product(d, d, n_tasks)
-        self._means, self._targets, self._origin = means, targets, origin
-        self._task_scale = task_scale
+        self.means, self._targets, self._origin = means, targets, origin
+        self.task_scale = task_scale
         self._null_models = {}
         self._set_penalty(penalty)
 
@@ -469,7 +469,7 @@ class StatisticsProblem(Problem):
         b, rounding = self._intercept(matrix, self._targets)
         gap += self._rounding_loss(rounding)
         gap = gap + (1 - s) ** 2 * loss if loss < np.inf else np.inf
-        return Certificate(gap, b, None, gradient, polars, hidden)
+        return Certificate(gap, b, None, gradient, polars, hidden, loss + lower)
 
 
 class SpanProblem(Problem):

@@ -185,7 +185,7 @@ class ChunkedProblem(Problem):
     ):
         self.loss, self.dtype = loss, np.dtype(np.float64)
         self._ask, self._units, self._kept, self._ones = ask, units, kept, ones
-        self._task_scale, self._origin = task_scale, 0.0
+        self.task_scale, self._origin = task_scale, 0.0
         cells = classes.cells
         v = classes.weight * cells.spread(task_scale / cells.total(classes.weight))
         zero = np.zeros(v.shape)
@@ -194,7 +194,7 @@ class ChunkedProblem(Problem):
         if fit_intercept:
             self._constant = loss.fit_intercept(zero, classes.y, v, cells)
         d = classes.X.shape[1]
-        self.start_intercept = self._constant
+        self.start_intercept, self._fit_intercept = self._constant, fit_intercept
         self.square_norms = np.zeros((d, len(task_scale)))
         self.work = largest_product(d, d, len(task_scale))
         self._set_penalty(penalty)
@@ -224,6 +224,15 @@ class ChunkedProblem(Problem):
         self.null, self.square_norms = visit, model.square_norms
         G = visit.part.cross - self._dual_move(visit, model)[1]
         return NullModel(self.value(visit), G, shift, None, None)
+
+    @property
+    def means(self):
+        return self.null.part.means if self._fit_intercept else None
+
+    @property
+    def within(self):
+        weight = self.null.part.weight
+        return self.square_norms / np.where(weight > 0, weight, 1.0)
 
     def spectra(self):
         # at A = 0 the rows of a task bend alike: over their sum these are weights

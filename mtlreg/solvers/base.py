@@ -29,6 +29,8 @@ class Solution:
     rounded : bool
         Whether the gap missed its target by the rounding of (A, intercept) to the
         precision of X alone.
+    loss : float or None
+        The data term there, where it is quadratic.
     """
 
     A: np.ndarray
@@ -38,6 +40,7 @@ class Solution:
     converged: bool
     history: list
     rounded: bool = False
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -219,4 +222,5 @@ class GapCheck:
             bool(gap <= self.target),
             self.history,
             self.rounded,
+            self._returned.loss,
         )

@@ -50,6 +50,7 @@ class Reweighted(Solver):
             bool(found.gap <= target),
             history,
             solution.rounded,
+            found.loss,
         )
 
 

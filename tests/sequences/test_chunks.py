@@ -79,6 +79,15 @@ PENALTIES = [
 ]
 
 
+def test_moments_of_features_are_those_of_the_rows():
+    data, penalty = draw(), L21(0.03)
+    rows = Problem(data, Logistic(), penalty, np.ones(T))
+    problem, _ = chunked(data, penalty)
+    np.testing.assert_allclose(problem.means, rows.means, rtol=1e-12)
+    np.testing.assert_allclose(problem.within, rows.within, rtol=1e-12)
+    assert chunked(data, penalty, intercept=False)[0].means is None
+
+
 @pytest.mark.parametrize("rare", [False, True])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=str)
 def test_every_gap_is_above_the_distance_to_the_optimum(penalty, rare):

@@ -37,7 +37,7 @@ class Levels(NamedTuple):
 
     @classmethod
     def of_fit(cls, fit, of_row):
-        """Return that of a fit, None where no intercept is free.
+        """Return that of a fit with free intercepts.
 
         Parameters
         ----------
@@ -46,8 +46,6 @@ class Levels(NamedTuple):
             The mean weight of a row.
         """
         problem = fit.problem
-        if problem.means is None:
-            return None
         means, blur = problem.means.T, of_row * problem.within.mean(axis=1)
         if fit.units is not None:
             means, blur = means * fit.units, blur * fit.units**2

@@ -81,7 +81,8 @@ class Learned(NamedTuple):
         what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
         penalty, *where = fit.posed
         scale = found.get("y_scale_", ones)
-        levels = Levels.of_fit(fit, of_row)
+        free = fit.model.fit_intercept and not fit.posed[2]
+        levels = Levels.of_fit(fit, of_row) if free else None
         return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
 
     @classmethod
@@ -222,9 +223,10 @@ class Inside:
         told = squares * bend / weight.sum() ** 2
         share = told / (1.0 + told)
         variance = self._row_weight * learned.noise
-        if not self._loss.binary and learned.n_rows:
+        if not self._loss.binary:
             # the fit has bent towards its own rows
-            used = (share.sum() + 1.0) * apart.shape[1] / learned.n_rows
+            n_rows = learned.n_rows or learned.totals.sum()
+            used = (share.sum() + 1.0) * apart.shape[1] / n_rows
             variance /= max(1.0 - used, _LEAST_LEFT)
         of_tasks = found - variance * float(squares @ (share * (1.0 - share)))
         expected = variance * float(squares @ share**2)

@@ -29,7 +29,7 @@ class Certificate:
     hidden : float
         The part of the gap that stands for rounding of statistics.
     loss : float or None
-        The data term, where it is quadratic.
+        The data term, where the loss is no likelihood.
     """
 
     gap: float

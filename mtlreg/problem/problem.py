@@ -345,7 +345,7 @@ class Problem:
         z = self.term.predictions(Z, rounding)
         cells = z, slopes, self.term.y, self.term.v
         gap = self.loss.divergence(*cells, scale=s) + rest
-        loss = self.loss.value(z, *cells[2:]) if self.loss.quadratic else None
+        loss = None if self.loss.binary else self.loss.value(z, *cells[2:])
         return Certificate(gap, b, slopes, gradient, polars, loss=loss)
 
     def _penalty_gap(self, A, matrix, gradient, value=None):

@@ -30,7 +30,7 @@ class Solution:
         Whether the gap missed its target by the rounding of (A, intercept) to the
         precision of X alone.
     loss : float or None
-        The data term there, where it is quadratic.
+        The data term there, where the loss is no likelihood.
     """
 
     A: np.ndarray

@@ -271,6 +271,19 @@ def test_levels_are_drawn_to_those_of_the_tasks():
     np.testing.assert_allclose(found.intercept_[30], model.intercept_[0], rtol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{}, {"alpha_intercept": 0.3}])
+def test_a_fit_of_statistics(options):
+    X, y, tasks = draw()
+    given = few(n=8)
+    models = [MeanRegularizedRegressor(0.5, tol=EXACT, **options) for _ in range(2)]
+    models[0].fit(X, y, tasks=tasks)
+    models[1].partial_fit(X, y, tasks=tasks)
+    for rows in (given, (None, None)):
+        found = [m.fit_new_task(*rows, task=9) for m in models]
+        np.testing.assert_allclose(*(m.coef_ for m in found), atol=1e-8)
+        np.testing.assert_allclose(*(m.intercept_ for m in found), atol=1e-8)
+
+
 @pytest.mark.parametrize("weight", [1.0, 0.01])
 def test_what_is_alike_in_a_task_tells_of_its_level(weight):
     rng = np.random.default_rng(0)

@@ -80,8 +80,9 @@ class Learned(NamedTuple):
             mean = loss / float(np.sum(fit.problem.task_scale))
         what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
         penalty, *where = fit.posed
+        in_A = where[1]
         scale = found.get("y_scale_", ones)
-        free = fit.model.fit_intercept and not fit.posed[2]
+        free = fit.model.fit_intercept and not in_A
         levels = Levels.of_fit(fit, of_row) if free else None
         return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
 
@@ -143,6 +144,11 @@ class Inside:
     priors : list of TaskPrior
     data : MultiTaskData
         Of one task.
+
+    Attributes
+    ----------
+    usual : float
+        The factor of the strengths to expect.
     """
 
     def __init__(self, model, learned, priors, data):

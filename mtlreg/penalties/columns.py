@@ -8,6 +8,7 @@ import numpy as np
 from mtlreg.penalties.base import Gauge, check_strengths
 from mtlreg.penalties.l21 import L21, row_norms
 from mtlreg.penalties.prior import TaskPrior
+from mtlreg.penalties.space import Space
 from mtlreg.penalties.task_metrics import TaskMetrics
 
 
@@ -145,7 +146,7 @@ class _Euclidean:
         return TaskPrior.of_features(np.zeros(len(A)), precision)
 
 
-class _Transposed:
+class _Transposed(Space):
     """The prox and the space of a penalty of A', as those of one of A.
 
     Parameters

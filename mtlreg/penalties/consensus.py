@@ -7,6 +7,7 @@ import numpy as np
 
 from mtlreg.penalties.base import Gauge
 from mtlreg.penalties.prior import TaskPrior
+from mtlreg.penalties.space import Space
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Consensus(Gauge):
         return {"center_coef_": common_column(A)}
 
 
-class _CommonColumns:
+class _CommonColumns(Space):
     """The matrices of equal columns, as the space of a prox.
 
     Parameters

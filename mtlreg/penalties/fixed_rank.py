@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtlreg.penalties.factored import Factored
+from mtlreg.penalties.space import Space
 
 
 def squared_level(sigma, tau):
@@ -23,7 +24,7 @@ def squared_level(sigma, tau):
     return float(levels[held - 1]) if held else 0.0
 
 
-class FixedRank:
+class FixedRank(Space):
     """The prox of ``alpha ||.||_*`` at a matrix W, and the space it moves in.
 
     With W = U S V' the prox is ``A = U_r F V_r'`` over the r values above the threshold

@@ -15,6 +15,7 @@ from mtlreg.penalties.factored import Blocks, as_array, square
 from mtlreg.penalties.mean import MeanRegularization
 from mtlreg.penalties.options import with_options
 from mtlreg.penalties.ridge import Ridge
+from mtlreg.penalties.space import Space
 
 _EVEN = 1 + 16 * np.finfo(np.float64).eps  # a ratio of polars that are the same
 
@@ -223,7 +224,7 @@ class InfimalSum(Gauge):
         return replace(self, first=first, second=second)
 
 
-class BlockSpaces:
+class BlockSpaces(Space):
     """The prox of both blocks, and the product of the spaces they move in.
 
     Parameters
@@ -271,6 +272,25 @@ class BlockSpaces:
         """Return x -> ``(sigma + N)^-1 x`` in coordinates."""
         maps = [space.resolvent(sigma) for space in self._spaces]
         return lambda x: np.concatenate(self._each(maps, x))
+
+    def preconditioner(self, sigma):
+        """As that of `Space`: a sweep over both blocks and back.
+
+        H has both in common, so that where the spaces do not differ the mean curvature
+        couples them fully: (symmetric) Gauss-Seidel steps for it take far fewer
+        products with H than each block for itself.
+        """
+        first, second = self._spaces
+        one, two = first.resolvent(sigma), second.resolvent(sigma)
+
+        def apply(x):
+            x, y = np.split(x, [first.dimension])
+            w = y - sigma * second.coordinates(as_array(first.matrix(one(x))))
+            z = two(w)
+            v = x - sigma * first.coordinates(as_array(second.matrix(z)))
+            return np.concatenate([one(v), z]), np.concatenate([v, w])
+
+        return apply
 
     def _each(self, maps, x):
         halves = np.split(x, [self._spaces[0].dimension])

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from mtlreg.penalties.space import Space
 
-class AtRest:
+
+class AtRest(Space):
     """The prox of a penalty, and no move of it: all there is to know where it is 0.
 
     Parameters

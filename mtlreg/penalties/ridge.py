@@ -9,6 +9,7 @@ from mtlreg._numba import prox_row, solve_row
 from mtlreg.penalties.base import PenaltyGap, check_number
 from mtlreg.penalties.derived import Derived
 from mtlreg.penalties.factored import square
+from mtlreg.penalties.space import Space
 from mtlreg.penalties.squared import SquaredGauge
 
 
@@ -170,7 +171,7 @@ class Ridge(Derived):
         return self.penalty.retract(A, moved)
 
 
-class _RidgeSpace:
+class _RidgeSpace(Space):
     """The prox of a penalty with a ridge, and the space that the other one moves in.
 
     Parameters

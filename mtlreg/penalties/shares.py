@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mtlreg.penalties.space import Space
+
 
 def box_shares(sigma, shift, total):
     """Return the ``0 <= m <= 1`` of a sum with the least ``sum sigma^2 / (shift + m)``.
@@ -44,7 +46,7 @@ def box_shares(sigma, shift, total):
     return m
 
 
-class SpaceOfShares:
+class SpaceOfShares(Space):
     """The prox of ``c/2 min_m sum_i sigma_i^2 / (eta + m_i)``, and all moves from it.
 
     With ``W = U S V'`` and the shares m of S at ``eta + step c`` the prox is ``A = U F

@@ -75,7 +75,7 @@ class Semismooth:
     At the end A of a proximal gradient step, of a subgradient E, the objective is
     smooth on a manifold (of one rank, for the trace norm). The step D in its tangent
     space solves ``(H + N) D = -(grad f(A) + E)``, H the Hessian of f and N that of the
-    penalty, by conjugate gradients with the preconditioner ``(sigma + N)^-1``, sigma
+    penalty, by conjugate gradients with a preconditioner as ``(sigma + N)^-1``, sigma
     the mean curvature of f. The proximal gradient step from A + D leaves the manifold
     where it has to. A step that ends far off the manifold, or not lower, is dropped:
     the optimum lies on another one. After two of these, or a linear system that takes
@@ -212,9 +212,9 @@ class Semismooth:
         def product(x):
             return tangent.coordinates(hessian(self._combine(tangent.matrix(x))))
 
-        resolvent = tangent.resolvent(self._sigma)
+        solve = tangent.preconditioner(self._sigma)
         target = -tangent.coordinates(point.slope)
-        solving = _conjugate_gradients(product, resolvent, self._sigma, target)
+        solving = _conjugate_gradients(product, solve, self._sigma, target)
         stops = [min(share * budget, most) for share in _SHARES]
         for spent, (x, solved) in enumerate(solving, 1):
             if solved or spent in stops:
@@ -228,7 +228,7 @@ def _close(first, second, share=_SETTLED):
     return abs(first - second) <= share * max(first, second)
 
 
-def _conjugate_gradients(product, resolvent, sigma, target):
+def _conjugate_gradients(product, preconditioner, sigma, target):
     """Solve ``(H + N) x = target`` by preconditioned conjugate gradients.
 
     N is known by its resolvent ``R = (sigma + N)^-1`` alone: where p = R w, N p is
@@ -236,8 +236,10 @@ def _conjugate_gradients(product, resolvent, sigma, target):
 
     Parameters
     ----------
-    product, resolvent : callable
-        x -> H x and x -> R x.
+    product : callable
+        x -> H x.
+    preconditioner : callable
+        x -> (z, w) with z = R w, see `Space`.
     sigma : float
     target : ndarray
 
@@ -249,7 +251,7 @@ def _conjugate_gradients(product, resolvent, sigma, target):
         Whether that is all there is to gain.
     """
     x, residual = np.zeros_like(target), target
-    p, w = resolvent(target), target
+    p, w = preconditioner(target)
     size = first = float(np.vdot(residual, p))
     for spent in itertools.count(1):
         bent = product(p) + w - sigma * p
@@ -261,8 +263,8 @@ def _conjugate_gradients(product, resolvent, sigma, target):
         length = size / curvature
         x = x + length * p
         residual = residual - length * bent
-        z = resolvent(residual)
+        z, v = preconditioner(residual)
         previous, size = size, float(np.vdot(residual, z))
         enough = _RESIDUAL if spent >= _LEAST_PRODUCTS else _ROUNDING
         yield x, size <= enough**2 * first
-        p, w = z + size / previous * p, residual + size / previous * w
+        p, w = z + size / previous * p, v + size / previous * w

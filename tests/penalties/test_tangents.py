@@ -106,6 +106,39 @@ def test_resolvent_is_the_derivative_of_the_prox(name, sigma):
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@every_case
+def test_preconditioner_is_symmetric_and_knows_the_hessian(name):
+    penalty, W, rng = at_random(name, 2)
+    tangent, sigma = penalty.tangent(W, 0.8), 1.7
+    solve, resolvent = tangent.preconditioner(sigma), tangent.resolvent(sigma)
+    x, y = rng.normal(size=(2, tangent.dimension))
+    z, w = solve(x)
+    np.testing.assert_allclose(resolvent(w), z, atol=1e-12)
+    assert np.vdot(x, z) > 0
+    assert np.vdot(y, z) == pytest.approx(np.vdot(x, solve(y)[0]), abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["sum-trace"])
+def test_blocks_that_have_one_curvature_are_solved_for_together(name):
+    """Of a Hessian that is sigma: no eigenvalue above 1, and few below."""
+    penalty, W, _ = at_random(name, 3)
+    tangent, sigma = penalty.tangent(W, 0.8), 1.7
+    solve, resolvent = tangent.preconditioner(sigma), tangent.resolvent(sigma)
+    unit = np.eye(tangent.dimension)
+
+    def hessian(x):
+        blocks = tangent.matrix(x)
+        return sigma * tangent.coordinates(as_array(penalty.combine(blocks)))
+
+    H = np.array([hessian(x) for x in unit])
+    N = np.linalg.inv([resolvent(x) for x in unit]) - sigma * np.eye(len(unit))
+    swept, each = ([f(x) for x in unit] for f in (lambda x: solve(x)[0], resolvent))
+    values = [np.linalg.eigvals((H + N) @ M).real for M in (swept, each)]
+    assert values[0].max() < 1 + 1e-8
+    assert values[1].max() > 1.2
+    assert np.ptp(values[0]) < np.ptp(values[1])
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_a_row_that_is_nearly_0(norm):
     penalty = {"l2": L21(1.0), "linf": PENALTY_CASES["l1linf"]}[norm]

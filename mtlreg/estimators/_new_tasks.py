@@ -122,10 +122,7 @@ class Learned(NamedTuple):
         """
         scale, d = self.y_scale.mean(), self.blocks.shape[2]
         centres = np.stack([prior.centre[:d] for prior in self.priors(ties)])
-        level = float(self.level.mean())
-        if self.levels is not None:
-            level = self.levels.expected(self.coef, self.level, centres.sum(axis=0))
-        return scale * centres, scale * level
+        return scale * centres, scale * float(self.level.mean())
 
 
 class Inside:

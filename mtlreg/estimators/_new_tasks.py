@@ -53,7 +53,7 @@ class Learned(NamedTuple):
     y_scale : ndarray of shape (n_tasks,)
         The units of the targets in the fit.
     levels : Levels or None
-        None where no intercept is free.
+        None where no intercept is free, or no task is its rows.
     """
 
     penalty: Any
@@ -82,7 +82,9 @@ class Learned(NamedTuple):
         penalty, *where = fit.posed
         in_A = where[1]
         scale = found.get("y_scale_", ones)
-        free = fit.model.fit_intercept and not in_A
+        # columns of y, which share their rows, have no new task
+        of_rows = fit.read.layout == "rows"
+        free = of_rows and fit.model.fit_intercept and not in_A
         levels = Levels.of_fit(fit, of_row) if free else None
         return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
 

@@ -152,7 +152,8 @@ class Problem:
         of y^2 / lam, and its optimum has a G of lam. What a penalty of curvature q
         leaves of its gradient in rounding is q times that of A.
         """
-        x2, y2 = float(self.square_norms.max(initial=0.0)), float(self.scale)
+        x2 = float(np.square(self.column_norms.max(initial=0.0)))
+        y2 = float(self.scale)
         a2 = y2 / x2 if x2 > 0 else np.inf
         squares = [x2, y2, x2 * y2, a2]
         if self.penalty.has_polar:
@@ -178,10 +179,9 @@ class Problem:
     @cached_property
     def column_norms(self):
         """Norms of the features, of each in the task where it is largest."""
-        squares = self.square_norms
         # of one column where the tasks share them
-        squares = squares if squares.strides[1] else squares[:, :1]
-        return np.sqrt(squares.max(axis=1))
+        columns = slice(None) if self.square_norms.strides[1] else slice(1)
+        return np.sqrt(self.square_norms[:, columns].max(axis=1))
 
     @property
     def within(self):

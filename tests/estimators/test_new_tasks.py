@@ -299,7 +299,7 @@ def test_what_is_alike_in_a_task_tells_of_its_level(weight):
         np.testing.assert_allclose(found.predict(row, tasks=[99]), 9.9, atol=0.3)
         # but it is no slope within a task, which no row has told
         np.testing.assert_allclose(found.coef_[40, 2], 0.0, atol=1e-6)
-        # what differs in a task as it does between tasks is not taken for its own
+        # whatever the rows weigh
         means = model._learned.levels.means
         np.testing.assert_allclose(means[:, 2], kind[:40], atol=1e-9)
 

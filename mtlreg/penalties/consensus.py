@@ -91,6 +91,8 @@ class _CommonColumns(Space):
     def __init__(self, A, W, step):
         self.A = self.iterate = A
         self.subgradient = (W - A) / step
+        # the mean of W has lost digits of the sum, which is 0
+        self.subgradient -= self.subgradient.mean(axis=1, keepdims=True)
         self.dimension, self._n_tasks = A.shape
         self._unit = self._n_tasks**-0.5
 

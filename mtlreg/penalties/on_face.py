@@ -58,6 +58,9 @@ class OnFace(AtRest):
         self._tied = face.tied[self._bound]
         self._n_free = np.count_nonzero(self._free)
         self.dimension = self._n_free + len(self._bound)
+        # the gradient on the face has digits that the difference of W and A has lost
+        E = self.subgradient[self._rows]
+        self.subgradient[self._rows] = E + face.project(face.slope - E)
 
     def coordinates(self, B):
         return self._inside(B[self._rows])

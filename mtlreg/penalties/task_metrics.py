@@ -245,8 +245,16 @@ class MetricSpace(AtRest):
         super().__init__(penalty, W, step)
         tasks = np.flatnonzero(self.A.any(axis=0))
         self._tasks, self._metrics = tasks, metrics.restrict(tasks=tasks)
-        self._alpha, self._free = penalty.alpha, self._metrics.values > 0
+        values = self._metrics.values
+        self._free = values > 0
         self.dimension = np.count_nonzero(self._free)
+        unit = np.sqrt(values) * self._metrics.coordinates(self.A[:, tasks])
+        norms = np.linalg.norm(unit, axis=1, keepdims=True)
+        self._unit, self._bend = unit / norms, penalty.alpha * values / norms
+        # alpha H a / n has digits that the difference of W and A has lost
+        slopes = penalty.alpha * np.sqrt(values) * self._unit
+        slopes -= self._metrics.coordinates(self.subgradient[:, tasks])
+        self.subgradient[:, tasks] += self._metrics.columns(slopes)
 
     def coordinates(self, B):
         return self._metrics.coordinates(B[:, self._tasks])[self._free]
@@ -272,11 +280,7 @@ class MetricSpace(AtRest):
 
     def resolvent(self, sigma):
         """Return x -> ``(sigma + N)^-1 x`` in coordinates, as `OnFace` does."""
-        values = self._metrics.values
-        unit = np.sqrt(values) * self._metrics.coordinates(self.A[:, self._tasks])
-        norms = np.linalg.norm(unit, axis=1, keepdims=True)
-        unit /= norms
-        bend = self._alpha * values / norms
+        unit, bend = self._unit, self._bend
         scale = 1.0 / (sigma + bend)
         across = scale * np.sqrt(bend) * unit
         # one less the sum of bend unit^2 scale, whose unit^2 sum up to one

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from mtlreg.penalties.factored import as_array
+from mtlreg.problem.certificate import ROUNDING
 from mtlreg.solvers._factors import FactoredNewton
 
 _RESIDUAL = 0.1  # of a linear system, relative, in the norm of its preconditioner
@@ -19,7 +20,6 @@ _MANY_PRODUCTS = 30  # of a linear system: its preconditioner does not know the 
 _FIRST_PRODUCTS = 30  # that the first try of a step after a warm start may cost
 _LENGTHS = 1.0, 0.25, 0.06  # shares of a step, until it is one that goes down
 _DROPPED = 2  # steps, after which the manifold is left to the factors
-_EPS = np.finfo(np.float64).eps
 
 
 class Point:
@@ -56,17 +56,21 @@ class Point:
         """The objective at A."""
         return self._term.value_at(self._matrix, self.Z) + self.tangent.value
 
-    @property
+    @cached_property
     def slope(self):
         """The least subgradient that is known, ``grad f(A) + E``."""
         return self._term.gradient(self.Z) + self.tangent.subgradient
 
     def below(self, other):
-        """Return whether the objective is lower, or the slope if that is rounding."""
-        noise = 4 * _EPS * abs(other.value)
+        """Return whether the objective is lower.
+
+        Where the difference of its values may be rounding, that is told by the slopes
+        at both ends of the move, which are linear along so short a one.
+        """
+        noise = ROUNDING * (self._problem.scale + abs(other.value))
         if abs(self.value - other.value) > noise:
             return self.value < other.value
-        return np.linalg.norm(self.slope) < np.linalg.norm(other.slope)
+        return float(np.vdot(self.slope + other.slope, self.A - other.A)) < 0
 
 
 class Semismooth:

@@ -139,6 +139,15 @@ def test_units_of_features_do_not_matter():
     np.testing.assert_allclose(est.coef_, other.fit(X, y, tasks=tasks).coef_, atol=1e-5)
 
 
+@pytest.mark.parametrize("ridge", [0.0, 0.01])
+@pytest.mark.parametrize("seed", range(6))
+def test_gaps_of_unlike_features_are_not_kept_up_by_rounding(seed, ridge):
+    X, y, tasks = draw(n=120, d=6, n_tasks=5, seed=seed)
+    X *= 10.0 ** np.random.default_rng(seed).uniform(-1.5, 1.5, 6)
+    est = model("regressor", 0.3, ridge=ridge, tol=1e-12).fit(X, y, tasks=tasks)
+    assert est.n_iter_ < 2000
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_rows_that_are_orthonormal_it_is_the_identity(kind):
     X, y, tasks, _ = overlapping(kind, n=120)

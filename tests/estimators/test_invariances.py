@@ -246,8 +246,8 @@ def test_shift_of_X(penalty, kind, layout):
     other = make(penalty, kind, 0.3, tol=TOL).fit(X + shift, y, tasks=tasks)
     intercept = other.intercept_ + other.coef_ @ shift
     assert_as_good(one, other.coef_, intercept, X, y, tasks=tasks)
-    rounding = 10 if has_one_block(penalty) else max(10, one.n_iter_ // 5)
-    assert other.n_iter_ <= one.n_iter_ + rounding
+    # by rounding the gap may be small enough a check later
+    assert other.n_iter_ <= one.n_iter_ + 10
 
 
 # such as seconds since 1970

@@ -9,6 +9,7 @@ from mtlreg.penalties import (
     L1,
     L21,
     ColumnL2,
+    Consensus,
     Dirty,
     InfimalSum,
     MeanRegularization,
@@ -32,6 +33,7 @@ CASES = ROW_GAUGES | {
     "sum-columns": PENALTY_CASES["sum-columns"],
     "metric": IN_METRIC,
     "sum-metric": InfimalSum(TraceNorm(1.0), IN_METRIC),
+    "consensus": InfimalSum(Consensus(), IN_METRIC),
     "ridge-trace": PENALTY_CASES["ridge-trace"],
     "squared-trace": PENALTY_CASES["squared-trace"],
     "ridge-squared": PENALTY_CASES["ridge-squared"],
@@ -90,6 +92,16 @@ def test_coordinates_are_those_of_an_orthonormal_basis(name):
     # the point itself is a direction: all penalties here are made of gauges
     there = as_array(tangent.matrix(tangent.coordinates(tangent.A)))
     np.testing.assert_allclose(there, tangent.A, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", [*ROW_GAUGES, "columns", "metric", "consensus"])
+def test_the_slope_along_the_space_keeps_its_digits(name):
+    """However short the step is, which W - A is divided by."""
+    penalty, W, _ = at_random(name, 1)
+    tangent, step = penalty.tangent(W, 0.8), 1e-9
+    short = penalty.tangent(tangent.A + step * tangent.subgradient, step)
+    slope, expected = (t.coordinates(t.subgradient) for t in (short, tangent))
+    np.testing.assert_allclose(slope, expected, rtol=0, atol=1e-13)
 
 
 @every_case

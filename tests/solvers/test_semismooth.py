@@ -10,6 +10,7 @@ from mtlreg.penalties import TraceNorm
 from mtlreg.penalties.fixed_rank import FixedRank
 from mtlreg.problem.data import MultiTaskData
 from mtlreg.solvers import FISTA
+from mtlreg.solvers._semismooth import Point
 from tests.problems import LAYOUTS, Case, random_case
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
@@ -144,6 +145,20 @@ def hard_problem(loss):
     data = MultiTaskData(X, y, np.ones(y.shape), n * np.arange(n_tasks + 1))
     case = Case(data, LOSSES[loss](), TraceNorm(1.0), np.ones(n_tasks))
     return case.scaled(0.02).problem()
+
+
+@every_loss
+def test_a_point_is_below_another_by_less_than_rounding(loss):
+    problem = hard_problem(loss)
+    problem = problem.on_statistics() or problem
+    term, best = problem.term, FISTA(tol=1e-14).solve(problem).A
+    for seed in range(20):
+        D = np.random.default_rng(seed).normal(size=best.shape)
+        D *= 1e-9 * np.linalg.norm(best)
+        starts = best + D, best + 2 * D
+        near, far = (Point(problem, term, 1e-3, A, term.image(A)) for A in starts)
+        assert near.below(far)
+        assert not far.below(near)
 
 
 @every_loss

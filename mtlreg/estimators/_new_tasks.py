@@ -1,6 +1,7 @@
 """One more task for a fit, from few rows, inside what its tasks share."""
 
 import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Learned(NamedTuple):
     y_scale : ndarray of shape (n_tasks,)
         The units of the targets in the fit.
     levels : Levels or None
-        None where no intercept is free, or no task is its rows.
+        None where there is no intercept, or no task is its rows.
     """
 
     penalty: Any
@@ -80,12 +81,10 @@ class Learned(NamedTuple):
             mean = loss / float(np.sum(fit.problem.task_scale))
         what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
         penalty, *where = fit.posed
-        in_A = where[1]
         scale = found.get("y_scale_", ones)
         # columns of y, which share their rows, have no new task
-        of_rows = fit.read.layout == "rows"
-        free = of_rows and fit.model.fit_intercept and not in_A
-        levels = Levels.of_fit(fit, of_row) if free else None
+        placed = fit.read.layout == "rows" and fit.model.fit_intercept
+        levels = Levels.of_fit(fit, of_row) if placed else None
         return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
 
     @classmethod
@@ -105,17 +104,38 @@ class Learned(NamedTuple):
         """The intercepts in the units of the fit."""
         return self.intercept.astype(np.float64) / self.y_scale
 
-    def priors(self, ties):
+    def parts(self):
+        """Return the parts of ``coef_``, in the units of the features.
+
+        As `priors`, with the tasks as their columns.
+        """
+        parts = self.penalty.split(self._variable(self.blocks, self.level))
+        return parts if self.units is None else [p / self.units[:, None] for p in parts]
+
+    def priors(self, ties, loss=None):
         """Return the `TaskPrior` of each part, in the units of the features.
 
-        The intercept, where it is shrunken, is their last feature.
+        The intercept, where it is shrunken, is their last feature. With a loss they say
+        where what predicts means of targets is, if that is not the centre.
         """
-        blocks = self.blocks.astype(np.float64) / self.y_scale[:, None]
-        where = self.units, self.in_A, self.origin
-        variable = in_problem(blocks.swapaxes(1, 2), self.level, *where)
-        variable = variable.reshape(variable.shape[self.penalty.n_blocks == 1 :])
+        priors = self._priors(self._variable(self.blocks, self.level), ties)
+        if loss is None or self.levels is None or not loss.binary:
+            return priors
+        factors, level = self.levels.factors(loss, self.coef, self.level)
+        moved = self._variable(factors[:, None] * self.blocks, level)
+        pairs = zip(priors, self._priors(moved, ties), strict=True)
+        return [replace(prior, unseen=other.centre) for prior, other in pairs]
+
+    def _priors(self, variable, ties):
         priors = self.penalty.priors(variable, ties)
         return priors if self.units is None else [p.over(self.units) for p in priors]
+
+    def _variable(self, blocks, level):
+        """Return what was fitted, or may have been, as the penalty has it."""
+        blocks = blocks.astype(np.float64) / self.y_scale[:, None]
+        where = self.units, self.in_A, self.origin
+        variable = in_problem(blocks.swapaxes(1, 2), level, *where)
+        return variable.reshape(variable.shape[self.penalty.n_blocks == 1 :])
 
     def expected(self, ties=None):
         """Return the slopes of each part and the intercept of a task without rows.
@@ -143,38 +163,43 @@ class Inside:
     priors : list of TaskPrior
     data : MultiTaskData
         Of one task.
-
-    Attributes
-    ----------
-    usual : float
-        The factor of the strengths to expect.
+    alpha : float or None
+        The factor of the strengths of the fit; by default these are those to expect.
     """
 
-    def __init__(self, model, learned, priors, data):
-        self._priors, self._d = priors, learned.blocks.shape[2]
-        self._data, self._loss = data, model._loss()
+    def __init__(self, model, learned, priors, data, alpha=None):
+        self._d, self._data, self._loss = learned.blocks.shape[2], data, model._loss()
         self._options = {"max_iter": int(model.max_iter), "tol": float(model.tol)}
         self._row_weight = 1.0 / np.mean(learned.totals)
         X, weight, d = data.X, data.weight, self._d
         Z = np.hstack([_dense(X @ prior.factor[:d]) for prior in priors])
-        centre = sum(prior.centre for prior in priors)
         self._sizes = [prior.factor.shape[1] for prior in priors]
         precision = np.concatenate([prior.precision for prior in priors])
         magnitude = np.concatenate([prior.magnitude for prior in priors])
-        offset = X @ centre[:d]
         self._mean = None
         if learned.in_A:
             Z = Z + np.hstack([_dense(p.factor[[d]]) for p in priors])
-            offset = offset + centre[d] + learned.origin
-            self._origin = learned.origin
         elif model.fit_intercept:
             self._mean = np.asarray(weight @ X) / weight.sum()
             Z = Z - (weight @ Z) / weight.sum()
+        factor = 1.0 if alpha is None else alpha
+        unknown = self._unknown(learned, Z, factor * _costs(precision, magnitude))
+        self._priors = [prior.towards_unseen(unknown) for prior in priors]
+        centre = sum(prior.centre for prior in self._priors)
+        offset = X @ centre[:d]
+        if learned.in_A:
+            offset = offset + centre[d] + learned.origin
+            self._origin = learned.origin
+        elif model.fit_intercept:
             several = np.count_nonzero(learned.levels.known) > 1
-            self._level, self._scale = self._levels(learned, centre[:d], several)
+            self._level, self._scale = self._levels(
+                learned, several, centre[:d], unknown
+            )
             offset = offset - self._mean @ centre[:d] + self._level
         self._offset = offset
-        self.usual = self._usual(learned, Z, precision, magnitude)
+        if alpha is None:
+            strengths = self._usual(learned, Z, precision, magnitude)
+            precision, magnitude = strengths * precision, strengths * magnitude
         if self._mean is not None:
             Z = np.column_stack([Z, np.full(len(Z), self._scale)])
             precision = np.append(precision, float(several))
@@ -190,55 +215,74 @@ class Inside:
         self._Z, self._magnitude, self._held = Z / units, magnitude / units, held
         self._check_bounded()
 
-    def _levels(self, learned, centre, several):
+    def _levels(self, learned, several, *where):
         """Return the expected level and what differences are counted in."""
-        levels, fitted = learned.levels, (learned.coef, learned.level, centre)
+        levels = learned.levels
+        fitted = self._loss, learned.coef, learned.level, *where
         if not several:
-            return self._mean @ centre + levels.expected(*fitted), 1.0
-        given = self._data.weight.sum(), learned.noise, self._loss, fitted
+            return self._mean @ where[0] + levels.expected(*fitted), 1.0
+        given = self._data.weight.sum(), learned.noise, fitted
         level, spread = levels.at(self._mean, *given)
         noise = max(learned.noise, _LEAST_NOISE * spread**2)
         return level, spread / np.sqrt(noise * self._row_weight) if spread > 0 else 0.0
 
-    def _usual(self, learned, Z, precision, magnitude):
-        """Return the factor to expect: the geometric mean of two guesses.
+    def _unknown(self, learned, Z, cost):
+        """Return the share of how far tasks differ that these rows leave open.
 
-        1, the strengths of the fit, and f, at which tasks deviate from the centre, in
-        predictions of these rows, by what those of the fit do. With normal errors of
-        the variance v of w, that of a w_k is ``v / f``; the rows of a task tell it up
-        to ``v / h_k``, and the fit has the share ``s_k = h_k / (1 + h_k)`` of what they
-        tell: squares of ``s_k^2 v (1 / f + 1 / h_k)``.
+        Along what costs p_k they differ by ``1 / p_k``, of which rows that bend the
+        loss by h leave ``1 / (p_k + h)``.
+        """
+        data, held = self._data, cost > 0
+        differ = (data.weight @ Z[:, held] ** 2) / cost[held]
+        if not np.any(differ):
+            return 1.0
+        z = data.X @ learned.coef.mean(axis=0) + learned.level.mean()
+        bends = self._row_weight * self._loss.hessian(z, data.y, data.weight)
+        told = (bends @ Z[:, held] ** 2) / cost[held]
+        return float(np.sum(differ / (1.0 + told)) / np.sum(differ))
+
+    def _usual(self, learned, Z, precision, magnitude):
+        """Return the factor to expect of each strength: the mean of two guesses.
+
+        Of their logarithms: 1, the strengths of the fit, and f, at which tasks deviate
+        from the centre, in predictions of these rows, by what those of the fit do. With
+        normal errors of the variance v of w, that of a w_k is ``v / f``; the rows of a
+        task tell it up to ``v / h_k``, and the fit has the share ``s_k = h_k / (1 +
+        h_k)`` of what they tell: squares of ``s_k^2 v (1 / f + 1 / h_k)``. Each part
+        has its own f. What costs its magnitude is not normal, and stays as it was.
         """
         X, weight, d = self._data.X, self._data.weight, self._d
-        blocks, priors = learned.blocks / learned.y_scale[:, None], self._priors
-        if len(blocks) == len(priors):  # what deviates
-            moving = [k for k, prior in enumerate(priors) if prior.factor.shape[1]]
-            blocks, priors = blocks[moving], [priors[k] for k in moving]
-        centre = sum((p.centre for p in priors), np.zeros(d + learned.in_A))
-        apart = X @ (blocks.sum(axis=0, dtype=np.float64) - centre[:d]).T
-        if learned.in_A:
-            apart += learned.level - learned.origin - centre[d]
-        elif self._mean is not None:
-            apart -= (weight @ apart) / weight.sum()
-        found = float(np.sum(weight @ apart**2)) / apart.shape[1]
-        held = precision > 0
-        cost = precision[held] * np.where(magnitude[held] > 0, WIDE**2, 1.0)
-        squares = (weight @ Z[:, held] ** 2) / cost
         bend = self._loss.hessian(self._offset, self._data.y, weight).sum()
+        cost = _costs(precision, magnitude)
+        held = cost > 0
+        squares = np.zeros(len(cost))
+        squares[held] = (weight @ Z[:, held] ** 2) / cost[held]
         told = squares * bend / weight.sum() ** 2
         share = told / (1.0 + told)
         variance = self._row_weight * learned.noise
         if not self._loss.binary:
             # the fit has bent towards its own rows
             n_rows = learned.n_rows or learned.totals.sum()
-            used = (share.sum() + 1.0) * apart.shape[1] / n_rows
+            used = (share.sum() + 1.0) * len(learned.totals) / n_rows
             variance /= max(1.0 - used, _LEAST_LEFT)
-        of_tasks = found - variance * float(squares @ (share * (1.0 - share)))
-        expected = variance * float(squares @ share**2)
-        if not expected > 0:
-            return 1.0
-        least, most = expected / _FARTHEST**2, expected * _FARTHEST**2
-        return float(np.sqrt(expected / np.clip(of_tasks, least, most)))
+        expected = variance * squares * share**2
+        noise = variance * squares * share * (1.0 - share)
+        strengths = np.ones(len(cost))
+        ends = np.cumsum(self._sizes)
+        for prior, part, end in zip(self._priors, learned.parts(), ends, strict=True):
+            where = slice(end - prior.factor.shape[1], end)
+            total = float(expected[where].sum())
+            if not total > 0 or magnitude[where].any():
+                continue
+            apart = part - prior.centre[:, None]
+            apart = X @ apart[:d] + apart[d:].sum(axis=0)
+            if self._mean is not None:
+                apart -= (weight @ apart) / weight.sum()
+            found = float(np.sum(weight @ apart**2)) / apart.shape[1]
+            least, most = total / _FARTHEST**2, total * _FARTHEST**2
+            ratio = total / np.clip(found - noise[where].sum(), least, most)
+            strengths[where] = np.sqrt(ratio)
+        return strengths
 
     def _check_bounded(self):
         data, loss = self._data, self._loss
@@ -313,15 +357,15 @@ class Inside:
         alpha : float or None
             The factor, if it is given.
         """
-        factors = self.usual * _FACTORS if alpha is None else np.array([alpha])
+        factors = _FACTORS if alpha is None else np.array([alpha])
         losses = self.left_out(factors) if len(self._data.y) > 1 else None
         if alpha is not None or losses is None:
-            return self.usual if alpha is None else alpha, losses
+            return 1.0 if alpha is None else alpha, losses
         moved = np.log(_FACTORS)
         cost = self.misfit(losses) + (moved / _SPREAD) ** 2
         share = np.exp(0.5 * (cost.min() - cost))
         share /= share.sum()
-        return self.usual * float(np.exp(moved @ share)), losses @ share[:, None]
+        return float(np.exp(moved @ share)), losses @ share[:, None]
 
     def solve(self, factor):
         """Return slopes of each part, the intercept, the solution and its problem."""
@@ -366,7 +410,7 @@ def solve_inside(model, learned, priors, read, alpha):
         variants.append(priors)
     best, least = None, None
     for variant in variants:
-        inside = Inside(model, learned, variant, read.data)
+        inside = Inside(model, learned, variant, read.data, alpha)
         if alpha is not None and len(variants) == 1:
             return inside.solve(alpha)
         factor, losses = inside.likely(alpha)
@@ -458,6 +502,11 @@ def with_new_task(model, task, parts, intercept, y_scale, ties):
         if np.shape(twice[name]) != np.shape(getattr(model, name)):
             setattr(other, name, values)
     return other
+
+
+def _costs(precision, magnitude):
+    """Return the precisions of what costs as much, 0 of what is free."""
+    return precision * np.where(magnitude > 0, WIDE**2, 1.0)
 
 
 def _dense(values):

@@ -184,8 +184,10 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         much, along their subspace, or in the features that they use. Where intercepts
         are free in the fit, the level at the mean of the rows is drawn to what those of
         the other tasks say of one there, by a ridge regression on the means of their
-        features (Mundlak 1978), the more the less these differ. A task deviates in a
-        part that is for outlier tasks if predictions of rows that are left out say so.
+        features (Mundlak 1978), the more the less these differ. Few rows of a class are
+        drawn to what predicts the mean probability of the tasks (Zeger, Liang and
+        Albert 1988). A task deviates in a part that is for outlier tasks if predictions
+        of rows that are left out say so.
 
         Parameters
         ----------
@@ -225,7 +227,8 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         ----------
         Denevi, Ciliberto, Stamos, Pontil (2018), Learning to learn around a common
         mean. Mundlak (1978), On the pooling of time series and cross section data,
-        Econometrica 46, 69-85.
+        Econometrica 46, 69-85. Zeger, Liang, Albert (1988), Models for longitudinal
+        data: a generalized estimating equation approach, Biometrics 44, 1049-1060.
         """
         check_is_fitted(self)
         if self._layout != "rows":
@@ -247,7 +250,8 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         if read.data is None:
             parts, intercept = learned.expected(ties)
         else:
-            given = self, learned, learned.priors(ties), read, alpha
+            priors = learned.priors(ties, self._loss())
+            given = self, learned, priors, read, alpha
             parts, intercept, solution, problem = solve_inside(*given)
             scale = 1.0 if read.y_scale is None else float(read.y_scale[0])
             parts, intercept = scale * parts, scale * intercept

@@ -114,6 +114,15 @@ class Loss(ABC):
     def inverse_link(self, z):
         """Return the expected target at prediction ``z``."""
 
+    def damping(self, variance):
+        """Return what brings a mean over normal predictions down to one prediction.
+
+        ``inverse_link(damping(s^2) z)`` is about the mean of ``inverse_link`` over
+        predictions of the mean z and the variance s^2; 1 where that is linear. Of
+        predictions that it has damped, with ``-s^2`` of theirs, it is the inverse.
+        """
+        return np.ones_like(variance)
+
     def fit_intercept(self, z, y, v, cells, start=None):
         """Return the intercepts b (n_tasks,) that minimise ``value(z + b)``.
 

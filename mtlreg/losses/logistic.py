@@ -104,6 +104,11 @@ class Logistic(Loss):
         k, weight = cells.sum(v * (y > 0)), cells.sum(v)
         return np.log((k + 0.5) / (weight - k + 0.5))
 
+    def damping(self, variance):
+        # of the normal distribution function with the same slope at 0: MacKay (1992),
+        # The evidence framework applied to classification networks
+        return 1.0 / np.sqrt(np.maximum(1.0 + np.pi / 8.0 * variance, _EPSNEG))
+
     def check_target(self, y):
         if not np.all(np.abs(y) == 1):
             raise ValueError("y of the logistic loss must hold -1 and 1 only")

@@ -25,6 +25,8 @@ class TaskPrior:
         elsewhere of the size 1.
     optional : bool
         Whether most tasks are the centre, so that it takes evidence for one to deviate.
+    unseen : ndarray of shape (n_features,) or None
+        Where the centre is for a task of which nothing is known, if elsewhere.
     """
 
     centre: np.ndarray
@@ -32,6 +34,7 @@ class TaskPrior:
     precision: np.ndarray
     magnitude: np.ndarray
     optional: bool = False
+    unseen: np.ndarray | None = None
 
     @classmethod
     def of_features(cls, centre, precision):
@@ -130,6 +133,12 @@ class TaskPrior:
         held = covariance > 0
         ridge = np.divide(1.0, covariance, out=np.zeros(len(held)), where=held)
         return replace(other, centre=self.centre).with_ridge(ridge)
+
+    def towards_unseen(self, share):
+        """Return that with the centre moved by a share of the way to ``unseen``."""
+        if self.unseen is None:
+            return self
+        return replace(self, centre=self.centre + share * (self.unseen - self.centre))
 
     def at_centre(self):
         """Return that of a task which does not deviate."""

@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import log_loss
 
 from mtlreg import (
+    CommonDeviationRegressor,
     DirtyModelRegressor,
     GraphRegularizedRegressor,
     GroupLassoClassifier,
@@ -213,6 +216,14 @@ def test_features_and_entries_of_its_own():
     assert np.all(np.abs(slopes) <= 0.5 * (1 + 2e-3))
 
 
+def test_the_mean_is_expected_but_for_its_shrinkage():
+    X, y, tasks = draw()
+    for ratio, share in ((0.0, 1.0), (0.4, 0.6), (1.0, 0.0), (9.0, 0.0)):
+        model = MeanRegularizedRegressor(0.1, alpha_mean=0.1 * ratio)
+        found = model.fit(X, y, tasks=tasks).fit_new_task(None, None, task=9)
+        np.testing.assert_allclose(found.coef_[3], share * model.mean_coef_, rtol=1e-9)
+
+
 def test_neighbours():
     X, y, tasks = draw(n=100, n_tasks=5)
     model = GraphRegularizedRegressor(
@@ -304,6 +315,65 @@ def test_what_is_alike_in_a_task_tells_of_its_level(weight):
         np.testing.assert_allclose(means[:, 2], kind[:40], atol=1e-9)
 
 
+def sure_and_unsure(middle, n_tasks=60, n=400):
+    """Rows of tasks whose slopes differ, and how sure they are with them."""
+    rng = np.random.default_rng(0)
+    sure = np.arange(n_tasks) % 2 == 0
+    slopes = np.where(sure[:, None], [5.0, 0.0], [0.5, 1.0])
+    slopes = slopes + rng.normal(scale=0.3, size=slopes.shape)
+    levels = np.where(sure, -4.0, -1.0)
+    tasks = np.repeat(np.arange(n_tasks), n)
+    X = rng.normal(size=(len(tasks), 2)) + middle
+    z = np.einsum("ij,ij->i", X, slopes[tasks]) + levels[tasks]
+    return X, (rng.random(len(z)) < expit(z)).astype(int), tasks
+
+
+@pytest.mark.parametrize(
+    ("options", "middle"), [({}, 0.5), ({"alpha_intercept": 1e-6}, 0.0)]
+)
+def test_few_rows_of_a_class_expect_the_mean_probability(options, middle):
+    X, y, tasks = sure_and_unsure(middle)
+    old = tasks < 50
+    model = MeanRegularizedClassifier(1e-4, alpha_mean=0.0, **options)
+    model.fit(X[old], y[old], tasks=tasks[old])
+    pooled = LogisticRegression(C=np.inf).fit(X[old], y[old])
+    Z, z, labels = X[~old], y[~old], np.full(np.count_nonzero(~old), 99)
+    # nothing may deviate, so that all is as the row of each class leaves it
+    one, other = (Z[[np.flatnonzero(z == k)[0]]] for k in (0, 1))
+    rows = np.vstack([one, other])
+    held = model.fit_new_task(rows, [0, 1], task=99, alpha=1e8)
+    np.testing.assert_allclose(held.coef_[-1], pooled.coef_[0], rtol=0.1)
+    mean = model.coef_.mean(axis=0)
+    assert np.linalg.norm(mean - pooled.coef_[0]) > 0.5 * np.linalg.norm(mean)
+    expected = log_loss(z, pooled.predict_proba(Z))
+    found = log_loss(z, held.predict_proba(Z, tasks=labels))
+    assert found < 1.02 * expected
+    without = model.fit_new_task(None, None, task=99)
+    assert log_loss(z, without.predict_proba(Z, tasks=labels)) > 1.05 * expected
+    # of many rows a task is known
+    every = tasks == 55
+    more = model.fit_new_task(X[every], y[every], task=99, alpha=1.0)
+    joint = MeanRegularizedClassifier(1e-4, alpha_mean=0.0, **options)
+    both = old | every
+    joint.fit(X[both], y[both], tasks=tasks[both])
+    np.testing.assert_allclose(more.coef_[-1], joint.coef_[-1], atol=0.05)
+
+
+def test_a_lasso_of_single_coefficients_keeps_its_strength():
+    X, y, tasks = draw(n=100, n_tasks=5)
+    Z, z = few(n=20)
+    for model, same in (
+        (CommonDeviationRegressor(0.05), True),
+        (GroupLassoRegressor(0.05), False),
+    ):
+        model.fit(X, y, tasks=tasks)
+        learned = model._learned
+        data = model._read_new_task(Z, z, 9, None).data
+        given = model, learned, learned.priors(None), data
+        found = [Inside(*given, alpha).solve(1.0)[0] for alpha in (None, 1.0)]
+        assert np.array_equal(*found) == same
+
+
 def joint_and_others(structure, model, n, seed):
     """Squared errors of the new task: of the new fit, the joint one, others without."""
     data = make_multitask_regression(
@@ -366,10 +436,10 @@ def test_rows_of_one_class_and_one_row():
         assert np.all(low < high)
         # rows of one class say nothing of the strength but what their features do
         read = model._read_new_task(Z, ["yes"] * 12, 5, None)
-        usual = Inside(model, model._learned, model._learned.priors(None), read.data)
-        given = {"task": 5, "alpha": usual.usual}
-        same = model.fit_new_task(Z, ["yes"] * 12, **given)
-        np.testing.assert_array_equal(first.coef_, same.coef_)
+        learned = model._learned
+        priors = learned.priors(None, model._loss())
+        slopes, *_ = Inside(model, learned, priors, read.data).solve(1.0)
+        np.testing.assert_array_equal(first.coef_[3], slopes[0])
         assert model.fit_new_task(Z[:1], ["yes"], task=5).coef_.shape == (4, 4)
         with pytest.raises(ValueError, match="those of the fit are"):
             model.fit_new_task(Z, ["maybe"] * 12, task=5)

@@ -320,3 +320,19 @@ def test_inverse_links():
     np.testing.assert_array_equal(LOSSES["squared"]().inverse_link(z), z)
     share = [0.0, 1 / (1 + np.e), 0.5, np.e / (1 + np.e), 1.0]
     np.testing.assert_allclose(LOSSES["logistic"]().inverse_link(z), share, rtol=1e-15)
+
+
+@pytest.mark.parametrize("mean", [-4.0, -1.0, 0.0, 2.5])
+@pytest.mark.parametrize("deviation", [0.3, 1.0, 3.0])
+def test_damping_is_that_of_a_mean_over_normal_predictions(mean, deviation):
+    nodes, weights = np.polynomial.hermite_e.hermegauss(101)
+    z, share = mean + deviation * nodes, weights / weights.sum()
+    variance = np.array(deviation**2)
+    for name, error in (("squared", 1e-12), ("logistic", 0.02)):
+        loss = LOSSES[name]()
+        factor = loss.damping(variance)
+        expected = share @ loss.inverse_link(z)
+        found = loss.inverse_link(factor * mean)
+        np.testing.assert_allclose(found, expected, atol=error)
+        back = loss.damping(-variance * factor**2)
+        np.testing.assert_allclose(factor * back, 1.0, rtol=1e-12)

@@ -85,19 +85,70 @@ def assert_certified(report):
     assert np.ptp(report["F"]) <= max(report["gap"]) + rounding
 
 
-@pytest.mark.slow
-def test_a_penalty_by_the_recipe(tmp_path):
-    script = """
+# what a search, a path and a grid find with a penalty at a strength
+SEARCH = """
 from weighted import WeightedGroupLasso
+from sklearn.model_selection import GridSearchCV
+from mtlreg import PenalizedRegressor, PenalizedRegressorCV, regularization_path
+from mtlreg.model_selection import TaskKFold
 
 weights = np.linspace(0.5, 2.0, 150)
-penalty = WeightedGroupLasso(float(sys.argv[1]), weights)
-found = report(y, Squared(), penalty, BCD(tol=1e-8), FISTA(tol=1e-8))
-print(json.dumps({**found, "X": X.tolist(), "y": y.tolist()}))
+tasks = np.repeat([0, 1, 2], 20)
+Z = np.column_stack([tasks, X])
+
+def searched(alpha):
+    penalty = WeightedGroupLasso(alpha, weights)
+    search = PenalizedRegressorCV(penalty, alphas=5, eps=0.05, tol=1e-6)
+    search.fit(X, y, tasks=tasks)
+    return {
+        "coef": search.coef_.tolist(),
+        "gap": search.dual_gap_,
+        "strength": search.penalty_.alpha,
+        "factor": search.alpha_factor_,
+        "support": search.support_.tolist(),
+        "alphas": search.alphas_.tolist(),
+    }
+
+def along(alpha):
+    model = PenalizedRegressor(WeightedGroupLasso(alpha, weights), task_column=0)
+    path = regularization_path(model, Z, y, alphas=4, eps=0.1)
+    folds = TaskKFold(3, task_column=0, random_state=0)
+    grid = GridSearchCV(model, {"penalty__alpha": [0.5, 0.1]}, cv=folds).fit(Z, y)
+    return {
+        "path": path.coef.tolist(),
+        "scores": grid.cv_results_["mean_test_score"].tolist(),
+        "best": grid.best_params_["penalty__alpha"],
+    }
+
+alpha = float(sys.argv[1])
+solvers = BCD(tol=1e-8), FISTA(tol=1e-8)
+found = report(y, Squared(), WeightedGroupLasso(alpha, weights), *solvers)
+found |= {"X": X.tolist(), "y": y.tolist(), "own": {**searched(alpha), **along(alpha)}}
+print(json.dumps({**found, "strong": searched(4 * alpha)}))
 """
-    solved = outside(tmp_path, "Penalty", "weighted.py", script)
-    first, second = solved("0.5"), solved("0.5")
-    assert second == first
+
+
+@pytest.fixture(scope="module")
+def weighted(tmp_path_factory):
+    """A folder with the penalty of the recipe, what it finds there, before and after.
+
+    A process compiles all kernels of types from outside anew, in many seconds: there
+    is one with an empty cache and one with what the first has left there.
+    """
+    folder = tmp_path_factory.mktemp("weighted")
+    solved = outside(folder, "Penalty", "weighted.py", SEARCH)
+    first = solved("0.5")
+    # an edit of the kernels, and of what goes with them, doubles the strength
+    module = folder / "weighted.py"
+    edited = module.read_text().replace(".alpha *", ".alpha * 2 *")
+    assert edited.count(".alpha * 2 *") == 4
+    module.write_text(edited)
+    return folder, first, solved("0.25")
+
+
+@pytest.mark.slow
+def test_a_penalty_by_the_recipe(weighted):
+    folder, first, edited = weighted
     assert_certified(first)
     # and by the plain group lasso of columns in units of their weights
     weights = np.linspace(0.5, 2.0, 150)
@@ -108,53 +159,18 @@ print(json.dumps({**found, "X": X.tolist(), "y": y.tolist()}))
     for A in np.array(first["A"]):
         gap = plain.certificate(weights[:, None] * A).gap
         assert gap <= (TOL + 64 * EPS) * plain.null_value
-    files = list((tmp_path / "cache").rglob("*.nb?"))
+    files = list((folder / "cache").rglob("*.nb?"))
     assert files
     assert not [path for path in files if b"weighted" in path.read_bytes()]
-
-    # an edit of the kernels, and of what goes with them, doubles the strength
-    module = tmp_path / "weighted.py"
-    edited = module.read_text().replace(".alpha *", ".alpha * 2 *")
-    assert edited.count(".alpha * 2 *") == 4
-    module.write_text(edited)
-    assert solved("0.25")["A"] == first["A"]
+    # to the last bit, although most of its kernels come from the cache
+    assert edited["A"] == first["A"]
 
 
 @pytest.mark.slow
-def test_a_penalty_by_the_recipe_has_estimators(tmp_path):
-    script = """
-from weighted import WeightedGroupLasso
-from sklearn.model_selection import GridSearchCV
-from mtlreg import PenalizedRegressor, PenalizedRegressorCV, regularization_path
-from mtlreg.model_selection import TaskKFold
-
-tasks = np.repeat([0, 1, 2], 20)
-penalty = WeightedGroupLasso(float(sys.argv[1]), np.linspace(0.5, 2.0, 150))
-search = PenalizedRegressorCV(penalty, alphas=5, eps=0.05, tol=1e-6)
-search.fit(X, y, tasks=tasks)
-model = PenalizedRegressor(penalty, task_column=0)
-path = regularization_path(model, np.column_stack([tasks, X]), y, alphas=4, eps=0.1)
-folds = TaskKFold(3, task_column=0, random_state=0)
-grid = GridSearchCV(model, {"penalty__alpha": [0.5, 0.1]}, cv=folds)
-grid.fit(np.column_stack([tasks, X]), y)
-print(json.dumps({
-    "coef": search.coef_.tolist(),
-    "gap": search.dual_gap_,
-    "strength": search.penalty_.alpha,
-    "factor": search.alpha_factor_,
-    "support": search.support_.tolist(),
-    "alphas": search.alphas_.tolist(),
-    "path": path.coef.tolist(),
-    "gaps": path.gap.tolist(),
-    "scores": grid.cv_results_["mean_test_score"].tolist(),
-    "best": grid.best_params_["penalty__alpha"],
-}))
-"""
-    solved = outside(tmp_path, "Penalty", "weighted.py", script)
-    first = solved("0.5")
-    assert solved("0.5") == first
+def test_a_penalty_by_the_recipe_has_estimators(weighted):
+    _, report, after_edit = weighted
+    first, again, edited = report["own"], report["strong"], after_edit["own"]
     # strengths are shares of the largest, whatever the penalty comes with
-    again = solved("2.0")
     assert again["alphas"] == first["alphas"]
     np.testing.assert_allclose(first["alphas"], np.geomspace(1, 0.05, 5), rtol=1e-12)
     np.testing.assert_allclose(again["coef"], first["coef"], rtol=0, atol=1e-3)
@@ -165,9 +181,6 @@ print(json.dumps({
     assert len(set(first["scores"])) == 2
     assert first["best"] in (0.5, 0.1)
     # an edit of the kernels takes effect: half the strength does as much
-    module = tmp_path / "weighted.py"
-    module.write_text(module.read_text().replace(".alpha *", ".alpha * 2 *"))
-    edited = solved("0.25")
     assert edited["coef"] == first["coef"]
     assert edited["strength"] == first["strength"] / 2
     # of the same numbers, twice the penalty

@@ -1,10 +1,10 @@
-"""A minute of the fuzz; ``python -m tests.fuzz`` runs more of it."""
+"""Half a minute of the fuzz; ``python -m tests.fuzz`` runs more of it."""
 
 import pytest
 
 from tests.fuzz.run import run
 
-SHARES = 6
+SHARES = 3
 NUMBERS = {"fit": 30, "cv": 4, "options": 15}
 
 

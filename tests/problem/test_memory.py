@@ -21,7 +21,9 @@ def test_the_memory_of_this_machine_is_known():
     assert 2**28 < memory.memory() < 2**60
 
 
-@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    "kind", [np.asarray, pytest.param(sp.csr_array, marks=pytest.mark.slow)]
+)
 def test_statistics_without_room_are_refused(monkeypatch, kind):
     monkeypatch.setattr(memory, "memory", lambda: 1e8)
     # with more rows than features, that sums are made of them

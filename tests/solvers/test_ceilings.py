@@ -258,6 +258,7 @@ PATHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATHS)
 def test_a_path_takes_so_many_iterations_at_most(name):
     hard = PATHS[name]

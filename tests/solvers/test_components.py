@@ -71,7 +71,9 @@ def test_statistics_give_the_same(strengths):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(("n", "d"), [(14, 4), (14, 30), (3, 12)])
-@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(
+    "weighted", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_one_spread_is_the_same_for_every_feature(layout, loss, n, d, weighted):
     """By the systems of one number, and by those of a number for each."""
     data = random_data(loss, layout, n=n, d=d, weighted=weighted)

@@ -9,11 +9,26 @@ from mtlreg.losses import LOSSES
 from mtlreg.solvers import SOLVERS
 from tests.problems import LAYOUTS, PENALTY_CASES, WEIGHTED_CASES, random_case
 
+
+def marks(layout, weighted):
+    """Equal weights are the simpler half: compiled, and of sparse rows at night."""
+    if weighted:
+        return ()
+    return pytest.mark.nightly if "sparse" in layout else pytest.mark.slow
+
+
 CASES = [
-    pytest.param(*names, seed, id="-".join(names))
+    pytest.param(
+        *names,
+        seed,
+        weighted,
+        id="-".join([*names, str(weighted)]),
+        marks=marks(names[-1], weighted),
+    )
     for seed, names in enumerate(
         itertools.product(LOSSES, PENALTY_CASES | WEIGHTED_CASES, LAYOUTS)
     )
+    for weighted in (True, False)
 ]
 
 
@@ -21,8 +36,7 @@ def test_there_are_enough_cases():
     assert len(CASES) >= 40
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize(("loss", "penalty", "layout", "seed"), CASES)
+@pytest.mark.parametrize(("loss", "penalty", "layout", "seed", "weighted"), CASES)
 def test_the_optimum_is_that_of_cvxpy(loss, penalty, layout, seed, weighted):
     """Weights on and off, with them unequal c_t; strengths and intercepts in turn."""
     intercept = (seed % 2 == 0) == weighted

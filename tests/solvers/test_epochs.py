@@ -59,7 +59,9 @@ def test_one_task_that_features_separate_takes_few_epochs(dtype):
         assert BCD(tol=1e-7, max_iter=400).solve(problem).converged
 
 
-@pytest.mark.parametrize("seed", [0, 2, 13])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 13))]
+)
 def test_weak_penalties_on_correlated_binary_features_take_few_epochs(seed):
     problem = binary(Dirty(0.002, 0.002), seed, (4, 60, 20), noise=0.1).problem()
     assert BCD(tol=1e-10, max_iter=2000).solve(problem).converged

@@ -209,6 +209,7 @@ def test_they_go_down_to_the_optimum_from_anywhere():
     assert problem.certificate(found[-1]).gap <= problem.gap_target(1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("fraction", [1e-2, 1e-3])
 def test_school_as_it_is(fraction):

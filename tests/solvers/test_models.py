@@ -122,6 +122,7 @@ def tied(collinear, n=30, d=120, n_tasks=6):
     return Case(data, Squared(), L1Linf(1.0), np.ones(n_tasks)).scaled(0.02).problem()
 
 
+@pytest.mark.slow
 def test_momentum_saves_epochs_where_entries_are_tied(monkeypatch):
     problem = tied(collinear=0.0)
     monkeypatch.setattr(RowModel, "_newton_pays", lambda *args: False)

@@ -31,7 +31,7 @@ PENALTIES = [
     InfimalSum(L1Linf(1.5), L1(0.9)),
     InfimalSum(TraceNorm(1.0), L1(0.6)),
 ]
-SHARE, PROBLEMS = 20, 200
+SHARE, PROBLEMS, DAILY = 20, 200, 100
 
 
 def drawn(seed):
@@ -60,12 +60,14 @@ def drawn(seed):
     return case.scaled(float(rng.choice([0.5, 0.2, 0.05])))
 
 
+def when(share):
+    if share * SHARE >= DAILY:
+        return pytest.mark.nightly
+    return pytest.mark.slow if share else ()
+
+
 @pytest.mark.parametrize(
-    "share",
-    [
-        pytest.param(k, marks=pytest.mark.slow if k else ())
-        for k in range(PROBLEMS // SHARE)
-    ],
+    "share", [pytest.param(k, marks=when(k)) for k in range(PROBLEMS // SHARE)]
 )
 def test_no_solution_is_above_or_below_its_bounds(share):
     for seed in range(share * SHARE, (share + 1) * SHARE):

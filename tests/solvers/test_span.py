@@ -125,6 +125,7 @@ def test_rows_of_their_own_and_far_more_features(fraction):
     assert model.n_iter_ <= 200
 
 
+@pytest.mark.slow
 def test_a_path():
     X, y, tasks = few_rows_of_tasks()
     path = regularization_path(TraceNormRegressor(), X, y, tasks=tasks, alphas=30)

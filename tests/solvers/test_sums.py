@@ -22,6 +22,14 @@ from mtlreg.solvers import FISTA
 from tests.problems import LAYOUTS, Case, random_data
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
+# what takes many products of matrices, and no kernel that the squared loss has not
+most_of_squared = pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(loss, marks=pytest.mark.slow if loss != "squared" else ())
+        for loss in LOSSES
+    ],
+)
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 
@@ -168,7 +176,7 @@ BOTH = [
 every_pair = pytest.mark.parametrize("penalty", BOTH, ids=["l1", "l21", "rows"])
 
 
-@every_loss
+@most_of_squared
 @every_pair
 def test_newton_steps_of_both_blocks_take_fewer_iterations(penalty, loss):
     case = hard_case(penalty, loss, outliers=6.0)
@@ -185,7 +193,7 @@ def path_iterations(case, solver, factors):
     return sum(point.solution.n_iter for point in points)
 
 
-@every_loss
+@most_of_squared
 @pytest.mark.parametrize("outliers", [0.0, 6.0])
 def test_points_of_a_path_start_from_both_blocks(loss, outliers):
     level = 0.3 if outliers else 1.1
@@ -219,7 +227,7 @@ def plain_on_features(case):
     return problem
 
 
-@every_loss
+@most_of_squared
 @every_layout
 @pytest.mark.parametrize("name", ["trace-columns", "both-trace-columns"])
 def test_few_rows_span_the_optimum_of_both_blocks(name, loss, layout):

@@ -1,5 +1,6 @@
 """Penalties with an array over the features, on working sets and on faces."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,7 @@ from mtlreg.solvers import BCD, FISTA, _columns
 from mtlreg.solvers._models import RowModel
 from mtlreg.solvers._newton_steps import NewtonSteps
 from tests.penalties.weighted import FacedL21, WeightedL21
-from tests.problems import Case, random_data
-from tests.solvers.combinations import every_layout
+from tests.problems import LAYOUTS, Case, random_data
 from tests.solvers.test_newton import collinear
 
 EPS = np.finfo(float).eps
@@ -31,8 +31,16 @@ def rescaled(case):
     return replace(case, data=replace(case.data, X=X), penalty=L21(case.penalty.alpha))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@every_layout
+@pytest.mark.parametrize(
+    ("loss", "layout"),
+    [
+        # alike for all layouts, and without compilation for one of them in seconds
+        pytest.param(
+            *case, marks=pytest.mark.slow if case[1] == "stacked-dense" else ()
+        )
+        for case in itertools.product(LOSSES, LAYOUTS)
+    ],
+)
 def test_working_sets_solve_the_problem_of_rescaled_columns(layout, loss, monkeypatch):
     sizes, make = [], _columns.make_model
 

@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
+from mtlreg import MeanRegularizedClassifierCV
 from tests.estimators.cases import (
     CV_ESTIMATORS,
     ESTIMATORS,
@@ -31,16 +32,34 @@ def of_two_blocks(estimator):
     return penalty_of(plain()).n_blocks == 2
 
 
+def short(cls):
+    """A search of few strengths, and of two ratios where each is tried with two."""
+    search = cls(alphas=3, eps=0.1, cv=3)
+    if hasattr(search, "intercept_ratios"):
+        search.set_params(ratios=[0.1, 1.0])
+    return search
+
+
 @parametrize_with_checks(
     [cls() for cls in ESTIMATORS]
     + [cls(tol=1e-10) for cls in one_of_a_kind(ESTIMATORS)]
-    + [cls(alphas=3, eps=0.1, cv=3) for cls in one_of_a_kind(CV_ESTIMATORS)]
+    + [short(cls) for cls in one_of_a_kind(CV_ESTIMATORS)]
 )
 def test_sklearn_check(estimator, check):
     run(check, estimator)
 
 
-@pytest.mark.parametrize("cls", one_of_a_kind(CV_ESTIMATORS), ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [
+        # the longest of all searches: eight pairs of ratios, without a closed form
+        pytest.param(
+            cls, marks=pytest.mark.nightly if cls is MeanRegularizedClassifierCV else ()
+        )
+        for cls in one_of_a_kind(CV_ESTIMATORS)
+    ],
+    ids=lambda c: c.__name__,
+)
 def test_y_in_a_column_with_default_parameters(cls):
     check_supervised_y_2d(cls.__name__, cls())
 

@@ -15,6 +15,21 @@ TRIPLES = [
     is None
 ]
 every_triple = pytest.mark.parametrize(("solver", "loss", "penalty"), TRIPLES)
+# of every triple one layout of each kind of rows and of matrix, in turn; all at night
+HALF = [("shared-dense", "stacked-sparse"), ("shared-sparse", "stacked-dense")]
+triples_by_layout = pytest.mark.parametrize(
+    ("solver", "loss", "penalty", "layout"),
+    [
+        pytest.param(
+            *triple.values,
+            layout,
+            id=f"{triple.id}-{layout}",
+            marks=() if layout in HALF[number % 2] else pytest.mark.nightly,
+        )
+        for number, triple in enumerate(TRIPLES)
+        for layout in LAYOUTS
+    ],
+)
 every_layout = pytest.mark.parametrize("layout", LAYOUTS)
 
 

@@ -266,7 +266,9 @@ def test_gaps_bound_the_suboptimality_in_extended_precision(
 
 @every_loss
 @both_intercepts
-@pytest.mark.parametrize("alpha_mean", [0.05, 1e-5])
+@pytest.mark.parametrize(
+    "alpha_mean", [0.05, pytest.param(1e-5, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("layout", ["stacked-dense", "stacked-sparse"])
 def test_tasks_with_many_and_with_few_rows(loss, layout, intercept, alpha_mean):
     """Of more features than compiled passes take, and of few."""

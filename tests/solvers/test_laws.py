@@ -15,6 +15,7 @@ from tests.solvers.combinations import (
     assert_solution,
     every_layout,
     every_triple,
+    triples_by_layout,
 )
 
 # these extrapolate, and take residuals or Gram matrices as is cheaper for the rows at
@@ -88,8 +89,7 @@ def test_sparse_rows_give_the_solution_of_dense_ones(solver, loss, penalty, rows
     assert_same(solver, case, dense, 1e-11)
 
 
-@every_triple
-@every_layout
+@triples_by_layout
 def test_float32_reaches_what_it_promises(solver, loss, penalty, layout):
     case = random_case(loss, penalty, layout, dtype=np.float32)
     problem = case.problem()

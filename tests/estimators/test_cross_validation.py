@@ -167,8 +167,22 @@ LAYOUTS = {
 }
 
 
-@each_kind
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("layout", "cls"),
+    [
+        # every kind with half of the layouts and every layout with half of the kinds,
+        # with regressors as with classifiers; all pairs at night
+        pytest.param(
+            layout,
+            cls,
+            id=f"{layout}-{cls.__name__}",
+            marks=pytest.mark.nightly if (row + column) % 2 else (),
+        )
+        for row, layout in enumerate(LAYOUTS)
+        for kind in (CV_REGRESSORS, CV_CLASSIFIERS)
+        for column, cls in enumerate(one_of_a_kind(kind))
+    ],
+)
 def test_scores_and_choice_are_those_of_a_double_loop(cls, layout):
     given, params = LAYOUTS[layout](cls)
     assert_is_loop(search_of(cls, **params), *given)

@@ -228,6 +228,7 @@ HARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 def test_a_hard_problem_takes_so_many_iterations_at_most(name):
     hard = HARD[name]

@@ -25,6 +25,7 @@ def pose(X, y, codes, alpha=0.1, alpha_mean=0.0):
     return CrossedProblem(X, y, np.ones(len(y)), codes, strengths, alpha_mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [10.0, 0.1, 1e-3, 1e-6])
 def test_well_filled_tables_take_few_iterations(alpha):
     problem = pose(*draw(20_000, [200, 200]), alpha)
@@ -33,6 +34,7 @@ def test_well_filled_tables_take_few_iterations(alpha):
     assert solution.n_iter <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [0.01, 0.0])
 def test_features_far_from_zero_take_few_iterations(own):
     X, y, codes = draw(20_000, [200, 200], offset=100.0)

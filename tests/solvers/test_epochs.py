@@ -31,7 +31,9 @@ def binary(penalty, seed, shape, noise=0.0, intercept=True, dtype=np.float64):
     return Case(data, Logistic(), penalty, np.ones(n_tasks), intercept)
 
 
-@pytest.mark.parametrize("fraction", [1 / 500, 1e-4])
+@pytest.mark.parametrize(
+    "fraction", [1 / 500, pytest.param(1e-4, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "penalty",
     [

@@ -31,7 +31,7 @@ PENALTIES = [
     InfimalSum(L1Linf(1.5), L1(0.9)),
     InfimalSum(TraceNorm(1.0), L1(0.6)),
 ]
-SHARE, PROBLEMS, DAILY = 20, 200, 100
+SHARE, PROBLEMS, DAILY = 20, 200, 60
 
 
 def drawn(seed):

@@ -117,7 +117,9 @@ def few_rows_of_tasks(n_features=20_000):
     return X, y, tasks
 
 
-@pytest.mark.parametrize("fraction", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize(
+    "fraction", [1e-1, *(pytest.param(f, marks=pytest.mark.slow) for f in (1e-2, 1e-3))]
+)
 def test_rows_of_their_own_and_far_more_features(fraction):
     X, y, tasks = few_rows_of_tasks()
     largest = alpha_max(TraceNormRegressor(), X, y, tasks=tasks)

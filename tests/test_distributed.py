@@ -506,9 +506,10 @@ def test_workers_may_die_between_rounds(cluster, tmp_path, kind, after, n_deaths
     assert found.n_iter_ == alone.n_iter_
     noted = [path.name for path in folders[0].iterdir()]
     assert sum(name.startswith("death") for name in noted) == n_deaths
-    # chunks are read once, and again where a lost worker held them
+    # chunks are read once, and again where a lost worker held them: what answers for
+    # a chunk holds it, what merges answers may hold none
     reads = len(noted) - n_deaths
-    assert reads == 9 if n_deaths == 0 else 9 < reads <= 9 * (1 + n_deaths)
+    assert 9 + (kind == "_chunk_answer") <= reads <= 9 * (1 + n_deaths)
 
 
 @pytest.mark.slow

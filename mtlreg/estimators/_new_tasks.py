@@ -1,15 +1,11 @@
 """One more task for a fit, from few rows, inside what its tasks share."""
 
 import copy
-from dataclasses import replace
-from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import stdtrit
 
-from mtlreg.estimators._fit import in_problem
-from mtlreg.estimators._levels import Levels
 from mtlreg.inputs.labels import encode, unique_labels
 from mtlreg.losses.shifted import around
 from mtlreg.model_selection import TaskKFold
@@ -30,121 +26,6 @@ _LEVEL = 0.05  # of the test that says whether losses are clearly more
 _LEAST_NOISE = 1e-6  # of the square of how far levels differ
 # what a task has in the attributes that do not begin with the tasks
 _AXES = {"blocks_": 1, "_parts": 1, "task_score_path_": -1}
-
-
-class Learned(NamedTuple):
-    """What a fit has learned for tasks to come.
-
-    Attributes
-    ----------
-    penalty : Penalty
-        Of all tasks, in the coordinates of the problem.
-    units, in_A, origin
-        Of these, see `mtlreg.estimators._fit.Fit`.
-    totals : ndarray of shape (n_tasks,)
-        The weights W_t of the tasks.
-    n_rows : int
-        0 where it is not known.
-    noise : float
-        The variance of the mean of targets, times the sum of their weights: of a row it
-        is twice the mean loss of the fit, or 1 where the loss is a likelihood.
-    blocks : ndarray of shape (n_blocks, n_tasks, n_features)
-        The fitted parts of ``coef_``, or that alone.
-    intercept : ndarray of shape (n_tasks,)
-    y_scale : ndarray of shape (n_tasks,)
-        The units of the targets in the fit.
-    levels : Levels or None
-        None where there is no intercept, or no task is its rows.
-    """
-
-    penalty: Any
-    units: np.ndarray | None
-    in_A: bool
-    origin: float
-    totals: np.ndarray
-    n_rows: int
-    noise: float
-    blocks: np.ndarray
-    intercept: np.ndarray
-    y_scale: np.ndarray
-    levels: Levels | None = None
-
-    @classmethod
-    def of_fit(cls, fit, found, loss):
-        """Return that of a fit, its attributes by name, and its data term."""
-        blocks = found.get("blocks_", found["coef_"][None])
-        ones = np.ones(len(found["intercept_"]))
-        n_rows, totals = len(fit.read.rows), fit.totals
-        of_row = totals.sum() / n_rows if n_rows else 1.0
-        mean = 0.5
-        if loss is not None and loss < np.inf:
-            mean = loss / float(np.sum(fit.problem.task_scale))
-        what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
-        penalty, *where = fit.posed
-        scale = found.get("y_scale_", ones)
-        # columns of y, which share their rows, have no new task
-        placed = fit.read.layout == "rows" and fit.model.fit_intercept
-        levels = Levels.of_fit(fit, of_row) if placed else None
-        return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
-
-    @classmethod
-    def of_model(cls, model, totals, n_rows):
-        """Return that of a fitted model without a penalty, which says of rows alone."""
-        blocks, scale = model.coef_[None], model.y_scale_
-        given = totals, n_rows, 1.0, blocks, model.intercept_, scale
-        return cls(None, None, False, 0.0, *given)
-
-    @property
-    def coef(self):
-        """The slopes of the tasks in the units of the fit, (n_tasks, n_features)."""
-        return self.blocks.sum(axis=0, dtype=np.float64) / self.y_scale[:, None]
-
-    @property
-    def level(self):
-        """The intercepts in the units of the fit."""
-        return self.intercept.astype(np.float64) / self.y_scale
-
-    def parts(self):
-        """Return the parts of ``coef_``, in the units of the features.
-
-        As `priors`, with the tasks as their columns.
-        """
-        parts = self.penalty.split(self._variable(self.blocks, self.level))
-        return parts if self.units is None else [p / self.units[:, None] for p in parts]
-
-    def priors(self, ties, loss=None):
-        """Return the `TaskPrior` of each part, in the units of the features.
-
-        The intercept, where it is shrunken, is their last feature. With a loss they say
-        where what predicts means of targets is, if that is not the centre.
-        """
-        priors = self._priors(self._variable(self.blocks, self.level), ties)
-        if loss is None or self.levels is None or not loss.binary:
-            return priors
-        factors, level = self.levels.factors(loss, self.coef, self.level)
-        moved = self._variable(factors[:, None] * self.blocks, level)
-        pairs = zip(priors, self._priors(moved, ties), strict=True)
-        return [replace(prior, unseen=other.centre) for prior, other in pairs]
-
-    def _priors(self, variable, ties):
-        priors = self.penalty.priors(variable, ties)
-        return priors if self.units is None else [p.over(self.units) for p in priors]
-
-    def _variable(self, blocks, level):
-        """Return what was fitted, or may have been, as the penalty has it."""
-        blocks = blocks.astype(np.float64) / self.y_scale[:, None]
-        where = self.units, self.in_A, self.origin
-        variable = in_problem(blocks.swapaxes(1, 2), level, *where)
-        return variable.reshape(variable.shape[self.penalty.n_blocks == 1 :])
-
-    def expected(self, ties=None):
-        """Return the slopes of each part and the intercept of a task without rows.
-
-        In the units of the target.
-        """
-        scale, d = self.y_scale.mean(), self.blocks.shape[2]
-        centres = np.stack([prior.centre[:d] for prior in self.priors(ties)])
-        return scale * centres, scale * float(self.level.mean())
 
 
 class Inside:
@@ -197,9 +78,10 @@ class Inside:
             )
             offset = offset - self._mean @ centre[:d] + self._level
         self._offset = offset
+        # of a lasso beside what deviates otherwise the strength stays that of the fit
+        self._fixed_lasso = alpha is None and np.any(magnitude == 0)
         if alpha is None:
-            strengths = self._usual(learned, Z, precision, magnitude)
-            precision, magnitude = strengths * precision, strengths * magnitude
+            precision = self._usual(learned, Z, precision, magnitude) * precision
         if self._mean is not None:
             Z = np.column_stack([Z, np.full(len(Z), self._scale)])
             precision = np.append(precision, float(several))
@@ -294,14 +176,15 @@ class Inside:
             )
 
     def _penalty(self, factor):
-        """Return the penalty of w with all strengths times a factor."""
+        """Return the penalty of w with the strengths times a factor."""
         if self._magnitude.any():
-            return Ridge(Weighted(L1(factor), self._magnitude), factor)
+            lasso = L1(1.0 if self._fixed_lasso else factor)
+            return Ridge(Weighted(lasso, self._magnitude), factor)
         strength = factor if self._held.all() else factor * self._held
         return MeanRegularization(strength, strength)
 
     def problem(self, factor, rows=slice(None)):
-        """Return the problem of some rows with all strengths times a factor."""
+        """Return the problem of some rows with the strengths times a factor."""
         y, weight = self._data.y[rows], self._data.weight[rows]
         loss, y = around(self._loss, self._offset[rows], y)
         part = MultiTaskData(self._Z[rows], y, weight, np.array([0, len(y)]))

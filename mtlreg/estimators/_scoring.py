@@ -11,7 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, indexable
 
 from mtlreg.estimators._fit import task_scale
-from mtlreg.estimators._new_tasks import Learned
+from mtlreg.estimators._learned import Learned
 from mtlreg.inputs.labels import is_missing
 from mtlreg.metrics import __all__ as METRICS
 from mtlreg.metrics import task_scorer

@@ -21,7 +21,8 @@ from mtlreg.estimators._checks import (
     levels_to_caller,
 )
 from mtlreg.estimators._fit import Fit
-from mtlreg.estimators._new_tasks import Learned, solve_inside, with_new_task
+from mtlreg.estimators._learned import Learned
+from mtlreg.estimators._new_tasks import solve_inside, with_new_task
 from mtlreg.estimators._options import check_options
 from mtlreg.estimators._summary import coef_frame, summary
 from mtlreg.inputs.new_task import read_neighbours, read_new_task

@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from mtlreg.estimators._checks import check_count, check_flag, check_real
 from mtlreg.estimators._fit import task_scale
-from mtlreg.estimators._new_tasks import Learned
+from mtlreg.estimators._learned import Learned
 from mtlreg.estimators._splits import make_splitter, read_splits
 from mtlreg.estimators.regressor import MultiTaskRegressor
 from mtlreg.estimators.trace_norm import Subspace

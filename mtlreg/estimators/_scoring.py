@@ -165,7 +165,7 @@ def fitted_model(parent, fit, solution):
     attributes = fit.attributes(*found)
     for name, value in attributes.items():
         setattr(model, name, value)
-    model._learned = Learned.of_fit(fit, attributes, solution.loss)
+    model._learned = Learned.of_fit(fit, attributes, solution)
     return model
 
 

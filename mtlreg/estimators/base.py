@@ -143,7 +143,7 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         point = solution.A, solution.intercept, solution.n_iter, solution.gap
         found = fit.attributes(*point)
         vars(self).update(found)
-        self._learned = Learned.of_fit(fit, found, solution.loss)
+        self._learned = Learned.of_fit(fit, found, solution)
         if not (solution.converged or progress.stopped):
             self._warn_not_converged(fit.problem, solution)
 

@@ -149,18 +149,26 @@ class Learned(NamedTuple):
 
 
 def _shrunken(problem, A):
-    """Return a move of the slopes of all tasks by which the data term falls.
+    """Return what shrinkage has taken from the slopes of all tasks alike.
 
-    A step of Newton's method from a solution A, with the diagonal of the Hessian, in
-    the features in use, and as long as the Hessian says: without a penalty no such move
-    would be left.
+    A step of Newton's method for the data term from a solution A, of all tasks at once,
+    with the diagonal of the Hessian, in the features in use, as long as the Hessian
+    says; as far as the mean that it leads to is more than tasks have by chance (the
+    positive part of James and Stein 1961).
     """
     matrix = np.asarray(problem.penalty.combine(A), dtype=np.float64)
-    Z = problem.term.image(matrix)
-    slope = problem.term.gradient(Z).sum(axis=1)
-    bend = problem.square_norms.sum(axis=1)
-    used = np.any(matrix != 0, axis=1) & (bend > 0)
-    move = np.divide(-slope, bend, out=np.zeros(len(slope)), where=used)
-    every = np.repeat(move[:, None], matrix.shape[1], axis=1)
+    Z, n_tasks = problem.term.image(matrix), matrix.shape[1]
+    gradient, bends = problem.term.gradient(Z), problem.square_norms
+    used = np.any(matrix != 0, axis=1) & (bends.sum(axis=1) > 0)
+    slope, found = -gradient.sum(axis=1), np.zeros(len(matrix))
+    move = np.divide(slope, bends.sum(axis=1), out=np.zeros(len(slope)), where=used)
+    every = np.repeat(move[:, None], n_tasks, axis=1)
     bent = float(move @ problem.term.hessian(Z)(every).sum(axis=1))
-    return -float(slope @ move) / bent * move if bent > 0 else move * 0.0
+    if not bent > 0:
+        return found
+    length = float(slope @ move) / bent
+    alone = np.divide(-gradient, bends, out=np.zeros(bends.shape), where=bends > 0)
+    chance = (matrix + length * alone).var(axis=1) / max(n_tasks - 1, 1)
+    square = (matrix.mean(axis=1) + length * move) ** 2
+    kept = np.divide(square - chance, square, out=found, where=square > chance)
+    return length * kept * move

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -361,55 +361,49 @@ def test_few_rows_of_a_class_expect_the_mean_probability(options, middle):
     np.testing.assert_allclose(more.coef_[-1], joint.coef_[-1], atol=0.05)
 
 
-def data_term(model, X, y, tasks, move):
-    """The loss of a fit whose slopes are all moved, with the best intercepts."""
-    total = 0.0
+@pytest.mark.parametrize("cls", [GroupLassoRegressor, TraceNormRegressor])
+def test_few_rows_are_drawn_to_slopes_without_shrinkage(cls):
+    X, y, tasks = draw(n=400, n_tasks=5)
+    y = y + X @ [3.0, -2.0, 0.0, 0.0]
+    model = cls(alpha_max(cls(), X, y, tasks=tasks) / 3, tol=EXACT)
+    model.fit(X, y, tasks=tasks)
+    slopes, grams = np.zeros((5, 4)), np.zeros((5, 4, 4))
     for k, task in enumerate(model.tasks_):
         rows = tasks == task
-        z, target = X[rows] @ (model.coef_[k] + move), y[rows]
-        if not is_classifier(type(model)):
-            total += 0.5 * np.var(target - z)
-            continue
-        margin = np.where(target > 0, -1.0, 1.0)
-
-        def loss(b, margin=margin, z=z):
-            return np.logaddexp(0, margin * (z + b)).mean()
-
-        total += minimize_scalar(loss).fun
-    return total
-
-
-@pytest.mark.parametrize(
-    "cls", [GroupLassoRegressor, TraceNormRegressor, TraceNormClassifier]
-)
-def test_few_rows_are_drawn_to_slopes_without_shrinkage(cls):
-    X, y, tasks = draw("classifier" if is_classifier(cls) else "regressor", n=400)
-    model = cls(alpha_max(cls(), X, y, tasks=tasks) / 10, tol=EXACT)
-    model.fit(X, y, tasks=tasks)
-    move = model._learned.shrunken
-    lengths = np.array([0.0, 0.99, 1.0, 1.01])
-    values = [data_term(model, X, y, tasks, length * move) for length in lengths]
-    assert values[2] < values[0]
-    if is_classifier(cls):
-        return
-    # as far as the data term falls along it
-    assert values[2] < min(values[1], values[3])
-    gradient, bend = np.zeros(4), np.zeros(4)
-    for t in model.tasks_:
-        rows = tasks == t
+        Z = X[rows] - X[rows].mean(axis=0)
         rest = y[rows] - model.predict(X[rows], tasks=tasks[rows])
-        gradient += X[rows].T @ (rest - rest.mean()) / len(rest)
-        bend += X[rows].var(axis=0)
-    used = model.coef_.any(axis=0)
-    np.testing.assert_array_equal(move != 0, used)
-    ratio = (move * bend / gradient)[used]
-    np.testing.assert_allclose(ratio, ratio[0])
+        slopes[k], grams[k] = Z.T @ rest / len(rest), Z.T @ Z / len(rest)
+    bends = np.diagonal(grams, axis1=1, axis2=2)
+    slope, used = slopes.sum(axis=0), model.coef_.any(axis=0)
+    step = used * slope / bends.sum(axis=0)
+    step *= slope @ step / (step @ grams.sum(axis=0) @ step)
+    length = (step * bends.sum(axis=0))[used] / slope[used]
+    np.testing.assert_allclose(length, length[0])
+    mean = model.coef_.mean(axis=0)
+    chance = (model.coef_ + length[0] * slopes / bends).var(axis=0) / 4
+    kept = np.maximum(1 - chance / (mean + step) ** 2, 0.0)
+    assert np.count_nonzero(step) == np.count_nonzero(used)
+    assert kept.max() > 0.9
+    assert kept.min() == 0.0
     # rows say next to nothing against so large a factor
     found = model.fit_new_task(X[:2], y[:2], task=9, alpha=1e8)
-    mean = model.coef_.mean(axis=0)
-    np.testing.assert_allclose(found.coef_[-1], mean + move, atol=1e-5)
+    np.testing.assert_allclose(found.coef_[-1], mean + kept * step, atol=1e-5)
     without = model.fit_new_task(None, None, task=9)
     np.testing.assert_allclose(without.coef_[-1], mean)
+
+
+def test_shrinkage_tells_nothing_of_tasks_that_share_no_mean():
+    rng = np.random.default_rng(0)
+    tasks, X = np.repeat(np.arange(4), 500), rng.normal(size=(2000, 3))
+    y = X[:, 0] * np.array([2.0, -2.0, 2.0, -2.0])[tasks] + rng.normal(size=2000)
+    model = TraceNormRegressor(0.1).fit(X, y, tasks=tasks)
+    assert model._learned.shrunken[0] == 0
+    # of classes the bends of the loss are those at the fit
+    rare = (y + 2 * X[:, 1] > 2).astype(int)
+    model = TraceNormClassifier(0.05).fit(X, rare, tasks=tasks)
+    more = model._learned.shrunken
+    assert more[1] > 0.1 * model.coef_[:, 1].mean()
+    assert abs(more[0]) < 0.05 * more[1]
 
 
 def test_a_lasso_beside_another_part_is_as_in_the_fit():

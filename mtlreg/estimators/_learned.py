@@ -34,7 +34,7 @@ class Learned(NamedTuple):
         None where there is no intercept, or no task is its rows.
     shrunken : ndarray of shape (n_features,) or None
         What shrinkage has taken from the slopes of all tasks alike; None where levels
-        are, or intercepts are shrunken.
+        are, where intercepts are shrunken, and where the rows are not at hand.
     """
 
     penalty: Any
@@ -67,7 +67,8 @@ class Learned(NamedTuple):
         placed = fit.read.layout == "rows" and fit.model.fit_intercept
         levels = Levels.of_fit(fit, of_row) if placed else None
         shrunken = None
-        if placed and not where[1]:
+        # chunks on a cluster would be read twice more
+        if placed and not where[1] and hasattr(fit.problem, "term"):
             shrunken = _shrunken(fit.problem, solution.A)
             shrunken = shrunken if where[0] is None else shrunken / where[0]
         given = *where, *what, scale, levels, shrunken

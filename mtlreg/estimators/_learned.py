@@ -31,7 +31,8 @@ class Learned(NamedTuple):
     y_scale : ndarray of shape (n_tasks,)
         The units of the targets in the fit.
     levels : Levels or None
-        None where there is no intercept, or no task is its rows.
+        None where there is no intercept, or no task is its rows, and where intercepts
+        are shrunken beside a loss whose expected targets are linear.
     shrunken : ndarray of shape (n_features,) or None
         What shrinkage has taken from the slopes of all tasks alike; None where levels
         are, where intercepts are shrunken, and where the rows are not at hand.
@@ -65,10 +66,12 @@ class Learned(NamedTuple):
         scale = found.get("y_scale_", ones)
         # columns of y, which share their rows, have no new task
         placed = fit.read.layout == "rows" and fit.model.fit_intercept
-        levels = Levels.of_fit(fit, of_row) if placed else None
+        free = placed and not where[1]
+        told = free or (placed and fit.problem.loss.binary)
+        levels = Levels.of_fit(fit, of_row) if told else None
         shrunken = None
         # chunks on a cluster would be read twice more
-        if placed and not where[1] and hasattr(fit.problem, "term"):
+        if free and hasattr(fit.problem, "term"):
             shrunken = _shrunken(fit.problem, solution.A)
             shrunken = shrunken if where[0] is None else shrunken / where[0]
         given = *where, *what, scale, levels, shrunken

@@ -63,8 +63,10 @@ class Inside:
         elif model.fit_intercept:
             self._mean = np.asarray(weight @ X) / weight.sum()
             Z = Z - (weight @ Z) / weight.sum()
-        factor = 1.0 if alpha is None else alpha
-        unknown = self._unknown(learned, Z, factor * _costs(precision, magnitude))
+        unknown = 1.0
+        if any(prior.unseen is not None for prior in priors):
+            factor = 1.0 if alpha is None else alpha
+            unknown = self._unknown(learned, Z, factor * _costs(precision, magnitude))
         self._priors = [prior.towards_unseen(unknown) for prior in priors]
         centre = sum(prior.centre for prior in self._priors)
         offset = X @ centre[:d]
@@ -232,8 +234,8 @@ class Inside:
         """Return the factor to take, and the losses (n_rows, 1) of rows left out there.
 
         These are None where they do not tell. Few rows tell little: log factors are
-        taken to be normal around the usual one, and the factor is the mean of those
-        that are left, by how likely they make the rows.
+        taken to be normal around that of the strengths to expect, 0, and the factor is
+        the mean of those that are left, by how likely they make the rows.
 
         Parameters
         ----------

@@ -185,10 +185,11 @@ class MultiTaskLinearModel(CallbackSupportMixin, BaseEstimator):
         much, along their subspace, or in the features that they use. Where intercepts
         are free in the fit, the level at the mean of the rows is drawn to what those of
         the other tasks say of one there, by a ridge regression on the means of their
-        features (Mundlak 1978), the more the less these differ. Few rows of a class are
-        drawn to what predicts the mean probability of the tasks (Zeger, Liang and
-        Albert 1988). A task deviates in a part that is for outlier tasks if predictions
-        of rows that are left out say so.
+        features (Mundlak 1978), the more the less these differ, and few rows are drawn
+        to slopes without what shrinkage has taken from all tasks alike. Those of a
+        class are drawn to what predicts the mean probability of the tasks (Zeger, Liang
+        and Albert 1988). A task deviates in a part that is for outlier tasks if
+        predictions of rows that are left out say so.
 
         Parameters
         ----------
